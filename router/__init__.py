@@ -1,0 +1,1 @@
+"""The router: one outcome, many venues, one order."""

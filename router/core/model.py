@@ -1,0 +1,91 @@
+"""What the router is asked, what it may use, and what it decides."""
+
+from collections.abc import Mapping
+from typing import NewType
+
+import msgspec
+
+from registry.model import OutcomeId
+from venues.base.contract import FeeCurve, Traits
+from venues.base.listing import Listing, ListingKey
+from venues.base.orders import Side
+from venues.base.units import Cash, Price, Size
+
+AccountId = NewType("AccountId", str)
+RouteId = NewType("RouteId", str)
+"""`rord-` and a UUID."""
+
+
+class MarketOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """A caller's whole order. A buy names `amount`, fees included; a sell names `size`."""
+
+    outcome: OutcomeId
+    side: Side
+    amount: Cash = Cash(0)
+    size: Size = Size(0)
+    max_price: Price | None = None
+    """Worst raw price the caller accepts: highest for a buy, lowest for a sell."""
+    max_slippage_bps: int | None = None
+    """Worst raw price in basis points away from the best one in the merged book."""
+    venues: frozenset[str] | None = None
+    """Only these, when given."""
+    exclude_venues: frozenset[str] = frozenset()
+    max_venues: int | None = None
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything allocation must know about one listing, besides its book."""
+
+    listing: Listing
+    curve: FeeCurve
+    traits: Traits
+
+
+class Means(msgspec.Struct, frozen=True, kw_only=True):
+    """What the account can spend and sell, holds already subtracted."""
+
+    funds: Mapping[tuple[str, str], Cash]
+    """(venue, pool) to cash."""
+    holdings: Mapping[ListingKey, Size]
+
+
+class PlannedOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """One venue order of a plan; with an id and a stamp it becomes a `venues.base.orders.Order`."""
+
+    listing: Listing
+    side: Side
+    limit: Price
+    """The worst level allocated."""
+    size: Size
+    cash: Cash
+    """Notional: for a buy rounded up, for a sell rounded down."""
+    fee_reserve: Cash
+    """The most the venue may charge for it."""
+    parts: tuple[tuple[Price, Size], ...]
+    """The levels it is planned to take, best first."""
+
+
+class Considered(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a venue was or was not used. One per venue with at least one usable book."""
+
+    venue: str
+    average: Price | None
+    """Projected raw average price on this venue; None when nothing was projected."""
+    top: Price | None
+    """Best raw price on this venue; None when its side is empty."""
+    dropped: str | None
+    """None when it was allocated, else: zero_depth, no_position, insufficient_balance, worse_price,
+    min_order_size, excluded, max_venues."""
+    fee_bps_at_top_e4: int
+    """Fee at the best level in ten-thousandths of a basis point of its price (24.6975 bps is 246975)."""
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """How one market order is split."""
+
+    orders: tuple[PlannedOrder, ...]
+    considered: tuple[Considered, ...]
+    unfilled: int
+    """Millionths of the amount (buy) or size (sell) that found no use, fees and reserves counted as used."""
+    exact: bool
+    """False when the search for the last fraction of a lot hit its limit: the result is then within one lot."""

@@ -1,0 +1,1 @@
+"""The surfaces: each client dialect with its own readers, writers and refusals."""

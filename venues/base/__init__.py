@@ -1,0 +1,1 @@
+"""The vocabulary every venue speaks: units, listings, events, orders, requests and the contract."""

@@ -1,0 +1,194 @@
+"""What a venue must provide. First file for a venue author; then read one sibling's README and its files.
+
+Everything here is pure: a venue never opens a socket, reads a clock or rolls dice. Time, ids and salts
+arrive in the values, replies arrive through conversations (`Talk`), frames through `Feed.receive`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from venues.base.events import FeedEvent
+from venues.base.http import Request, Response, Talk, Unavailable
+from venues.base.listing import Listing, ListingKey, Native
+from venues.base.orders import Answer, Order, Side
+from venues.base.units import Cash, Nanos, Price, Size
+
+if TYPE_CHECKING:
+    from venues.sim.contract import Simulator
+
+
+class Signer(Protocol):
+    """An account's keys at one venue, parsed once. Its `repr` shows no secret."""
+
+    def sign(self, request: Request, now_ms: int) -> Request:
+        """The same request with the venue's authentication headers. Called just before sending."""
+        ...
+
+
+class FeeCurve(Protocol):
+    """The fee of one listing. Equal parameters make equal, hashable curves: tables are kept per curve.
+
+    A fill's fee may depend on how the venue cuts an order into fills, which no feed publishes. So there
+    are three questions, each with its own rounding.
+    """
+
+    def rank(self, side: Side, price: Price) -> Nanos:
+        """Fee-inclusive price per share, rounded against the venue. It only ranks offers."""
+        ...
+
+    def reserve(self, side: Side, price: Price, size: Size) -> Cash:
+        """The most the venue may charge for `size` at `price`, however it cuts it into fills.
+
+        Monotone in `size`, and never less than linear: reserve(a) + reserve(b) >= reserve(a + b) - 1.
+        """
+        ...
+
+    def fixed(self, side: Side) -> Cash:
+        """The most that rounding or a flat charge may add once per order."""
+        ...
+
+    def charged(self, side: Side, fills: Sequence[tuple[Price, Size]]) -> Cash:
+        """The exact fee of an order filled in these fills, in this order, by the published rule."""
+        ...
+
+
+class Fees(Protocol):
+    """The venue's published fee rules."""
+
+    def curve(self, listing: Listing) -> FeeCurve:
+        """The taker's curve for this listing, from its `details`."""
+        ...
+
+
+class Feed(Protocol):
+    """The protocol state of one market-data connection. A new connection starts with a new Feed."""
+
+    def handshake(self) -> Request:
+        """Path, query and headers of the WebSocket upgrade. `private` when it must be signed."""
+        ...
+
+    def subscribe(self, natives: Sequence[Native]) -> list[FeedEvent]:
+        """What to say to start receiving these books, each beginning with a snapshot."""
+        ...
+
+    def unsubscribe(self, natives: Sequence[Native]) -> list[FeedEvent]:
+        """What to say to stop receiving these books."""
+        ...
+
+    def resync(self, native: Native, now_ms: int) -> list[FeedEvent]:
+        """What to say or fetch to get a fresh snapshot of one book whose state is in doubt."""
+        ...
+
+    def receive(self, frame: str | bytes, now_ms: int) -> list[FeedEvent]:
+        """Translate one text frame. An unreadable frame raises ValueError; the connection is then remade."""
+        ...
+
+    def fetched(self, native: Native, response: Response, now_ms: int) -> list[FeedEvent]:
+        """Translate the response to an `Ask`. Unreadable raises ValueError."""
+        ...
+
+    def tick(self, now_ms: int) -> list[FeedEvent]:
+        """Called at least once a second: heartbeats that are due."""
+        ...
+
+
+class Listings(Protocol):
+    """Metadata of what the venue lists."""
+
+    def fetch(self, natives: Sequence[Native]) -> Talk[list[Listing] | Unavailable]:
+        """The listings of these books, not inverted. One that the venue does not know is left out."""
+        ...
+
+
+class Orders(Protocol):
+    """Orders and money. Each conversation ends in a value; none raises for what the venue did."""
+
+    def place(self, order: Order, signer: Signer) -> Talk[Answer]:
+        """Send one order, once. Only the venue's closed list of refusals ends in Rejected."""
+        ...
+
+    def look_up(self, order: Order, signer: Signer, answer: Answer, now_ms: int) -> Talk[Answer]:
+        """Find out what became of an order by the best means the venue has.
+
+        `answer` is the last thing known about it. "Not found" becomes a last word only after the
+        time the venue's card gives (`now_ms` against `order.created_ms`), until then Unknown.
+        """
+        ...
+
+    def cancel(self, order: Order, signer: Signer, answer: Answer) -> Talk[Answer]:
+        """Take a resting order off the book; ends in what `look_up` would say afterwards."""
+        ...
+
+    def funds(self, signer: Signer) -> Talk[Mapping[str, Cash] | Unavailable]:
+        """Cash free to spend, by pool (`Listing.pool`)."""
+        ...
+
+    def holdings(
+        self, signer: Signer, listings: Sequence[Listing]
+    ) -> Talk[Mapping[ListingKey, Size] | Unavailable]:
+        """Settled shares free to sell, for each of these listings."""
+        ...
+
+    def clock(self) -> Talk[int | Unavailable]:
+        """The venue's time in Unix milliseconds."""
+        ...
+
+
+class Secret(msgspec.Struct, frozen=True):
+    """One credential an account needs. Its name is a key in the configuration and in the vault."""
+
+    name: str
+    where: str
+    """Where the user finds it."""
+    required: bool = True
+    secret: bool = True
+    """False for ids and addresses that may be shown."""
+
+
+class Traits(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the router must choose. Every default leaves the other venues as they are."""
+
+    buys_in_cash: bool = False
+    """A marketable buy names the cash to spend, not the shares to get."""
+    cash_lot: int = 1
+    """With `buys_in_cash`: the notional of a buy is a multiple of this many millionths."""
+    slow_signature: bool = False
+    """Signing takes more than 100 microseconds: it runs in a worker thread."""
+    repeats_are_safe: bool = False
+    """Sending the identical order again cannot execute it twice."""
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """The venue's own numbers, from its card."""
+
+    listings_per_connection: int
+    silent_ms_max: int
+    """Without a frame or heartbeat for this long, a connection is dead."""
+    frame_bytes_max: int = 4 * 1024 * 1024
+    order_ms_max: int = 5_000
+    """How long to wait for the reply to an order."""
+    levels_max: int = 10_000
+
+
+class Venue(msgspec.Struct, frozen=True, kw_only=True):
+    """The card: all the router sees of a venue."""
+
+    name: str
+    title: str
+    collateral: str
+    """The name of the money it settles in; one unit counts as one dollar."""
+    hosts: Mapping[str, str]
+    """Base URLs without a trailing slash; "rest" and "socket" are always there."""
+    secrets: tuple[Secret, ...]
+    traits: Traits
+    limits: Limits
+    feed: Callable[[], Feed]
+    listings: Listings
+    orders: Orders
+    fees: Fees
+    signer: Callable[[Mapping[str, str]], Signer]
+    """Parses an account's credentials. A bad one raises ValueError that names the secret and the rule."""
+    simulator: "Callable[[int], Simulator]"
+    """The other end of the wire, from a seed."""

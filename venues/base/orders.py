@@ -1,0 +1,120 @@
+"""One order at one venue, and the five things a venue can say about it."""
+
+from enum import Enum
+from typing import NewType
+
+import msgspec
+
+from venues.base.events import BookSide
+from venues.base.listing import Listing
+from venues.base.units import Cash, Price, Size
+
+OrderId = NewType("OrderId", str)
+"""Ours: a UUID made before the intent is written. It is the client order id where the venue takes one."""
+
+
+class Side(Enum):
+    """Which way the caller trades the outcome."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+    @property
+    def takes(self) -> BookSide:
+        """The half of the outcome's book that a marketable order on this side consumes."""
+        return BookSide.ASK if self is Side.BUY else BookSide.BID
+
+
+class TimeInForce(Enum):
+    """How long an order may live."""
+
+    IOC = "immediate_or_cancel"
+    FOK = "fill_or_kill"
+    GTC = "good_till_cancelled"
+    GTD = "good_till_date"
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """One order for one venue, complete: with the venue's keys and a clock it yields the same bytes again.
+
+    Prices and sizes are in the terms of the listing's outcome, also where the listing is inverted.
+    """
+
+    order_id: OrderId
+    listing: Listing
+    side: Side
+    limit: Price
+    """The worst price to accept; always on the venue's grid."""
+    size: Size
+    """Shares to sell or to buy; for a buy denominated in cash, what `cash` is planned to buy."""
+    cash: Cash
+    """Notional at the planned prices, fees excluded. It is what a cash-denominated buy spends at most."""
+    time_in_force: TimeInForce = TimeInForce.IOC
+    post_only: bool = False
+    expires_s: int | None = None
+    """Unix seconds; only with GTD."""
+    created_ms: int
+    salt: int
+    """Uniqueness where the venue wants a number: 0 < salt < 2**53."""
+
+
+class Fee(msgspec.Struct, frozen=True, gc=False):
+    """What the venue charged. `unit` is the name of its collateral, or "shares"."""
+
+    amount: int
+    unit: str
+
+
+class Filled(msgspec.Struct, frozen=True, tag=True):
+    """The venue has said how much was done, finally. `size` may be less than asked, or zero."""
+
+    order_id: OrderId
+    venue_order_id: str
+    size: Size
+    cash: Cash
+    """Notional of the fills, fee excluded."""
+    fee: Fee
+
+
+class Working(msgspec.Struct, frozen=True, tag=True):
+    """Resting on the venue's book; the fills so far are in it."""
+
+    order_id: OrderId
+    venue_order_id: str
+    size: Size
+    cash: Cash
+    fee: Fee
+
+
+class Pending(msgspec.Struct, frozen=True, tag=True):
+    """Accepted; the venue will say later what became of it: delayed matching, settlement, or details to read.
+
+    `size` and `cash` are what the venue has said so far; they may still grow.
+    """
+
+    order_id: OrderId
+    venue_order_id: str
+    size: Size
+    cash: Cash
+    reason: str
+
+
+class Rejected(msgspec.Struct, frozen=True, tag=True):
+    """The venue has said, without ambiguity, that nothing was done and nothing will be."""
+
+    order_id: OrderId
+    code: str
+    """The venue's own word, or ours in snake_case where it has none."""
+    message: str
+
+
+class Unknown(msgspec.Struct, frozen=True, tag=True):
+    """Timeout, 5xx, 429, torn connection, unreadable answer. Never a rejection."""
+
+    order_id: OrderId
+    reason: str
+
+
+Answer = Filled | Working | Pending | Rejected | Unknown
+Final = Filled | Rejected
+"""After one of these nothing more is asked."""

@@ -1,0 +1,1 @@
+"""Arithmetic that two or more venues share: signatures, decimals, sequences."""
