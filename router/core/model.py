@@ -88,4 +88,4 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     unfilled: int
     """Millionths of the amount (buy) or size (sell) that found no use, fees and reserves counted as used."""
     exact: bool
-    """False when the search for the last fraction of a lot hit its limit: the result is then within one lot."""
+    """False when the search for the last fraction of a lot hit its limit: then it is within one lot."""
