@@ -23,6 +23,8 @@ class MarketOrder(msgspec.Struct, frozen=True, kw_only=True):
     side: Side
     amount: Cash = Cash(0)
     size: Size = Size(0)
+    requested: str = ""
+    """The number as the caller wrote it, without superfluous zeros: what answers echo."""
     max_price: Price | None = None
     """Worst raw price the caller accepts: highest for a buy, lowest for a sell."""
     max_slippage_bps: int | None = None

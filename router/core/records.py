@@ -45,7 +45,7 @@ class StoredRoute(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Planned | Answered | Finished)
+_decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Planned | Answered | Finished)
 
 
 def encode(record: Record) -> bytes:

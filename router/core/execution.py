@@ -1,0 +1,143 @@
+"""One routed order, from plan to last word: a state machine that performs nothing itself.
+
+Every method returns effects. Whoever runs them owes one promise: strictly in order, and nothing after
+a Write starts until that Write is on disk. The store is therefore always ahead of the venues, and
+recovery needs nothing but the store: it builds the machine again and calls `resume`.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from router.core.records import Answered, Finished, Planned, Record
+from venues.base.orders import Answer, Filled, Order, OrderId, Pending, Rejected, Unknown, Working
+
+LOOK_UP_FIRST_MS = 50
+"""Wait before the first look-up: most venues show an order within this time."""
+LOOK_UP_LAST_MS = 5_000
+"""Waits double up to this; an order without a last word is asked about for ever."""
+
+
+class Write(msgspec.Struct, frozen=True):
+    """Make this record durable before anything that follows."""
+
+    record: Record
+
+
+class Send(msgspec.Struct, frozen=True):
+    """Place this order, once."""
+
+    order: Order
+
+
+class LookUp(msgspec.Struct, frozen=True):
+    """Ask the venue about this order, after a wait."""
+
+    order: Order
+    answer: Answer
+    """The best that is known about it."""
+    after_ms: int
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """The caller can be answered from `Execution.known` now. Comes exactly once."""
+
+
+class Done(msgspec.Struct, frozen=True):
+    """Nothing is open any more. The last effect."""
+
+
+Effect = Write | Send | LookUp | Reply | Done
+
+
+class Execution:
+    """The state of one route."""
+
+    def __init__(self, planned: Planned, answers: Iterable[Answer] = ()) -> None:
+        assert planned.orders, "a route without orders is refused before it becomes an execution"
+        self.planned = planned
+        self.orders: dict[OrderId, Order] = {order.order_id: order for order in planned.orders}
+        assert len(self.orders) == len(planned.orders), "order ids are unique"
+        self._known: dict[OrderId, Answer] = {}
+        self._asked: dict[OrderId, int] = dict.fromkeys(self.orders, 0)
+        self._replied = False
+        for answer in answers:
+            self._learn(answer)
+
+    @property
+    def known(self) -> Mapping[OrderId, Answer]:
+        """The best knowledge of each order; one that nothing is known about is missing."""
+        return self._known
+
+    @property
+    def open_orders(self) -> list[Order]:
+        """Orders without a last word, in plan order. Their holds stay."""
+        return [order for order in self.orders.values() if not self._settled(order.order_id)]
+
+    def start(self) -> list[Effect]:
+        """The plan is on disk before any order leaves."""
+        assert not self._known, "an execution that knows anything is resumed, not started"
+        return [Write(self.planned), *(Send(order) for order in self.orders.values())]
+
+    def resume(self, now_ms: int) -> list[Effect]:
+        """After a restart: ask about every order that has no last word. Never send again."""
+        self._replied = True  # whoever asked is gone
+        return [*(self._ask(order) for order in self.open_orders), *self._finish(now_ms)]
+
+    def answered(self, answer: Answer, now_ms: int) -> list[Effect]:
+        """Late and repeated answers are welcome here; the first final one counts."""
+        order = self.orders[answer.order_id]
+        if self._settled(order.order_id):
+            return []
+        effects: list[Effect] = []
+        if self._learn(answer):
+            route_id = self.planned.route_id
+            effects.append(Write(Answered(route_id=route_id, answer=answer, at_ms=now_ms)))
+        if not self._settled(order.order_id):
+            return [*effects, self._ask(order)]
+        return [*effects, *self._finish(now_ms)]
+
+    def overdue(self) -> list[Effect]:
+        """The caller has waited long enough: answer with what is known. Look-ups go on."""
+        if self._replied:
+            return []
+        self._replied = True
+        return [Reply()]
+
+    def _learn(self, answer: Answer) -> bool:
+        """Keep what is new. True when it is worth remembering across a restart."""
+        assert answer.order_id in self.orders, "an answer belongs to an order of the route"
+        before = self._known.get(answer.order_id)
+        if isinstance(before, Filled | Rejected):
+            return False
+        match answer:
+            case Filled():
+                pass
+            case Rejected():
+                if isinstance(before, Working | Pending) and before.size > 0:
+                    return False  # it traded: "never arrived" contradicts what the venue said before
+            case Working() | Pending():
+                if answer == before or (isinstance(before, Working | Pending) and answer.size < before.size):
+                    return False
+            case Unknown():
+                if before is None:
+                    self._known[answer.order_id] = answer
+                return False
+        self._known[answer.order_id] = answer
+        return True
+
+    def _settled(self, order_id: OrderId) -> bool:
+        return isinstance(self._known.get(order_id), Filled | Rejected)
+
+    def _ask(self, order: Order) -> LookUp:
+        known = self._known.get(order.order_id) or Unknown(order.order_id, "not answered before a restart")
+        attempt = self._asked[order.order_id]
+        self._asked[order.order_id] = attempt + 1
+        wait = min(LOOK_UP_LAST_MS, LOOK_UP_FIRST_MS << min(attempt, 16))
+        return LookUp(order, known, wait)
+
+    def _finish(self, now_ms: int) -> list[Effect]:
+        if self.open_orders:
+            return []
+        finished = Write(Finished(route_id=self.planned.route_id, at_ms=now_ms))
+        return [finished, *self.overdue(), Done()]
