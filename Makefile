@@ -1,0 +1,66 @@
+# Everything a person or a machine does with this repository. Only Python 3.11 or later and make are needed.
+#
+#   make setup    build .venv from requirements.lock (once; the other targets do it by themselves)
+#   make demo     start a router with simulated venues and place one routed order through HTTP
+#   make check    format, lint, types, shape, documents, unit tests: under a minute
+#   make test     everything
+#   make bench    the benchmarks; results are appended with commit and date
+#   make vectors  only the venues' golden vectors; CROSSBOOK_VECTORS=DIR reads them from another folder
+#   make lock     resolve requirements.lock anew from pyproject.toml; LOCK_FLAGS=--upgrade takes newer versions
+
+PYTHON ?= python3
+JOBS ?= 2
+BIN := .venv/bin
+READY := .venv/ready
+LOCK_TOOLS := build/lock-tools
+LOCK_HEADER := \# Resolved from pyproject.toml by "make lock"; do not edit. Names no host: any mirror can serve it.
+
+.DELETE_ON_ERROR:
+.PHONY: setup demo check test bench vectors lock format
+
+setup: $(READY)
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo 'Crossbook needs Python 3.11 or later, and "$(PYTHON)" is not one.' >&2; \
+	  echo 'Name one that is: make $(MAKECMDGOALS) PYTHON=python3.12' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo 'This Python cannot make virtual environments.' >&2; \
+	  echo 'On Debian and Ubuntu: apt-get install python3-venv' >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup
+	$(BIN)/crossbook demo
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest -q -n $(JOBS) -m 'not slow'
+
+test: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest -q -n $(JOBS)
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+vectors: setup
+	$(if $(CROSSBOOK_VECTORS),CROSSBOOK_VECTORS='$(abspath $(CROSSBOOK_VECTORS))') $(BIN)/pytest -q tests/venues/test_vectors.py
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock:
+	$(PYTHON) -m venv $(LOCK_TOOLS)
+	$(LOCK_TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
+	$(LOCK_TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes \
+	  --no-emit-index-url --no-header $(LOCK_FLAGS) -o requirements.lock pyproject.toml
+	@printf '%s\n' '$(LOCK_HEADER)' | cat - requirements.lock > build/requirements.lock
+	@mv build/requirements.lock requirements.lock
