@@ -2,42 +2,23 @@
 
 from collections.abc import Iterable, Mapping
 
-import msgspec
-
 from router.core.model import AccountId, Means
 from venues.base.listing import ListingKey
 from venues.base.orders import Order, OrderId, Side
 from venues.base.units import Cash, Size
 
 
-class Hold(msgspec.Struct, frozen=True):
-    """What one order may still take from its account."""
-
-    order: Order
-    fee_reserve: Cash
-
-    @property
-    def cash(self) -> Cash:
-        """Cash that a buy may cost in all; a sell costs none."""
-        return Cash(self.order.cash + self.fee_reserve) if self.order.side is Side.BUY else Cash(0)
-
-    @property
-    def shares(self) -> Size:
-        """Shares that a sell may deliver; a buy delivers none."""
-        return self.order.size if self.order.side is Side.SELL else Size(0)
-
-
 class Ledger:
     """The holds of all accounts."""
 
     def __init__(self) -> None:
-        self._holds: dict[AccountId, dict[OrderId, Hold]] = {}
+        self._holds: dict[AccountId, dict[OrderId, Order]] = {}
 
-    def hold(self, account: AccountId, order: Order, fee_reserve: Cash) -> None:
-        """Reserve what the order may take."""
+    def hold(self, account: AccountId, order: Order) -> None:
+        """Reserve what the order may take: a buy its cash and fees, a sell its shares."""
         holds = self._holds.setdefault(account, {})
         assert order.order_id not in holds, "an order is held once"
-        holds[order.order_id] = Hold(order, fee_reserve)
+        holds[order.order_id] = order
 
     def release(self, account: AccountId, order_id: OrderId) -> None:
         """The order has its last word. Repeats do nothing."""
@@ -46,8 +27,8 @@ class Ledger:
         if not holds:
             self._holds.pop(account, None)
 
-    def open(self, account: AccountId) -> list[Hold]:
-        """The account's holds, oldest first."""
+    def open(self, account: AccountId) -> list[Order]:
+        """The account's orders without a last word, oldest first."""
         return list(self._holds.get(account, {}).values())
 
     def free(
@@ -64,9 +45,13 @@ class Ledger:
         )
 
 
-def _cash_held(holds: Iterable[Hold], pool: tuple[str, str]) -> int:
-    return sum(h.cash for h in holds if (h.order.listing.venue, h.order.listing.pool) == pool)
+def _cash_held(orders: Iterable[Order], pool: tuple[str, str]) -> int:
+    return sum(
+        order.cash + order.fee_reserve
+        for order in orders
+        if order.side is Side.BUY and (order.listing.venue, order.listing.pool) == pool
+    )
 
 
-def _shares_held(holds: Iterable[Hold], key: ListingKey) -> int:
-    return sum(h.shares for h in holds if h.order.listing.key == key)
+def _shares_held(orders: Iterable[Order], key: ListingKey) -> int:
+    return sum(o.size for o in orders if o.side is Side.SELL and o.listing.key == key)
