@@ -12,7 +12,8 @@ from sortedcontainers import SortedDict
 
 from venues.base.events import BookSide, Level
 from venues.base.orders import Side, TimeInForce
-from venues.base.units import ONE, Cash, Price, Size, floor_to
+from venues.base.units import ONE, Cash, Price, Size, affordable, floor_to
+from venues.sim.audit import audit
 from venues.sim.model import (
     HOUSE,
     Account,
@@ -51,7 +52,7 @@ class Exchange:
     def __init__(self, fee: FeeRule, *, nets_positions: bool) -> None:
         self._fee = fee
         self.nets_positions = nets_positions
-        """Holding both outcomes is impossible: a pair turns into one dollar at once."""
+        """A pair of both outcomes turns into one dollar at once, unless a resting sell has promised it."""
         self.accounts: dict[str, Account] = {HOUSE: Account(HOUSE)}
         self.markets: dict[str, Market] = {}
         self.by_native: dict[str, tuple[Market, int]] = {}
@@ -60,6 +61,7 @@ class Exchange:
         """What happened since the simulator last took it; each simulator turns it into frames."""
         self.fees_collected: Cash = Cash(0)
         self.deposited: Cash = Cash(0)
+        self._expiring: dict[str, SimOrder] = {}
         self.granted: dict[tuple[str, int], Size] = {}
         """Shares put into accounts from outside, by (market, outcome)."""
         self.dust: Cash = Cash(0)
@@ -96,7 +98,7 @@ class Exchange:
         The new levels must not cross the orders that stay: then they would trade.
         """
         market, outcome = self.by_native[native]
-        for order in [o for o in self._resting(market) if o.account == HOUSE]:
+        for order in [o for o in self.resting(market) if o.account == HOUSE]:
             self.cancel(order, "replaced", now_ms)
         for side, levels in ((Side.BUY, bids), (Side.SELL, asks)):
             for price, size in levels:
@@ -135,18 +137,28 @@ class Exchange:
         """
         assert order.order_id not in self.orders
         assert order.size > 0
+        assert 0 < order.price < ONE
+        rests = order.time_in_force in (TimeInForce.GTC, TimeInForce.GTD)
+        assert order.cash is None or (order.side is Side.BUY and not rests), "only a taker spends a budget"
         account = self.accounts[order.account]
         if not order.market.trading:
             raise EngineError(NOT_TRADING)
-        matches = self._matches(order)
+        self.expire(now_ms)
+        matches, satisfied = self._matches(order)
         if post_only and matches:
             raise EngineError(POST_ONLY_CROSSES)
-        if order.time_in_force is TimeInForce.FOK and not self._fills_whole(order, matches):
+        if order.time_in_force is TimeInForce.FOK and not satisfied:
             raise EngineError(FOK_UNFILLABLE)
-        self._check_means(order, account, matches)
+        self._check_means(order, account, matches, rests=rests)
         self.orders[order.order_id] = order
         self._trade(order, matches, now_ms)
-        self._dispose(order, account, now_ms)
+        if satisfied:
+            order.status = Status.FILLED
+        elif rests:
+            self._rest(order, now_ms)
+        else:
+            order.status, order.reason = Status.CANCELLED, "immediate_or_cancel"
+        self._finished(order)
         self.events.append(OrderMoved(order, now_ms))
         return order
 
@@ -158,17 +170,16 @@ class Exchange:
         remaining = order.remaining
         self._leave(order, queue)
         order.status, order.reason = Status.CANCELLED, reason
-        self._release(order)
+        self._finished(order)
         self._changed(order.market, order.book_side, order.book_price, -remaining, now_ms, order)
         self.events.append(OrderMoved(order, now_ms))
         return True
 
     def expire(self, now_ms: int) -> None:
-        """Cancel the orders whose time has come."""
-        for market in self.markets.values():
-            for order in self._resting(market):
-                if order.expires_ms is not None and order.expires_ms <= now_ms:
-                    self.cancel(order, "expired", now_ms)
+        """Cancel the orders whose time has come. Every `place` begins with it."""
+        for order in list(self._expiring.values()):
+            if order.expires_ms is not None and order.expires_ms <= now_ms:
+                self.cancel(order, "expired", now_ms)
 
     def levels(self, native: str) -> tuple[list[Level], list[Level]]:
         """Bids and asks of this outcome, best first, as totals per price."""
@@ -179,81 +190,69 @@ class Exchange:
             return bids, asks
         return [(Price(ONE - p), s) for p, s in asks], [(Price(ONE - p), s) for p, s in bids]
 
+    def free_shares(self, account: Account, market: Market, outcome: int) -> Size:
+        """Shares of this outcome that no resting sell of the account has promised."""
+        promised = sum(
+            order.remaining
+            for order in self.resting(market)
+            if order.account == account.name and order.outcome == outcome and order.side is Side.SELL
+        )
+        return Size(account.positions.get((market.market_id, outcome), 0) - promised)
+
     def take_events(self) -> list[Event]:
         """The events since the last call."""
         events, self.events = self.events, []
         return events
 
     def audit(self) -> None:
-        """Conservation: raises AssertionError if collateral or shares appeared or vanished."""
-        pairs = 0
-        for market in self.markets.values():
-            held = [0, 0]
-            for account in self.accounts.values():
-                for outcome in (0, 1):
-                    held[outcome] += account.positions.get((market.market_id, outcome), 0)
-            free = [held[outcome] - self.granted.get((market.market_id, outcome), 0) for outcome in (0, 1)]
-            assert free[0] == free[1], f"unpaired shares in {market.market_id}: {free}"
-            pairs += free[0]
-        cash = sum(account.cash for account in self.accounts.values())
-        total = cash + self.fees_collected + self.dust + pairs
-        assert total == self.deposited, f"collateral {total} != deposited {self.deposited}"
+        """AssertionError if collateral or shares appeared, vanished or were promised twice."""
+        audit(self)
 
     # --- inside ---
 
     def _queues(self, market: Market, side: BookSide) -> SortedDict:
         return market.bids if side is BookSide.BID else market.asks
 
-    def _resting(self, market: Market) -> list[SimOrder]:
+    def resting(self, market: Market) -> list[SimOrder]:
+        """Every order on a market's book."""
         return [o for queues in (market.bids, market.asks) for q in queues.values() for o in q.values()]
 
-    def _matches(self, order: SimOrder) -> list[tuple[SimOrder, Size]]:
-        """Who it would trade with and how much, best price first, oldest first."""
+    def _matches(self, order: SimOrder) -> tuple[list[tuple[SimOrder, Size]], bool]:
+        """Who it would trade with and how much, best price first, oldest first; and whether that is all
+        it wants: the whole size, or a budget of which less than one step more could be bought."""
         buys_book = order.book_side is BookSide.BID
         queues = self._queues(order.market, order.book_side.other)
-        prices = list(queues) if buys_book else list(reversed(queues))
-        wanted, budget = order.size, order.cash
+        wanted, budget, own_price = int(order.size), order.cash, order.price
         found: list[tuple[SimOrder, Size]] = []
-        for price in prices:
+        for price in iter(queues) if buys_book else reversed(queues):
             if price > order.book_price if buys_book else price < order.book_price:
                 break
             own_price = Price(price if order.outcome == 0 else ONE - price)
             for maker in queues[price].values():
                 size = min(wanted, maker.remaining)
                 if budget is not None:
-                    size = min(size, floor_to(budget * ONE // own_price, order.market.size_step))
+                    size = min(size, _affordable(budget, own_price, order.market.size_step))
                 if size <= 0:
-                    return found
+                    return found, bool(found)
                 found.append((maker, Size(size)))
-                wanted = Size(wanted - size)
+                wanted -= size
                 if budget is not None:
                     budget = Cash(budget - notional(Side.BUY, own_price, Size(size)))
-        return found
+        spent = budget is not None and _affordable(budget, own_price, order.market.size_step) == 0
+        return found, bool(found) and (wanted == 0 or spent)
 
-    def _fills_whole(self, order: SimOrder, matches: list[tuple[SimOrder, Size]]) -> bool:
-        if order.cash is None:
-            return sum(size for _, size in matches) == order.size
-        spent = sum(notional(order.side, _own_price(order, maker), size) for maker, size in matches)
-        last = _own_price(order, matches[-1][0]) if matches else Price(ONE)
-        return order.cash - spent <= max(1, -(-last * order.market.size_step // ONE))
-
-    def _check_means(self, order: SimOrder, account: Account, matches: list[tuple[SimOrder, Size]]) -> None:
+    def _check_means(
+        self, order: SimOrder, account: Account, matches: list[tuple[SimOrder, Size]], *, rests: bool
+    ) -> None:
         """Can the account pay for, or deliver, the whole of it?"""
         if account.name == HOUSE:
             return
-        key = (order.market.market_id, order.outcome)
         if order.side is Side.SELL:
-            committed = sum(
-                o.remaining
-                for o in self._resting(order.market)
-                if o.account == account.name and o.outcome == order.outcome and o.side is Side.SELL
-            )
-            if account.positions.get(key, 0) - committed < order.size:
+            if self.free_shares(account, order.market, order.outcome) < order.size:
                 raise EngineError(INSUFFICIENT_POSITION)
             return
         now = sum(notional(Side.BUY, _own_price(order, maker), size) for maker, size in matches)
-        rests = order.time_in_force in (TimeInForce.GTC, TimeInForce.GTD)
-        rest = order.size - sum(size for _, size in matches) if rests and order.cash is None else 0
+        rest = order.size - sum(size for _, size in matches) if rests else 0
         fees = self._fee_estimate(order, matches)
         if account.free < now + notional(Side.BUY, order.price, Size(rest)) + fees:
             raise EngineError(INSUFFICIENT_BALANCE)
@@ -261,7 +260,11 @@ class Exchange:
     def _fee_estimate(self, order: SimOrder, matches: list[tuple[SimOrder, Size]]) -> int:
         """The fee rule on a copy, so that what it remembers per order is not disturbed."""
         trial = replace(order, fills=[], notes=dict(order.notes))
-        return sum(self._fee(trial, _own_price(order, maker), size, True) for maker, size in matches)
+        for maker, size in matches:
+            price = _own_price(order, maker)
+            fee = self._fee(trial, price, size, True)
+            trial.fills.append(Fill(0, order.order_id, price, size, fee, True, maker.order_id, 0))
+        return trial.fees
 
     def _trade(self, order: SimOrder, matches: list[tuple[SimOrder, Size]], now_ms: int) -> None:
         if not matches:
@@ -285,7 +288,7 @@ class Exchange:
             if maker.remaining == 0:
                 maker.status = Status.FILLED
                 self._leave(maker, self._queues(order.market, maker.book_side))
-                self._release(maker)
+                self._finished(maker)
             self.events.append(OrderMoved(maker, now_ms))
         self.events.append(done)
 
@@ -305,27 +308,37 @@ class Exchange:
             self._net(account, order.market)
 
     def _net(self, account: Account, market: Market) -> None:
+        """Turn pairs into cash, but not shares that a resting sell has promised to its buyer."""
         first, second = (market.market_id, 0), (market.market_id, 1)
         pairs = min(account.positions.get(first, 0), account.positions.get(second, 0))
+        if pairs > 0 and account.name != HOUSE:
+            pairs = min(self.free_shares(account, market, outcome) for outcome in (0, 1))
         if pairs > 0:
             account.positions[first] = Size(account.positions[first] - pairs)
             account.positions[second] = Size(account.positions[second] - pairs)
             account.cash = Cash(account.cash + pairs)
 
-    def _dispose(self, order: SimOrder, account: Account, now_ms: int) -> None:
-        """What happens to the part that did not trade."""
-        spent_out = order.cash is not None and self._fills_whole(order, [])
-        if order.remaining == 0 or spent_out:
-            order.status = Status.FILLED
-        elif order.time_in_force in (TimeInForce.GTC, TimeInForce.GTD):
-            queues = self._queues(order.market, order.book_side)
-            queues.setdefault(order.book_price, {})[order.order_id] = order
-            order.status = Status.RESTING
-            self._fit_reserve(order)
-            self._changed(order.market, order.book_side, order.book_price, order.remaining, now_ms, order)
-        else:
-            order.status = Status.CANCELLED
-            order.reason = "immediate_or_cancel"
+    def _rest(self, order: SimOrder, now_ms: int) -> None:
+        queues = self._queues(order.market, order.book_side)
+        queues.setdefault(order.book_price, {})[order.order_id] = order
+        order.status = Status.RESTING
+        if order.expires_ms is not None:
+            self._expiring[order.order_id] = order
+        self._fit_reserve(order)
+        self._changed(order.market, order.book_side, order.book_price, order.remaining, now_ms, order)
+
+    def _finished(self, order: SimOrder) -> None:
+        """Free what a finished order held. The house's are forgotten: book makers place them for ever."""
+        if order.status is Status.RESTING:
+            return
+        self._expiring.pop(order.order_id, None)
+        account = self.accounts[order.account]
+        account.reserved = Cash(account.reserved - order.reserved)
+        order.reserved = Cash(0)
+        if order.account == HOUSE:
+            del self.orders[order.order_id]
+        elif self.nets_positions:
+            self._net(account, order.market)
 
     def _fit_reserve(self, order: SimOrder) -> None:
         """Set aside what the rest of a resting buy can still cost; fees of makers are not reserved."""
@@ -335,11 +348,6 @@ class Exchange:
         needed = notional(Side.BUY, order.price, order.remaining)
         account.reserved = Cash(account.reserved - order.reserved + needed)
         order.reserved = Cash(needed)
-
-    def _release(self, order: SimOrder) -> None:
-        account = self.accounts[order.account]
-        account.reserved = Cash(account.reserved - order.reserved)
-        order.reserved = Cash(0)
 
     def _leave(self, order: SimOrder, queues: SortedDict) -> None:
         queue = queues[order.book_price]
@@ -356,6 +364,11 @@ class Exchange:
 
 def _total(queue: Mapping[str, SimOrder]) -> Size:
     return Size(sum(order.remaining for order in queue.values()))
+
+
+def _affordable(budget: Cash, price: Price, step: int) -> int:
+    """The largest multiple of `step` whose cost fits in the budget."""
+    return floor_to(affordable(price, budget), step)
 
 
 def _own_price(order: SimOrder, maker: SimOrder) -> Price:

@@ -7,6 +7,7 @@ from enum import Enum
 from sortedcontainers import SortedDict
 
 from venues.base.events import BookSide
+from venues.base.listing import Grid
 from venues.base.orders import Side, TimeInForce
 from venues.base.units import ONE, Cash, Price, Size
 
@@ -31,6 +32,9 @@ class Market:
     """Names of the outcomes' books: two where the venue lists each outcome, else only the first."""
     size_step: int = 1
     """Fills are multiples of this; what remains of a cash budget below it is not spent."""
+    grid: Grid | None = None
+    """Prices the venue takes, in the terms of outcome 0; None for any. Checked by the venue's simulator
+    for customers, and by the control face for books put up from outside."""
     trading: bool = True
     bids: SortedDict = field(default_factory=SortedDict)
     asks: SortedDict = field(default_factory=SortedDict)
