@@ -1,0 +1,48 @@
+"""Customer accounts: which venues each one uses, and its keys there, parsed once."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from router.core.model import AccountId
+from venues.base.contract import Signer, Venue
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """One customer account. Its `repr` shows no secret: signers hide theirs."""
+
+    account_id: AccountId
+    signers: Mapping[str, Signer]
+    """Enabled venue to keys."""
+
+    @property
+    def venues(self) -> frozenset[str]:
+        """The venues enabled for the account."""
+        return frozenset(self.signers)
+
+
+class CredentialError(Exception):
+    """A credential cannot be used. The message names account, venue and rule, never the value."""
+
+
+def open_account(
+    account_id: AccountId, credentials: Mapping[str, Mapping[str, str]], venues: Mapping[str, Venue]
+) -> Account:
+    """Parse an account's credentials, venue by venue."""
+    signers: dict[str, Signer] = {}
+    for name, secrets in credentials.items():
+        venue = venues[name]
+        known = {secret.name for secret in venue.secrets}
+        at = f"accounts.{account_id}.credentials.{name}"
+        if unknown := sorted(set(secrets) - known):
+            raise CredentialError(
+                f"{at}.{unknown[0]}: no such credential; known are {', '.join(sorted(known))}"
+            )
+        for secret in venue.secrets:
+            if secret.required and not secrets.get(secret.name):
+                raise CredentialError(f"{at}.{secret.name}: missing; {secret.where}")
+        try:
+            signers[name] = venue.signer(secrets)
+        except ValueError as error:
+            raise CredentialError(f"{at}: {error}") from error
+    return Account(account_id=account_id, signers=signers)

@@ -1,0 +1,116 @@
+"""What each account has at each venue: read in parallel, remembered for a moment, debited by our own fills.
+
+Only reading adds money or shares: a fill takes what it cost at once, what it brought counts once the venue
+shows it. So the picture errs on the side of too little, and the venue's own check is the last guard.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from router.core.model import AccountId
+from router.runtime.accounts import Account
+from router.runtime.clock import Clock
+from router.runtime.transport import Transport
+from venues.base.contract import Venue
+from venues.base.http import Unavailable
+from venues.base.listing import Listing, ListingKey
+from venues.base.orders import Filled, Order, Pending, Side, Working
+from venues.base.units import Cash, Size
+
+READ_MS_MAX = 2_000
+"""Longest wait for one balance or position read."""
+
+
+class _Purse:
+    """One account's money at one venue."""
+
+    def __init__(self) -> None:
+        self.funds: dict[str, Cash] = {}
+        self.read_ms: int | None = None
+        self.debits = 0
+        """Counts debits, so that a read that overlapped one is not trusted."""
+
+
+class Balances:
+    """The purses of all accounts."""
+
+    def __init__(
+        self, venues: Mapping[str, Venue], transport: Transport, clock: Clock, *, age_ms: int
+    ) -> None:
+        self._venues, self._transport, self._clock, self._age_ms = venues, transport, clock, age_ms
+        self._purses: dict[tuple[AccountId, str], _Purse] = {}
+
+    async def funds(
+        self, account: Account, venues: Sequence[str]
+    ) -> tuple[dict[tuple[str, str], Cash], dict[str, str]]:
+        """Cash by (venue, pool), and the venues that could not be read with the reason."""
+        results = await asyncio.gather(*(self._purse(account, venue) for venue in venues))
+        cash: dict[tuple[str, str], Cash] = {}
+        unread: dict[str, str] = {}
+        for venue, result in zip(venues, results, strict=True):
+            if isinstance(result, Unavailable):
+                unread[venue] = result.reason
+            else:
+                cash.update({(venue, pool): amount for pool, amount in result.items()})
+        return cash, unread
+
+    async def holdings(
+        self, account: Account, listings: Sequence[Listing]
+    ) -> tuple[dict[ListingKey, Size], dict[str, str]]:
+        """Shares free to sell by listing, read now, and the venues that could not be read."""
+        by_venue: dict[str, list[Listing]] = {}
+        for listing in listings:
+            by_venue.setdefault(listing.venue, []).append(listing)
+        results = await asyncio.gather(*(self._held(account, v, group) for v, group in by_venue.items()))
+        shares: dict[ListingKey, Size] = {}
+        unread: dict[str, str] = {}
+        for venue, result in zip(by_venue, results, strict=True):
+            if isinstance(result, Unavailable):
+                unread[venue] = result.reason
+            else:
+                shares.update(result)
+        return shares, unread
+
+    def debit(self, account: AccountId, order: Order, answer: Filled | Working | Pending) -> None:
+        """An order of ours traded: what it cost is gone, whatever the last read said."""
+        purse = self._purses.get((account, order.listing.venue))
+        if purse is None or order.side is Side.SELL:
+            return
+        fee = answer.fee.amount if isinstance(answer, Filled | Working) else 0
+        pool = order.listing.pool
+        purse.funds[pool] = Cash(max(0, purse.funds.get(pool, 0) - answer.cash - fee))
+        purse.debits += 1
+
+    def distrust(self, account: AccountId, venue: str) -> None:
+        """The venue contradicted us: read again before the next order."""
+        if purse := self._purses.get((account, venue)):
+            purse.read_ms = None
+
+    async def _purse(self, account: Account, venue: str) -> Mapping[str, Cash] | Unavailable:
+        purse = self._purses.setdefault((account.account_id, venue), _Purse())
+        now = self._clock.monotonic_ms()
+        if purse.read_ms is not None and now - purse.read_ms <= self._age_ms:
+            return purse.funds
+        debits = purse.debits
+        signer = account.signers[venue]
+        talk = self._venues[venue].orders.funds(signer)
+        read = await self._transport.perform(
+            self._venues[venue], talk, signer=signer, deadline_ms=READ_MS_MAX
+        )
+        if isinstance(read, Unavailable):
+            return read
+        if purse.debits != debits:
+            purse.read_ms = None
+            return {pool: min(cash, purse.funds.get(pool, cash)) for pool, cash in read.items()}
+        purse.funds = dict(read)
+        purse.read_ms = now
+        return purse.funds
+
+    async def _held(
+        self, account: Account, venue: str, listings: Sequence[Listing]
+    ) -> Mapping[ListingKey, Size] | Unavailable:
+        signer = account.signers[venue]
+        talk = self._venues[venue].orders.holdings(signer, listings)
+        return await self._transport.perform(
+            self._venues[venue], talk, signer=signer, deadline_ms=READ_MS_MAX
+        )

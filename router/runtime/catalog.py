@@ -1,0 +1,100 @@
+"""What the venues say about the registry's listings: ticks, lots, minimums, fees, status; kept fresh."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+
+import msgspec
+import structlog
+
+from router.core.model import Terms
+from router.runtime.clock import Clock
+from router.runtime.transport import Transport
+from venues.base.contract import Venue
+from venues.base.events import Regrid
+from venues.base.http import Unavailable
+from venues.base.listing import Listing, ListingKey, Native
+
+FETCH_MS_MAX = 10_000
+"""Longest wait for the metadata of one batch."""
+BATCH = 50
+"""Listings asked for in one conversation."""
+
+log = structlog.get_logger(__name__)
+
+
+class Catalog:
+    """Metadata of every listing the registry names. A venue that cannot be read keeps what it said last."""
+
+    def __init__(
+        self, venues: Mapping[str, Venue], transport: Transport, clock: Clock, *, refresh_ms: int
+    ) -> None:
+        self._venues, self._transport, self._clock, self._refresh_ms = venues, transport, clock, refresh_ms
+        self._natives: dict[str, set[Native]] = {}
+        self._listings: dict[tuple[str, Native], Listing] = {}
+        self._terms: dict[ListingKey, Terms] = {}
+        self.version = 0
+        """Grows whenever any listing's terms change; whoever keeps something built from them compares it."""
+
+    def watch(self, keys: Iterable[ListingKey]) -> None:
+        """From the next refresh on, keep exactly these."""
+        self._natives = {}
+        for key in keys:
+            self._natives.setdefault(key.venue, set()).add(key.native)
+
+    def terms(self, key: ListingKey) -> Terms | None:
+        """What is known of a listing in this orientation; None while nothing is."""
+        if key in self._terms:
+            return self._terms[key]
+        listing = self._listings.get((key.venue, key.native))
+        if listing is None:
+            return None
+        venue = self._venues[key.venue]
+        oriented = listing.opposite() if key.inverted else listing
+        terms = Terms(listing=oriented, curve=venue.fees.curve(oriented), traits=venue.traits)
+        self._terms[key] = terms
+        return terms
+
+    def regrid(self, venue: str, event: Regrid) -> None:
+        """The feed says that a book's ticks changed; no need to wait for the next refresh."""
+        listing = self._listings.get((venue, event.native))
+        if listing is not None and listing.grid != event.grid:
+            self._keep(msgspec.structs.replace(listing, grid=event.grid))
+
+    async def refresh(self) -> dict[str, str]:
+        """Read everything anew. Returns the venues that could not be read, with the reason."""
+        results = await asyncio.gather(*(self._read(name, sorted(n)) for name, n in self._natives.items()))
+        return {name: reason for name, reason in zip(self._natives, results, strict=True) if reason}
+
+    async def run(self) -> None:
+        """Refresh for ever."""
+        while True:
+            await asyncio.sleep(self._refresh_ms / 1000)
+            await self.refresh()
+
+    async def _read(self, name: str, natives: list[Native]) -> str:
+        venue = self._venues[name]
+        for start in range(0, len(natives), BATCH):
+            batch = natives[start : start + BATCH]
+            talk = venue.listings.fetch(batch)
+            found = await self._transport.perform(venue, talk, signer=None, deadline_ms=FETCH_MS_MAX)
+            if isinstance(found, Unavailable):
+                log.warning("catalog.unavailable", venue=name, reason=found.reason)
+                return found.reason
+            for listing in found:
+                self._keep(listing)
+            for missing in set(batch) - {listing.native for listing in found}:
+                log.warning("catalog.unknown_listing", venue=name, native=missing)
+                self._forget(name, missing)
+        return ""
+
+    def _keep(self, listing: Listing) -> None:
+        if self._listings.get((listing.venue, listing.native)) == listing:
+            return
+        self._forget(listing.venue, listing.native)
+        self._listings[listing.venue, listing.native] = listing
+
+    def _forget(self, venue: str, native: Native) -> None:
+        self._listings.pop((venue, native), None)
+        for inverted in (False, True):
+            self._terms.pop(ListingKey(venue, native, inverted), None)
+        self.version += 1

@@ -1,0 +1,79 @@
+"""Real time, real ids and real luck: the only ones in the program."""
+
+import asyncio
+import random
+import time
+import uuid
+from typing import Protocol
+
+from router.core.model import RouteId
+
+SALT_MAX = 2**53 - 1
+"""Salts stay exact when a venue reads them as a JSON number."""
+
+
+class Clock(Protocol):
+    """Where time, waiting, ids and randomness come from. Tests turn one by hand."""
+
+    def now_ms(self) -> int:
+        """Unix milliseconds. It may jump; never subtract two of them to get a duration."""
+        ...
+
+    def monotonic_ms(self) -> int:
+        """Milliseconds that only ever grow, from an arbitrary start. For ages and durations."""
+        ...
+
+    async def sleep(self, ms: int) -> None:
+        """Return after `ms` milliseconds."""
+        ...
+
+    def jitter(self, ms_max: int) -> int:
+        """A uniform random number of milliseconds, 0 <= n <= ms_max."""
+        ...
+
+    def new_id(self) -> str:
+        """A fresh random UUID as text."""
+        ...
+
+    def new_route_id(self) -> RouteId:
+        """A fresh route id."""
+        ...
+
+    def new_salt(self) -> int:
+        """A fresh random number, 0 < n <= SALT_MAX."""
+        ...
+
+
+class SystemClock:
+    """The operating system's clocks and its random generator."""
+
+    def __init__(self) -> None:
+        self._luck = random.SystemRandom()
+
+    def now_ms(self) -> int:
+        """See `Clock`."""
+        return time.time_ns() // 1_000_000
+
+    def monotonic_ms(self) -> int:
+        """See `Clock`."""
+        return time.monotonic_ns() // 1_000_000
+
+    async def sleep(self, ms: int) -> None:
+        """See `Clock`."""
+        await asyncio.sleep(ms / 1000)
+
+    def jitter(self, ms_max: int) -> int:
+        """See `Clock`."""
+        return self._luck.randint(0, ms_max)
+
+    def new_id(self) -> str:
+        """See `Clock`."""
+        return str(uuid.uuid4())
+
+    def new_route_id(self) -> RouteId:
+        """See `Clock`."""
+        return RouteId(f"rord-{uuid.uuid4()}")
+
+    def new_salt(self) -> int:
+        """See `Clock`."""
+        return self._luck.randint(1, SALT_MAX)

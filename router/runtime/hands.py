@@ -1,0 +1,125 @@
+"""The hands of one route's runner: its account's keys, the transport, the store and the holds."""
+
+import asyncio
+from collections.abc import Mapping
+
+import msgspec
+import structlog
+
+from router.core.execution import Execution
+from router.core.ledger import Ledger
+from router.core.records import Record
+from router.runtime.accounts import Account
+from router.runtime.balances import Balances
+from router.runtime.clock import Clock
+from router.runtime.metrics import Metrics
+from router.runtime.store.protocol import Store, StoreDown
+from router.runtime.transport import Transport
+from venues.base.contract import Venue
+from venues.base.orders import Answer, Filled, Order, Pending, Rejected, Unknown, Working
+
+LOOK_UP_MS_MAX = 2_000
+"""Longest wait for one look-up; the next one follows."""
+
+log = structlog.get_logger(__name__)
+
+
+class Tools(msgspec.Struct, frozen=True, kw_only=True):
+    """What every route needs."""
+
+    venues: Mapping[str, Venue]
+    transport: Transport
+    store: Store
+    ledger: Ledger
+    balances: Balances
+    clock: Clock
+    metrics: Metrics
+
+
+class RouteHands:
+    """Implements `router.runtime.runner.Hands` for one route of one account."""
+
+    def __init__(self, tools: Tools, account: Account, replied: asyncio.Future[None]) -> None:
+        self._tools, self._account, self._replied = tools, account, replied
+
+    async def append(self, record: Record) -> None:
+        """See `Hands`."""
+        await self._tools.store.append(record)
+
+    async def place(self, order: Order) -> Answer:
+        """See `Hands`."""
+        venue = self._tools.venues[order.listing.venue]
+        signer = self._account.signers[venue.name]
+        talk = venue.orders.place(order, signer)
+        deadline_ms = venue.limits.order_ms_max
+        answer = await self._tools.transport.perform(venue, talk, signer=signer, deadline_ms=deadline_ms)
+        self._note("order.placed", order, answer)
+        return answer
+
+    async def look_up(self, order: Order, answer: Answer) -> Answer:
+        """See `Hands`."""
+        venue = self._tools.venues[order.listing.venue]
+        signer = self._account.signers[venue.name]
+        talk = venue.orders.look_up(order, signer, answer, self._tools.clock.now_ms())
+        found = await self._tools.transport.perform(venue, talk, signer=signer, deadline_ms=LOOK_UP_MS_MAX)
+        self._note("order.looked_up", order, found)
+        return found
+
+    async def wait(self, after_ms: int) -> None:
+        """See `Hands`."""
+        await self._tools.clock.sleep(after_ms)
+
+    def now_ms(self) -> int:
+        """See `Hands`."""
+        return self._tools.clock.now_ms()
+
+    def reply(self, execution: Execution) -> None:
+        """See `Hands`."""
+        if not self._replied.done():
+            self._replied.set_result(None)
+
+    def settled(self, execution: Execution, answer: Answer) -> None:
+        """See `Hands`. A hold goes with its order's last word; what the order cost goes with it."""
+        known = execution.known.get(answer.order_id)
+        if not isinstance(known, Filled | Rejected):
+            return
+        account_id, order = self._account.account_id, execution.orders[answer.order_id]
+        if isinstance(known, Filled):
+            self._tools.balances.debit(account_id, order, known)
+        else:
+            self._tools.balances.distrust(account_id, order.listing.venue)
+        self._tools.ledger.release(account_id, answer.order_id)
+
+    def crashed(self, order: Order, bug: BaseException) -> None:
+        """See `Hands`."""
+        self._tools.metrics.violations.labels("internal_error").inc()
+        log.error("order.crashed", venue=order.listing.venue, order=order.order_id, exc_info=bug)
+
+    def not_recorded(self, record: Record, error: StoreDown) -> None:
+        """See `Hands`."""
+        log.error(
+            "store.not_recorded", record=type(record).__name__, route=record.route_id, reason=str(error)
+        )
+
+    def _note(self, event: str, order: Order, answer: Answer) -> None:
+        kind = type(answer).__name__.lower()
+        self._tools.metrics.orders.labels(order.listing.venue, kind).inc()
+        log.info(
+            event,
+            account=self._account.account_id,
+            venue=order.listing.venue,
+            listing=str(order.listing.key),
+            order=order.order_id,
+            answer=kind,
+            reason=_reason(answer),
+        )
+
+
+def _reason(answer: Answer) -> str:
+    match answer:
+        case Rejected():
+            return f"{answer.code}: {answer.message}"
+        case Unknown() | Pending():
+            return answer.reason
+        case Filled() | Working():
+            return ""

@@ -1,0 +1,110 @@
+"""Every metric of the program, declared once. One `Metrics` is made at start and passed around."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""From a loopback venue to the longest deadline."""
+COMMIT_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.0)
+"""From a fast disk to one that is failing."""
+BATCH = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+
+
+class Metrics:
+    """The metrics, each in the registry given (a new one by default, so that tests do not share counts)."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry if registry is not None else CollectorRegistry()
+        self._transport(self.registry)
+        self._feeds(self.registry)
+        self._store(self.registry)
+        self._orders(self.registry)
+
+    def _transport(self, registry: CollectorRegistry) -> None:
+        labels = ("venue", "purpose", "outcome")
+        self.requests = Counter(
+            "crossbook_transport_requests",
+            "HTTP requests to venues; outcome is the status class or what failed",
+            labels,
+            registry=registry,
+        )
+        self.request_seconds = Histogram(
+            "crossbook_transport_request_seconds",
+            "Time from asking for a request until its reply or its failure, waiting included",
+            labels,
+            buckets=LATENCY_S,
+            registry=registry,
+        )
+        self.in_flight = Gauge(
+            "crossbook_transport_in_flight",
+            "HTTP requests being sent or awaited",
+            ("venue", "purpose"),
+            registry=registry,
+        )
+
+    def _feeds(self, registry: CollectorRegistry) -> None:
+        venue = ("venue",)
+        self.frames = Counter(
+            "crossbook_feed_frames", "Market-data frames received", venue, registry=registry
+        )
+        self.gaps = Counter("crossbook_feed_gaps", "Books lost to a gap", venue, registry=registry)
+        self.resyncs = Counter(
+            "crossbook_feed_resyncs", "Fresh snapshots asked for", venue, registry=registry
+        )
+        self.reconnects = Counter(
+            "crossbook_feed_reconnects",
+            "Market-data connections that ended, by why",
+            ("venue", "reason"),
+            registry=registry,
+        )
+        self.connections = Gauge(
+            "crossbook_feed_connections", "Market-data connections that are up", venue, registry=registry
+        )
+        self.book_age = Gauge(
+            "crossbook_book_age_seconds",
+            "Time since anything was heard on the venue's quietest connection that is up",
+            venue,
+            registry=registry,
+        )
+        self.watched = Gauge("crossbook_books_watched", "Books subscribed to", venue, registry=registry)
+
+    def _store(self, registry: CollectorRegistry) -> None:
+        self.commits = Counter("crossbook_store_commits", "Transactions made durable", registry=registry)
+        self.commit_failures = Counter(
+            "crossbook_store_failures", "Transactions that failed", registry=registry
+        )
+        self.commit_seconds = Histogram(
+            "crossbook_store_commit_seconds",
+            "Time of one transaction",
+            buckets=COMMIT_S,
+            registry=registry,
+        )
+        self.batch_size = Histogram(
+            "crossbook_store_batch_records", "Records in one transaction", buckets=BATCH, registry=registry
+        )
+        self.store_up = Gauge("crossbook_store_up", "1 while records can be made durable", registry=registry)
+
+    def _orders(self, registry: CollectorRegistry) -> None:
+        self.lanes_waiting = Gauge(
+            "crossbook_lanes_waiting", "Routes waiting for their account's turn", registry=registry
+        )
+        self.orders = Counter(
+            "crossbook_orders",
+            "Answers of venues to orders",
+            ("venue", "answer"),
+            registry=registry,
+        )
+        self.routes = Counter(
+            "crossbook_routes", "Routes answered, by status", ("status",), registry=registry
+        )
+        self.route_seconds = Histogram(
+            "crossbook_route_seconds",
+            "Time from accepting a route until its report",
+            buckets=LATENCY_S,
+            registry=registry,
+        )
+        self.violations = Counter(
+            "crossbook_invariant_violations",
+            "Promises found broken while running: any count is an alarm",
+            ("invariant",),
+            registry=registry,
+        )

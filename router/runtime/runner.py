@@ -1,0 +1,143 @@
+"""Carries out one execution's effects, strictly in order. All decisions are the execution's."""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Protocol
+
+from router.core.execution import Done, Effect, Execution, LookUp, Reply, Send, Write
+from router.core.records import Planned, Record
+from router.runtime.store.protocol import StoreDown
+from venues.base.orders import Answer, Order, Unknown
+
+
+class Hands(Protocol):
+    """What a runner needs done. None of it raises for what a venue did."""
+
+    async def append(self, record: Record) -> None:
+        """Returns when the record is durable; StoreDown when it cannot be."""
+        ...
+
+    async def place(self, order: Order) -> Answer:
+        """Send the order, once, and wait for its reply or for the end of the venue's time."""
+        ...
+
+    async def look_up(self, order: Order, answer: Answer) -> Answer:
+        """Ask the venue what became of the order."""
+        ...
+
+    async def wait(self, after_ms: int) -> None:
+        """Let this much time pass."""
+        ...
+
+    def now_ms(self) -> int:
+        """Unix milliseconds."""
+        ...
+
+    def reply(self, execution: Execution) -> None:
+        """The caller can be answered."""
+        ...
+
+    def settled(self, execution: Execution, answer: Answer) -> None:
+        """An answer was dealt with; holds of orders that are no longer open can go."""
+        ...
+
+    def crashed(self, order: Order, bug: BaseException) -> None:
+        """Our own code failed while an order was placed or looked up. What the venue did is unknown."""
+        ...
+
+    def not_recorded(self, record: Record, error: StoreDown) -> None:
+        """A record after the intent could not be made durable. Recovery will find it out again."""
+        ...
+
+
+class _Overdue:
+    """The caller has waited long enough."""
+
+
+class _Runner:
+    """One run: the inbox and the questions that are out."""
+
+    def __init__(self, execution: Execution, hands: Hands) -> None:
+        self.execution, self.hands = execution, hands
+        self.inbox: asyncio.Queue[Answer | _Overdue] = asyncio.Queue()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def ask(self, work: Coroutine[None, None, None]) -> None:
+        """Let it run beside everything else; it ends by putting something into the inbox."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def stop(self) -> None:
+        """Nothing more is wanted."""
+        for task in self._tasks:
+            task.cancel()
+
+    async def perform(self, effects: Sequence[Effect]) -> bool:
+        """Carry out a batch; True when nothing more will come."""
+        for effect in effects:
+            match effect:
+                case Write(record):
+                    await self._append(record)
+                case Send(order):
+                    self.ask(self._place(order))
+                case LookUp():
+                    self.ask(self._look_up(effect))
+                case Reply():
+                    self.hands.reply(self.execution)
+                case Done():
+                    return True
+        return False
+
+    async def remind(self, after_ms: int) -> None:
+        """Put the alarm into the inbox when it is time."""
+        await self.hands.wait(after_ms)
+        self.inbox.put_nowait(_Overdue())
+
+    async def _append(self, record: Record) -> None:
+        """The intent must be durable; what is learnt later is worth more reported than lost with the store."""
+        try:
+            await self.hands.append(record)
+        except StoreDown as error:
+            if isinstance(record, Planned):
+                raise
+            self.hands.not_recorded(record, error)
+
+    async def _place(self, order: Order) -> None:
+        await self._answer(order, self.hands.place(order))
+
+    async def _look_up(self, effect: LookUp) -> None:
+        await self.hands.wait(effect.after_ms)
+        await self._answer(effect.order, self.hands.look_up(effect.order, effect.answer))
+
+    async def _answer(self, order: Order, question: Coroutine[None, None, Answer]) -> None:
+        """The answer, or Unknown where our own code failed: bytes may have left before it did."""
+        task = asyncio.get_running_loop().create_task(question)
+        try:
+            await asyncio.wait({task})
+        finally:
+            task.cancel()
+        if bug := task.exception():
+            self.hands.crashed(order, bug)
+            self.inbox.put_nowait(Unknown(order.order_id, f"internal error: {type(bug).__name__}"))
+        else:
+            self.inbox.put_nowait(task.result())
+
+
+async def run(execution: Execution, effects: Sequence[Effect], hands: Hands, *, reply_ms: int) -> None:
+    """Orders leave together; answers queue up and are dealt with one at a time.
+
+    Raises StoreDown if the intent itself cannot be written: then nothing was sent.
+    """
+    runner = _Runner(execution, hands)
+    runner.ask(runner.remind(reply_ms))
+    try:
+        while not await runner.perform(effects):
+            match await runner.inbox.get():
+                case _Overdue():
+                    effects = execution.overdue()
+                case answer:
+                    effects = execution.answered(answer, hands.now_ms())
+                    hands.settled(execution, answer)
+    finally:
+        runner.stop()

@@ -1,0 +1,1 @@
+"""Durable state: what was intended, what was answered, what is finished."""

@@ -1,0 +1,80 @@
+"""What a store promises. One test suite holds every implementation to it.
+
+StoreFault        the store cannot do what was asked
+├── StoreDown     it failed or is closed: take no orders; it recovers by itself when it can
+├── StoreDamaged  something stored cannot be read back: a person must look before trading goes on
+├── StoreTaken    another process owns it
+├── SchemaTooNew  it was written by a newer version of the program
+└── RecordRefused the record contradicts what is stored: a bug of the caller
+"""
+
+from typing import Protocol
+
+from router.core.model import AccountId, RouteId
+from router.core.records import Record, StoredRoute
+
+ROUTES_MAX = 500
+"""Most routes one `routes` call reads: a page for a person, not an export."""
+
+
+class StoreFault(Exception):  # noqa: N818 - as in router.core.errors, a name says what happened
+    """The store cannot do what was asked."""
+
+
+class StoreDown(StoreFault):
+    """The record may or may not have become durable. Nothing may be sent on the strength of it.
+
+    The caller stops taking orders and answers 503. `Store.failing` is None again once a write went through.
+    """
+
+
+class StoreDamaged(StoreFault):
+    """Something stored cannot be read back."""
+
+
+class StoreTaken(StoreFault):
+    """Another process owns the store."""
+
+
+class SchemaTooNew(StoreFault):
+    """The store was written by a newer version of the program, which this one must not touch."""
+
+
+class RecordRefused(StoreFault):
+    """A second intent for one route, or an answer to a route that has no intent."""
+
+
+class Store(Protocol):
+    """Durable intent, answers and results of all accounts."""
+
+    @property
+    def failing(self) -> str | None:
+        """Why the store cannot write now, or None. While it fails no order may be taken."""
+        ...
+
+    async def open(self) -> None:
+        """Take ownership and bring the schema up to date. Raises StoreTaken, SchemaTooNew or StoreDown."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what was accepted, then let go. Later calls raise StoreDown."""
+        ...
+
+    async def append(self, record: Record) -> None:
+        """Return once the record would survive a power cut, in the order of the calls.
+
+        Raises StoreDown or RecordRefused. A caller who is cancelled cannot know whether it was written.
+        """
+        ...
+
+    async def unfinished(self) -> list[StoredRoute]:
+        """Every route without a `Finished`, oldest first. Raises StoreDown or StoreDamaged."""
+        ...
+
+    async def route(self, account_id: AccountId, route_id: RouteId) -> StoredRoute | None:
+        """One route of this account; None if it has no such route. Raises as `unfinished`."""
+        ...
+
+    async def routes(self, account_id: AccountId, limit: int) -> list[StoredRoute]:
+        """This account's latest routes, newest first, at most ROUTES_MAX. Raises as `unfinished`."""
+        ...

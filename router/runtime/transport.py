@@ -1,0 +1,292 @@
+"""The one door to the venues: requests in, replies out, and for every failure what it proves.
+
+Nothing here raises for what the outside did. A failure is a `Silence`; its `sent` is false only while the
+request provably never got a connection. The reasons are short stable words, for logs and metrics.
+"""
+
+import asyncio
+import re
+import ssl
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import aiohttp
+import structlog
+from aiohttp.http_exceptions import HttpProcessingError
+from yarl import URL
+
+from router.runtime.clock import Clock
+from router.runtime.metrics import Metrics
+from router.runtime.slots import Slots, SlotsFull
+from router.runtime.sockets import Socket, dial
+from router.runtime.wire import Progress, Torn, new_session, progress, send_once
+from venues.base.contract import Signer, Venue
+from venues.base.http import Purpose, Reply, Request, Response, Silence, Talk
+
+IN_FLIGHT_MAX = 32
+"""Requests at once, per venue and purpose: orders never wait behind data."""
+WAITING_MAX = 64
+"""Requests waiting for that; more would only expire in the queue."""
+REQUEST_MS_MAX: Mapping[Purpose, int] = {
+    Purpose.DATA: 10_000,
+    Purpose.ACCOUNT: 5_000,
+    Purpose.ORDER: 10_000,
+}
+"""The longest one request may take, whatever its caller allows: a slot is not held for ever."""
+REPLY_BYTES_MAX = 16 * 1024 * 1024
+"""The largest reply read. The largest known, a page of market metadata, is a few MiB."""
+SIGNING_THREADS = 2
+"""RSA releases the interpreter: two threads sign more than any venue accepts."""
+STEPS_MAX = 256
+"""Requests in one conversation: far above the longest list of pages."""
+
+T = TypeVar("T")
+
+_TARGET = re.compile(r"/[\x21-\x7e]*")
+_METHOD = re.compile(r"[A-Z]+")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_TEXT = re.compile(r"[\t\x20-\x7e]*")
+
+log = structlog.stdlib.get_logger("crossbook.transport")
+
+
+class EndlessTalkError(RuntimeError):
+    """A venue's conversation did not end within STEPS_MAX requests: a bug in the venue's folder."""
+
+
+class Transport:
+    """HTTP and WebSocket client for all venues."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        hosts: Mapping[str, Mapping[str, str]] | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """`hosts` replaces base URLs: venue name to host name to URL. `tls` replaces the system's trust."""
+        self._clock = clock
+        self._metrics = metrics
+        self._hosts = hosts or {}
+        self._tls = tls
+        self._session: aiohttp.ClientSession | None = None
+        self._signing: ThreadPoolExecutor | None = None
+        self._slots: dict[tuple[str, Purpose], Slots] = {}
+
+    async def start(self) -> None:
+        """Make the client. Must run on the loop that will use it."""
+        assert self._session is None, "started twice"
+        self._session = new_session(self._tls)
+        self._signing = ThreadPoolExecutor(SIGNING_THREADS, thread_name_prefix="sign")
+
+    async def close(self) -> None:
+        """Close every connection. Requests under way end in Silence, as do later ones."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+        if self._signing is not None:
+            self._signing.shutdown(wait=False, cancel_futures=True)
+
+    def url(self, venue: Venue, request: Request) -> URL:
+        """Where a request goes, byte for byte as the venue wrote it. KeyError for an unknown host."""
+        base = self._hosts.get(venue.name, {}).get(request.host) or venue.hosts[request.host]
+        return URL(base + request.target, encoded=True)
+
+    async def send(self, venue: Venue, request: Request, *, signer: Signer | None, deadline_ms: int) -> Reply:
+        """One request, sent at most once (a DATA or ACCOUNT read may be repeated on a dead connection).
+
+        `deadline_ms` is how long from now the whole of it may take: waiting, signing, sending, reading.
+        A `private` request needs a signer. Redirects are not followed.
+        """
+        started_ms = self._clock.monotonic_ms()
+        reply = await self._attempt(venue, request, signer, deadline_ms)
+        self._count(venue, request, reply, self._clock.monotonic_ms() - started_ms)
+        return reply
+
+    async def perform(
+        self, venue: Venue, talk: Talk[T], *, signer: Signer | None = None, deadline_ms: int
+    ) -> T:
+        """Hold a conversation and return what it learnt.
+
+        When `deadline_ms` from now has passed, whatever it still asks for is answered by a Silence that
+        proves nothing was sent, so that it ends in a value.
+        """
+        end_ms = self._clock.monotonic_ms() + deadline_ms
+        reply: Reply | None = None
+        for _ in range(STEPS_MAX):
+            try:
+                request = talk.send(reply) if reply is not None else next(talk)
+            except StopIteration as stop:
+                value: T = stop.value
+                return value
+            left_ms = end_ms - self._clock.monotonic_ms()
+            reply = await self.send(venue, request, signer=signer, deadline_ms=left_ms)
+        talk.close()
+        raise EndlessTalkError(f"{venue.name}: more than {STEPS_MAX} requests in one conversation")
+
+    async def dial(
+        self, venue: Venue, request: Request, *, signer: Signer | None, deadline_ms: int
+    ) -> Socket | Silence:
+        """Open a WebSocket by this handshake. It takes no slot: the feeds bound their own connections."""
+        session = self._session
+        if session is None:
+            return Silence("closed", sent=False)
+        progress.set(Progress())
+        try:
+            async with asyncio.timeout(max(deadline_ms, 0) / 1000):
+                ready = await self._ready(venue, request, signer)
+                if isinstance(ready, Silence):
+                    return ready
+                return await dial(
+                    session,
+                    self.url(venue, ready),
+                    headers=ready.headers,
+                    frame_bytes_max=venue.limits.frame_bytes_max,
+                )
+        except (TimeoutError, aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as error:
+            silence = Silence(_word(error), sent=progress.get().wired)
+            self._report(venue, request, silence)
+            return silence
+
+    async def _attempt(
+        self, venue: Venue, request: Request, signer: Signer | None, deadline_ms: int
+    ) -> Reply:
+        if deadline_ms <= 0:
+            return Silence("deadline", sent=False)
+        if self._session is None:
+            return Silence("closed", sent=False)
+        mine = Progress()
+        progress.set(mine)
+        slots = self._slots_of(venue, request.purpose)
+        in_flight = self._metrics.in_flight.labels(venue.name, request.purpose.value)
+        ms = min(deadline_ms, REQUEST_MS_MAX[request.purpose])
+        try:
+            async with asyncio.timeout(ms / 1000), slots.turn():
+                with in_flight.track_inprogress():
+                    ready = await self._ready(venue, request, signer)
+                    return ready if isinstance(ready, Silence) else await self._exchange(venue, ready)
+        except SlotsFull:
+            return Silence("busy", sent=False)
+        except TimeoutError:
+            return Silence("deadline", sent=mine.wired)
+
+    async def _ready(self, venue: Venue, request: Request, signer: Signer | None) -> Request | Silence:
+        """The request as it will be sent: signed if private, and nothing in it that HTTP cannot carry."""
+        if request.private:
+            if signer is None:
+                return Silence("unsigned: no credentials given", sent=False)
+            try:
+                request = await self._signed(venue, request, signer)
+            except ValueError as error:
+                return Silence(f"unsigned: {type(error).__name__}", sent=False)
+        fault = _fault(request)
+        return Silence(f"unsendable: {fault}", sent=False) if fault else request
+
+    async def _signed(self, venue: Venue, request: Request, signer: Signer) -> Request:
+        if not venue.traits.slow_signature:
+            return signer.sign(request, self._clock.now_ms())
+        assert self._signing is not None
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._signing, lambda: signer.sign(request, self._clock.now_ms()))
+
+    async def _exchange(self, venue: Venue, request: Request) -> Reply:
+        session = self._session
+        if session is None:
+            return Silence("closed", sent=False)
+        headers = request.headers
+        if request.body and not any(name.lower() == "content-type" for name in headers):
+            headers = {**headers, "Content-Type": "application/json"}
+        try:
+            async with session.request(
+                request.method,
+                self.url(venue, request),
+                data=request.body or None,
+                headers=headers,
+                allow_redirects=False,
+                middlewares=(send_once,) if request.purpose is Purpose.ORDER else (),
+            ) as response:
+                return await _read(response)
+        except (aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as error:
+            return Silence(_word(error), sent=progress.get().wired)
+
+    def _slots_of(self, venue: Venue, purpose: Purpose) -> Slots:
+        key = (venue.name, purpose)
+        if key not in self._slots:
+            self._slots[key] = Slots(IN_FLIGHT_MAX, WAITING_MAX)
+        return self._slots[key]
+
+    def _count(self, venue: Venue, request: Request, reply: Reply, ms: int) -> None:
+        if isinstance(reply, Silence):
+            outcome = reply.reason.partition(":")[0]
+            self._report(venue, request, reply, ms=ms)
+        else:
+            outcome = f"{reply.status // 100}xx"
+        labels = (venue.name, request.purpose.value, outcome)
+        self._metrics.requests.labels(*labels).inc()
+        self._metrics.request_seconds.labels(*labels).observe(ms / 1000)
+
+    def _report(self, venue: Venue, request: Request, silence: Silence, *, ms: int | None = None) -> None:
+        """Query, headers and body stay out: they carry keys and signatures."""
+        log.warning(
+            "transport.silence",
+            venue=venue.name,
+            purpose=request.purpose.value,
+            method=request.method,
+            path=request.path,
+            reason=silence.reason,
+            sent=silence.sent,
+            ms=ms,
+        )
+
+
+async def _read(response: aiohttp.ClientResponse) -> Reply:
+    """The whole reply, or Silence if it is longer than anything we would believe."""
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in response.content.iter_any():
+        size += len(chunk)
+        if size > REPLY_BYTES_MAX:
+            response.close()
+            return Silence("too_large", sent=True)
+        chunks.append(chunk)
+    headers: dict[str, str] = {}
+    for name, value in response.headers.items():
+        key = name.lower()
+        headers[key] = f"{headers[key]}, {value}" if key in headers else value
+    return Response(response.status, b"".join(chunks), headers)
+
+
+def _fault(request: Request) -> str | None:
+    """What of this request HTTP cannot carry, or None. A stray line break would be a second request."""
+    if not _METHOD.fullmatch(request.method):
+        return "method"
+    if not _TARGET.fullmatch(request.target) or "#" in request.target:
+        return "target"
+    for name, value in request.headers.items():
+        if not (_HEADER_NAME.fullmatch(name) and _HEADER_TEXT.fullmatch(value)):
+            return "header"
+    return None
+
+
+def _word(error: Exception) -> str:
+    """A stable word for a failure, and its type. Never its text: that may quote the request."""
+    name = type(error).__name__
+    match error:
+        case aiohttp.ClientConnectorError() | aiohttp.ClientConnectorCertificateError():
+            return f"connect: {type(error.os_error).__name__ if hasattr(error, 'os_error') else name}"
+        case aiohttp.ConnectionTimeoutError():
+            return f"connect: {name}"
+        case Torn():
+            return f"torn: {error}"
+        case TimeoutError():
+            return f"deadline: {name}"
+        case aiohttp.WSServerHandshakeError():
+            return f"refused: http {error.status}"
+        case aiohttp.ClientPayloadError() | aiohttp.ClientResponseError() | HttpProcessingError():
+            return f"garbled: {name}"
+        case OSError() | aiohttp.ClientConnectionError():
+            return f"torn: {name}"
+        case _:
+            return f"garbled: {name}"
