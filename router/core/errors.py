@@ -14,7 +14,7 @@ What we got wrong is an assertion, and assertions stay on in production.
 """
 
 
-class Refusal(Exception):  # noqa: N818 - it names what happens to the caller's request
+class Refusal(Exception):
     """The request was refused before any order left. The message is for the caller."""
 
 
