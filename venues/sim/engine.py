@@ -175,6 +175,27 @@ class Exchange:
         self.events.append(OrderMoved(order, now_ms))
         return True
 
+    def unwind(self, order: SimOrder, fill: Fill, now_ms: int) -> None:
+        """Take back one party's side of a fill whose settlement failed; call it for both parties.
+
+        What still rests grows again. An order that was finished stays off the book, without the fill.
+        """
+        assert not self.nets_positions, "a netted pair cannot be told apart again"
+        account, key = self.accounts[order.account], (order.market.market_id, order.outcome)
+        sign = 1 if order.side is Side.BUY else -1
+        paid = sign * notional(order.side, fill.price, fill.size)
+        account.cash = Cash(account.cash + paid + fill.fee)
+        account.positions[key] = Size(account.positions[key] - sign * fill.size)
+        self.dust = Cash(self.dust - paid + (sign * fill.size if order.outcome == 0 else 0))
+        self.fees_collected = Cash(self.fees_collected - fill.fee)
+        order.fills.remove(fill)
+        if order.status is Status.RESTING:
+            self._fit_reserve(order)
+            self._changed(order.market, order.book_side, order.book_price, fill.size, now_ms, order)
+        elif order.status is Status.FILLED:
+            order.status, order.reason = Status.CANCELLED, "settlement_failed"
+        self.events.append(OrderMoved(order, now_ms))
+
     def expire(self, now_ms: int) -> None:
         """Cancel the orders whose time has come. Every `place` begins with it."""
         for order in list(self._expiring.values()):
