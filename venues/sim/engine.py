@@ -14,6 +14,7 @@ from venues.base.events import BookSide, Level
 from venues.base.orders import Side, TimeInForce
 from venues.base.units import ONE, Cash, Price, Size, affordable, floor_to
 from venues.sim.audit import audit
+from venues.sim.means import cash_needed, set_aside
 from venues.sim.model import (
     HOUSE,
     Account,
@@ -190,7 +191,7 @@ class Exchange:
         self.fees_collected = Cash(self.fees_collected - fill.fee)
         order.fills.remove(fill)
         if order.status is Status.RESTING:
-            self._fit_reserve(order)
+            set_aside(self, order)
             self._changed(order.market, order.book_side, order.book_price, fill.size, now_ms, order)
         elif order.status is Status.FILLED:
             order.status, order.reason = Status.CANCELLED, "settlement_failed"
@@ -273,9 +274,10 @@ class Exchange:
                 raise EngineError(INSUFFICIENT_POSITION)
             return
         now = sum(notional(Side.BUY, _own_price(order, maker), size) for maker, size in matches)
-        rest = order.size - sum(size for _, size in matches) if rests else 0
-        fees = self._fee_estimate(order, matches)
-        if account.free < now + notional(Side.BUY, order.price, Size(rest)) + fees:
+        filled = sum(size for _, size in matches)
+        rest = order.size - filled if rests else 0
+        needed = cash_needed(self, order, spent=now, filled=filled, rest=rest)
+        if account.free < needed + self._fee_estimate(order, matches):
             raise EngineError(INSUFFICIENT_BALANCE)
 
     def _fee_estimate(self, order: SimOrder, matches: list[tuple[SimOrder, Size]]) -> int:
@@ -304,7 +306,7 @@ class Exchange:
                     done.fills.append(fill)
                 else:
                     done.makers.append((maker, fill))
-            self._fit_reserve(maker)
+            set_aside(self, maker)
             self._changed(order.market, maker.book_side, maker.book_price, -size, now_ms, order)
             if maker.remaining == 0:
                 maker.status = Status.FILLED
@@ -345,7 +347,7 @@ class Exchange:
         order.status = Status.RESTING
         if order.expires_ms is not None:
             self._expiring[order.order_id] = order
-        self._fit_reserve(order)
+        set_aside(self, order)
         self._changed(order.market, order.book_side, order.book_price, order.remaining, now_ms, order)
 
     def _finished(self, order: SimOrder) -> None:
@@ -360,15 +362,7 @@ class Exchange:
             del self.orders[order.order_id]
         elif self.nets_positions:
             self._net(account, order.market)
-
-    def _fit_reserve(self, order: SimOrder) -> None:
-        """Set aside what the rest of a resting buy can still cost; fees of makers are not reserved."""
-        if order.account == HOUSE or order.side is not Side.BUY:
-            return
-        account = self.accounts[order.account]
-        needed = notional(Side.BUY, order.price, order.remaining)
-        account.reserved = Cash(account.reserved - order.reserved + needed)
-        order.reserved = Cash(needed)
+            set_aside(self, order)
 
     def _leave(self, order: SimOrder, queues: SortedDict) -> None:
         queue = queues[order.book_price]
