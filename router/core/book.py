@@ -24,7 +24,7 @@ from venues.base.events import (
     Trade,
     Update,
 )
-from venues.base.listing import Native
+from venues.base.listing import Grid, Native
 from venues.base.units import ONE, Price
 
 BookEvent = Snapshot | Update | Top | Regrid | Halted | Resumed | Lost | Trade
@@ -101,6 +101,7 @@ class Book:
         "asks",
         "bids",
         "gaps",
+        "grid",
         "levels_max",
         "native",
         "reason",
@@ -126,6 +127,8 @@ class Book:
         """Snapshots and updates applied."""
         self.venue_ms: int | None = None
         """The venue's time of the last event that carried one."""
+        self.grid: Grid | None = None
+        """The prices the venue takes now, once it has changed them."""
         self.applied_ms = 0
         """Our time of the last snapshot or update."""
         self._pulse: Pulse | None = None
@@ -186,6 +189,7 @@ class Book:
             case Lost():
                 self._lose_unless_halted(event.reason)
             case Regrid():
+                self.grid = event.grid
                 self._lose_unless_halted("regrid")
             case Halted():
                 self.state, self.reason = State.HALTED, event.reason

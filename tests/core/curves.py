@@ -1,0 +1,77 @@
+"""Fee curves of no venue in particular, and listings to go with them."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from router.core.model import Terms
+from venues.base.contract import FeeCurve, Traits
+from venues.base.listing import Grid, Listing, Native
+from venues.base.orders import Side
+from venues.base.units import ONE, Cash, Nanos, Price, Size, ceil_to, up
+
+
+class FlatFee(msgspec.Struct, frozen=True):
+    """So many basis points of the notional, rounded up to a unit per fill, and a charge per order."""
+
+    bps: int = 0
+    unit: int = 1
+    charge: int = 0
+
+    def rank(self, side: Side, price: Price) -> Nanos:
+        fee = up(price * 1_000 * self.bps, 10_000)
+        return Nanos(price * 1_000 + fee if side is Side.BUY else price * 1_000 - fee)
+
+    def reserve(self, side: Side, price: Price, size: Size) -> Cash:
+        return Cash(ceil_to(up(price * size * self.bps, 10_000 * ONE), self.unit))
+
+    def fixed(self, side: Side) -> Cash:
+        return Cash(self.charge)
+
+    def charged(self, side: Side, fills: Sequence[tuple[Price, Size]]) -> Cash:
+        return Cash(sum(self.reserve(side, *fill) for fill in fills) + self.charge)
+
+
+class QuadraticFee(msgspec.Struct, frozen=True):
+    """rate x price x (1 - price) per share, each lot rounded up on its own, and a charge per order."""
+
+    rate: int
+    """Millionths."""
+    lot: int = 10_000
+    unit: int = 1
+    charge: int = 0
+
+    def per_lot(self, price: Price) -> int:
+        return ceil_to(up(self.rate * price * (ONE - price) * self.lot, ONE**3), self.unit)
+
+    def rank(self, side: Side, price: Price) -> Nanos:
+        fee = up(self.rate * price * (ONE - price), 1_000 * ONE)
+        return Nanos(price * 1_000 + fee if side is Side.BUY else price * 1_000 - fee)
+
+    def reserve(self, side: Side, price: Price, size: Size) -> Cash:
+        return Cash(up(size, self.lot) * self.per_lot(price))
+
+    def fixed(self, side: Side) -> Cash:
+        return Cash(self.charge)
+
+    def charged(self, side: Side, fills: Sequence[tuple[Price, Size]]) -> Cash:
+        return Cash(sum(self.reserve(side, *fill) for fill in fills) + self.charge)
+
+
+FREE = FlatFee()
+
+
+def listing(venue: str = "acme", native: str = "M1", **fields: object) -> Listing:
+    known = Listing(venue=venue, native=Native(native), grid=Grid.uniform(1_000), lot=10_000)
+    return msgspec.structs.replace(known, **fields)
+
+
+def terms(
+    venue: str = "acme",
+    native: str = "M1",
+    *,
+    curve: FeeCurve = FREE,
+    traits: Traits | None = None,
+    **fields: object,
+) -> Terms:
+    return Terms(listing=listing(venue, native, **fields), curve=curve, traits=traits or Traits())
