@@ -1,0 +1,63 @@
+"""What holds for every test: no socket leaves the machine, and a failure can be run again.
+
+Hypothesis runs few examples by default. `HYPOTHESIS_PROFILE=thorough` runs many; `pytest --hypothesis-seed=N`
+repeats a run whose seed is in the last lines of the output.
+"""
+
+import ipaddress
+import os
+import random
+import sys
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+SEED_BITS = 32
+LOCAL_NAMES = frozenset({"localhost", ""})
+
+_slow_machine = [HealthCheck.too_slow]
+settings.register_profile("default", max_examples=100, deadline=None, suppress_health_check=_slow_machine)
+settings.register_profile("thorough", max_examples=5_000, deadline=None, suppress_health_check=_slow_machine)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+class NotLocal(AssertionError):
+    """A test tried to leave the machine."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """One seed for the whole run; xdist passes it to its workers with the other options."""
+    if config.getoption("hypothesis_seed") is None:
+        config.option.hypothesis_seed = str(random.getrandbits(SEED_BITS))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How to repeat this run; also shown with -q."""
+    profile = os.environ.get("HYPOTHESIS_PROFILE", "default")
+    seed = terminalreporter.config.option.hypothesis_seed
+    terminalreporter.write_line(f"repeat with HYPOTHESIS_PROFILE={profile} pytest --hypothesis-seed={seed}")
+
+
+def _is_local(host: str) -> bool:
+    if host in LOCAL_NAMES:
+        return True
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def _guard(event: str, arguments: tuple[object, ...]) -> None:
+    """An audit hook sees every connection, whatever library opens it."""
+    if event in ("socket.connect", "socket.sendto"):
+        address = arguments[1]
+        if isinstance(address, tuple) and not _is_local(str(address[0])):
+            raise NotLocal(f"a test may only talk to this machine, not to {address[0]}")
+    elif event == "socket.getaddrinfo":
+        host = arguments[0]
+        if host is not None and not _is_local(host.decode() if isinstance(host, bytes) else str(host)):
+            raise NotLocal(f"a test may not look up the name {host!r}")
+
+
+sys.addaudithook(_guard)

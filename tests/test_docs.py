@@ -1,0 +1,79 @@
+"""The documents keep up with the code: links lead somewhere, and what is described exists."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.shape import LAYERS
+
+ROOT = Path(__file__).parents[1]
+DOCS = sorted(path for folder in ("*.md", "docs/*.md", "venues/*/README.md") for path in ROOT.glob(folder))
+MONEY = ROOT / "docs" / "money.md"
+GLOSSARY = {
+    *("venue", "outcome", "listing", "level", "offer", "plan", "order", "route"),
+    *("answer", "fill", "hold", "account"),
+}
+
+
+def ids(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def text_of(name: str) -> str:
+    return (ROOT / "docs" / name).read_text()
+
+
+@pytest.mark.parametrize("path", DOCS, ids=ids)
+def test_every_relative_link_leads_to_a_file(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text()):
+        if "://" not in target and not target.startswith("mailto:"):
+            assert (path.parent / target).exists(), f"{ids(path)} links to {target}"
+
+
+@pytest.mark.parametrize("path", DOCS, ids=ids)
+def test_every_file_named_in_a_document_exists(path: Path) -> None:
+    """Paths in backticks, from the root; a name in angle brackets stands for any folder."""
+    named = re.findall(
+        r"`((?:venues|registry|router|tests|benchmarks|docs|deploy)/[\w./<>-]+)`", path.read_text()
+    )
+    for name in named:
+        pattern = re.sub(r"<[^>]+>", "*", name).rstrip("/")
+        assert list(ROOT.glob(pattern)), f"{ids(path)} names {name}"
+
+
+def test_the_glossary_has_every_word() -> None:
+    rows = re.findall(r"^\| \*\*(\w+)\*\* \|", text_of("architecture.md"), re.MULTILINE)
+    assert set(rows) >= GLOSSARY
+
+
+def test_the_layers_are_documented_in_order() -> None:
+    text = text_of("architecture.md")
+    table = text[text.index("## Layers") :]
+    places = [table.index(f"`{prefixes[0]}`") for prefixes in LAYERS if prefixes != ("venues",)]
+    assert places == sorted(places)
+
+
+def test_every_rounding_names_a_file_and_a_test_that_exist() -> None:
+    rows = [line.split("|")[1:-1] for line in MONEY.read_text().splitlines() if line.startswith("| ")]
+    rounding = [row for row in rows if len(row) == 5 and row[3].strip().startswith("`")]
+    assert len(rounding) >= 5
+    for row in rounding:
+        where, pins = row[3].strip().strip("`"), re.findall(r"`([^`]+)`", row[4])
+        assert (ROOT / where.split("::")[0]).is_file(), where
+        name = where.split("::")[1].rpartition(".")[2]
+        assert f"def {name}(" in (ROOT / where.split("::")[0]).read_text(), where
+        assert pins, f"nothing pins {row[0].strip()}"
+        for pin in pins:
+            path, _, test = pin.partition("::")
+            assert f"def {test}(" in (ROOT / path).read_text(), pin
+
+
+def test_every_decision_is_dated_and_says_what_would_change_it() -> None:
+    entries = re.split(r"^## ", text_of("decisions.md"), flags=re.MULTILINE)[1:]
+    assert entries
+    for entry in entries:
+        title = entry.splitlines()[0]
+        assert re.match(r"\d{4}-\d{2}-\d{2} · \S", title), title
+        for word in ("**What.**", "**Why.**", "**What would change our mind.**"):
+            assert word in entry, f"{title}: no {word}"
