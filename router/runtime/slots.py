@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 
-class SlotsFull(Exception):  # noqa: N818 - it says what happened
+class SlotsFull(Exception):
     """As many are waiting as may wait."""
 
 
@@ -44,9 +44,9 @@ class Slots:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
+            if not turn.cancelled():
                 self._give()  # the slot was handed over in the same moment
-            else:
+            elif turn in self._waiting:
                 self._waiting.remove(turn)
             raise
 

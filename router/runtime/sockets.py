@@ -30,7 +30,7 @@ PING = Ping()
 PONG = Pong()
 
 
-class SocketLost(Exception):  # noqa: N818 - it says what happened
+class SocketLost(Exception):
     """Sending failed: the connection is over."""
 
 

@@ -20,7 +20,15 @@ from router.runtime.clock import Clock
 from router.runtime.metrics import Metrics
 from router.runtime.slots import Slots, SlotsFull
 from router.runtime.sockets import Socket, dial
-from router.runtime.wire import Progress, Torn, new_session, progress, send_once
+from router.runtime.wire import (
+    Progress,
+    ReplyTooLargeError,
+    Torn,
+    new_session,
+    progress,
+    read_body,
+    send_once,
+)
 from venues.base.contract import Signer, Venue
 from venues.base.http import Purpose, Reply, Request, Response, Silence, Talk
 
@@ -34,8 +42,6 @@ REQUEST_MS_MAX: Mapping[Purpose, int] = {
     Purpose.ORDER: 10_000,
 }
 """The longest one request may take, whatever its caller allows: a slot is not held for ever."""
-REPLY_BYTES_MAX = 16 * 1024 * 1024
-"""The largest reply read. The largest known, a page of market metadata, is a few MiB."""
 SIGNING_THREADS = 2
 """RSA releases the interpreter: two threads sign more than any venue accepts."""
 STEPS_MAX = 256
@@ -195,9 +201,10 @@ class Transport:
         session = self._session
         if session is None:
             return Silence("closed", sent=False)
-        headers = request.headers
+        packing = "gzip" if request.purpose is Purpose.DATA else "identity"
+        headers = {"Accept-Encoding": packing, **request.headers}
         if request.body and not any(name.lower() == "content-type" for name in headers):
-            headers = {**headers, "Content-Type": "application/json"}
+            headers["Content-Type"] = "application/json"
         try:
             async with session.request(
                 request.method,
@@ -241,21 +248,14 @@ class Transport:
         )
 
 
-async def _read(response: aiohttp.ClientResponse) -> Reply:
-    """The whole reply, or Silence if it is longer than anything we would believe."""
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in response.content.iter_any():
-        size += len(chunk)
-        if size > REPLY_BYTES_MAX:
-            response.close()
-            return Silence("too_large", sent=True)
-        chunks.append(chunk)
+async def _read(response: aiohttp.ClientResponse) -> Response:
+    """The whole reply. A header sent more than once is joined by commas, as HTTP has it."""
+    body = await read_body(response)
     headers: dict[str, str] = {}
     for name, value in response.headers.items():
         key = name.lower()
         headers[key] = f"{headers[key]}, {value}" if key in headers else value
-    return Response(response.status, b"".join(chunks), headers)
+    return Response(response.status, body, headers)
 
 
 def _fault(request: Request) -> str | None:
@@ -278,6 +278,8 @@ def _word(error: Exception) -> str:
             return f"connect: {type(error.os_error).__name__ if hasattr(error, 'os_error') else name}"
         case aiohttp.ConnectionTimeoutError():
             return f"connect: {name}"
+        case ReplyTooLargeError():
+            return "too_large"
         case Torn():
             return f"torn: {error}"
         case TimeoutError():

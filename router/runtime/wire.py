@@ -1,6 +1,7 @@
 """What we need from the HTTP client beyond its defaults: to know what was sent, and never to send twice."""
 
 import ssl
+import zlib
 from contextvars import ContextVar
 
 import aiohttp
@@ -19,6 +20,14 @@ STALE_REPLIES_MAX = 8
 them with unasked replies is broken."""
 HEADER_BYTES_MAX = 16 * 1024
 """Longest status line or header field. Venues stay below 1 KiB; their proxies' cookies do not."""
+
+
+REPLY_BYTES_MAX = 16 * 1024 * 1024
+"""The largest reply read, packed or unpacked. The largest known, a page of market metadata, is a few MiB."""
+
+
+class ReplyTooLargeError(ValueError):
+    """The reply is longer than anything we would believe."""
 
 
 class Progress:
@@ -104,6 +113,7 @@ def new_session(tls: ssl.SSLContext | None) -> aiohttp.ClientSession:
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_MS_MAX / 1000),
         middlewares=(stay_here,),
+        auto_decompress=False,
         trust_env=False,
         raise_for_status=False,
         max_line_size=HEADER_BYTES_MAX,
@@ -111,3 +121,40 @@ def new_session(tls: ssl.SSLContext | None) -> aiohttp.ClientSession:
         skip_auto_headers=("Content-Type",),
         headers={"User-Agent": "crossbook", "Accept": "application/json"},
     )
+
+
+async def read_body(response: aiohttp.ClientResponse) -> bytes:
+    """The whole body, unpacked.
+
+    Raises ReplyTooLargeError, ValueError if it is damaged, and what the client raises.
+    """
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in response.content.iter_any():
+        size += len(chunk)
+        if size > REPLY_BYTES_MAX:
+            response.close()
+            raise ReplyTooLargeError
+        chunks.append(chunk)
+    return unpack(b"".join(chunks), response.headers.get("Content-Encoding", "identity"))
+
+
+def unpack(body: bytes, encoding: str) -> bytes:
+    """Undo the content encoding; ValueError if it is damaged or unknown.
+
+    The client's own decoder takes the first half of a packed body for the whole.
+    """
+    if encoding.lower() == "identity" or not body:
+        return body
+    if encoding.lower() not in {"gzip", "x-gzip", "deflate"}:
+        raise ValueError("unknown content encoding")
+    decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)
+    try:
+        whole = decoder.decompress(body, REPLY_BYTES_MAX + 1)
+    except zlib.error as error:
+        raise ValueError("damaged packed body") from error
+    if len(whole) > REPLY_BYTES_MAX:
+        raise ReplyTooLargeError
+    if not decoder.eof or decoder.unused_data:
+        raise ValueError("incomplete packed body")
+    return whole

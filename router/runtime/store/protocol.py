@@ -17,7 +17,7 @@ ROUTES_MAX = 500
 """Most routes one `routes` call reads: a page for a person, not an export."""
 
 
-class StoreFault(Exception):  # noqa: N818 - as in router.core.errors, a name says what happened
+class StoreFault(Exception):
     """The store cannot do what was asked."""
 
 
