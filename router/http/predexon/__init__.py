@@ -1,0 +1,1 @@
+"""The Predexon surface: `POST /api/accounts/{accountId}/router/orders` and its family."""

@@ -1,0 +1,104 @@
+"""What a Predexon client sends, checked field by field, as a market order."""
+
+import re
+
+import msgspec
+
+from registry.model import OUTCOME_ID, OutcomeId
+from router.core.model import MarketOrder
+from venues.base.orders import Side
+from venues.base.units import DIGITS, Cash, Size, micros
+
+DECIMAL = re.compile(r"\d{1,18}(\.\d{1,18})?", re.ASCII)
+"""The grammar of amounts and sizes: no sign, exponent, blank or NaN."""
+
+_NULL = msgspec.Raw(b"null")
+
+
+class ParseError(Exception):
+    """The body cannot be an order. The message names the field and the rule."""
+
+
+class _Body(msgspec.Struct, rename="camel"):
+    """The keys we read; others are ignored, as the contract has it."""
+
+    predexon_id: str
+    side: str
+    amount: msgspec.Raw = _NULL
+    size: msgspec.Raw = _NULL
+    type: msgspec.Raw = _NULL
+    price: msgspec.Raw = _NULL
+    bridge_enabled: msgspec.Raw = _NULL
+
+
+_decoder = msgspec.json.Decoder(_Body)
+
+
+def market_order(body: bytes) -> MarketOrder:
+    """A request body as an order. Decimal strings and JSON numbers are both read exactly."""
+    try:
+        seen = _decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ParseError(_named(str(error))) from error
+    except RecursionError as error:
+        raise ParseError("body: nested too deeply") from error
+    _refuse_other_orders(seen)
+    if not OUTCOME_ID.fullmatch(seen.predexon_id):
+        raise ParseError("predexonId: must be px- followed by 8 to 32 characters of a-z and 0-9")
+    outcome = OutcomeId(seen.predexon_id)
+    if seen.side == "buy":
+        if not _absent(seen.size):
+            raise ParseError("size: not allowed on a buy; a buy names `amount`")
+        value, text = _decimal("amount", seen.amount)
+        return MarketOrder(outcome=outcome, side=Side.BUY, amount=Cash(value), requested=text)
+    if seen.side == "sell":
+        if not _absent(seen.amount):
+            raise ParseError("amount: not allowed on a sell; a sell names `size`")
+        value, text = _decimal("size", seen.size)
+        return MarketOrder(outcome=outcome, side=Side.SELL, size=Size(value), requested=text)
+    raise ParseError("side: must be buy or sell")
+
+
+def _refuse_other_orders(seen: _Body) -> None:
+    """A limit order must never be traded as a market order because its key was ignored."""
+    if not _absent(seen.type) and bytes(seen.type) != b'"market"':
+        raise ParseError("type: only market orders are accepted here")
+    if not _absent(seen.price):
+        raise ParseError("price: not allowed on a market order")
+    if not _absent(seen.bridge_enabled) and bytes(seen.bridge_enabled) != b"false":
+        raise ParseError("bridgeEnabled: must be false; this router moves no funds between venues")
+
+
+def _absent(raw: msgspec.Raw) -> bool:
+    return bytes(raw) == b"null"
+
+
+def _decimal(field: str, raw: msgspec.Raw) -> tuple[int, str]:
+    """The value in millionths, fractions of a millionth dropped, and the number as answers echo it."""
+    if _absent(raw):
+        raise ParseError(f"{field}: required")
+    text = bytes(raw).decode()
+    if text.startswith('"'):
+        text = msgspec.json.decode(raw, type=str)
+    if not DECIMAL.fullmatch(text):
+        raise ParseError(
+            f"{field}: must be a positive decimal like 10.00, at most 18 digits before and after the dot"
+        )
+    whole, _, fraction = text.partition(".")
+    value = micros(f"{whole}.{fraction[:DIGITS]}")
+    if value == 0:
+        rule = (
+            "must be greater than zero" if not (whole + fraction).strip("0") else "must be at least 0.000001"
+        )
+        raise ParseError(f"{field}: {rule}")
+    whole, fraction = whole.lstrip("0") or "0", fraction.rstrip("0")
+    return value, f"{whole}.{fraction}" if fraction else whole
+
+
+def _named(message: str) -> str:
+    """msgspec's words with the field in front."""
+    match = re.fullmatch(r"(?P<rule>.*) - at `\$\.?(?P<field>[^`]*)`", message, re.DOTALL)
+    if match:
+        return f"{match['field'] or 'body'}: {match['rule']}"
+    missing = re.fullmatch(r"Object missing required field `(?P<field>[^`]*)`", message)
+    return f"{missing['field']}: required" if missing else f"body: {message}"

@@ -1,0 +1,35 @@
+"""What the seed dialect calls each refusal, and with which status."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from router.core import errors
+
+
+class Word(NamedTuple):
+    """An HTTP status and the machine code that goes with it."""
+
+    status: int
+    code: str
+
+
+WORDS: Mapping[type[errors.Refusal], Word] = MappingProxyType(
+    {
+        errors.UnknownOutcome: Word(404, "predexon_not_routable"),
+        errors.NotEnoughFunds: Word(400, "insufficient_balance"),
+        errors.NothingAllocated: Word(502, "no_allocations"),
+        errors.RegistryDown: Word(503, "registry_unavailable"),
+        errors.StoreUnavailable: Word(503, "store_unavailable"),
+        errors.TooBusy: Word(429, "rate_limited"),
+        errors.Stopping: Word(503, "shutting_down"),
+    }
+)
+PARSE_ERROR = Word(400, "parse_error")
+UNAUTHORIZED = Word(401, "unauthorized")
+INVALID_API_KEY = Word(401, "invalid_api_key")
+ACCOUNT_NOT_OWNED = Word(403, "account_not_owned")
+ACCOUNT_NOT_FOUND = Word(404, "account_not_found")
+REQUEST_TIMEOUT = Word(408, "request_timeout")
+PAYLOAD_TOO_LARGE = Word(413, "payload_too_large")
+INTERNAL_ERROR = Word(500, "internal_error")

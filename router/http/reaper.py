@@ -1,0 +1,105 @@
+"""Closes connections whose client does not finish its request's head: aiohttp has no such limit.
+
+A connection is given `HEAD_MS_MAX` from its first byte, or from being opened, until a handler has the
+request. The time for the body is limited where it is read; idle kept-alive connections are aiohttp's.
+"""
+
+import asyncio
+from collections.abc import Callable
+from weakref import WeakValueDictionary
+
+HEAD_MS_MAX = 5_000
+"""A head is a few hundred bytes; a client on the worst line sends it in well under this time."""
+
+
+class Reaper(asyncio.Protocol):
+    """Sits between the transport and aiohttp's protocol; passes everything on and keeps one timer."""
+
+    def __init__(self, inner: asyncio.Protocol, fleet: "Fleet") -> None:
+        self._inner = inner
+        self._fleet = fleet
+        self._timer: asyncio.TimerHandle | None = None
+        self._handling = 0
+        self._transport: asyncio.BaseTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client connected: its time runs."""
+        self._transport = transport
+        self._fleet.joined(transport, self)
+        self._inner.connection_made(transport)
+        self._start()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes outside a request begin the next one: its time runs."""
+        if self._timer is None and not self._handling:
+            self._start()
+        self._inner.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        """Passed on."""
+        return self._inner.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The timer goes with the connection."""
+        self._stop()
+        self._inner.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Passed on."""
+        self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Passed on."""
+        self._inner.resume_writing()
+
+    def handling(self) -> None:
+        """A handler has the request: the head is complete."""
+        self._handling += 1
+        self._stop()
+
+    def handled(self) -> None:
+        """The handler is done; the next byte begins another request."""
+        self._handling -= 1
+
+    def _start(self) -> None:
+        delay = self._fleet.head_ms / 1000
+        self._timer = asyncio.get_running_loop().call_later(delay, self._reap)
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _reap(self) -> None:
+        self._timer = None
+        self._fleet.reaped()
+        if isinstance(self._transport, asyncio.WriteTransport):
+            self._transport.abort()
+
+
+class Fleet:
+    """All connections of one listening socket."""
+
+    def __init__(
+        self,
+        make: Callable[[], asyncio.Protocol],
+        reaped: Callable[[], None],
+        *,
+        head_ms: int = HEAD_MS_MAX,
+    ) -> None:
+        self._make = make
+        self.reaped = reaped
+        self.head_ms = head_ms
+        self._reapers: WeakValueDictionary[int, Reaper] = WeakValueDictionary()
+
+    def __call__(self) -> Reaper:
+        """The connection factory for `loop.create_server`."""
+        return Reaper(self._make(), self)
+
+    def joined(self, transport: asyncio.BaseTransport, reaper: Reaper) -> None:
+        """Remember which reaper watches a transport."""
+        self._reapers[id(transport)] = reaper
+
+    def of(self, transport: asyncio.BaseTransport | None) -> Reaper | None:
+        """The reaper of a request's transport."""
+        return self._reapers.get(id(transport))

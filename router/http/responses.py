@@ -1,0 +1,31 @@
+"""Responses that more than one surface gives."""
+
+from typing import NewType
+
+import msgspec
+from aiohttp import web
+
+RequestId = NewType("RequestId", str)
+REQUEST_ID = "request_id"
+"""Key of the request's id on the aiohttp request."""
+
+_encoder = msgspec.json.Encoder()
+
+
+class DocsError(msgspec.Struct, frozen=True, rename="camel"):
+    """The newer Predexon error envelope; also ours where no dialect rules."""
+
+    error: str
+    message: str
+    request_id: str
+    error_code: str
+
+
+def json_response(status: int, body: bytes) -> web.Response:
+    """Encoded JSON as a response."""
+    return web.Response(status=status, body=body, content_type="application/json", charset="utf-8")
+
+
+def docs_error(request: web.Request, status: int, code: str, message: str) -> web.Response:
+    """An error in the docs envelope."""
+    return json_response(status, _encoder.encode(DocsError(code, message, request[REQUEST_ID], code)))
