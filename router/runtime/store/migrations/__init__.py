@@ -1,0 +1,1 @@
+"""Numbered SQL files, one folder per engine: applied in order, never edited after a release."""

@@ -1,0 +1,216 @@
+"""The one thread that writes. All who wait while the disk works share the next transaction."""
+
+import asyncio
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from enum import Enum
+
+import msgspec
+import structlog
+
+from router.core.records import Finished, Planned, Record, encode
+from router.runtime.metrics import Metrics
+from router.runtime.store.protocol import RecordRefused, StoreDown, StoreFault
+
+BATCH_MAX = 512
+"""Records in one transaction: above this a longer one gains nothing and delays its first record."""
+PROBE_EVERY_S = 0.5
+"""While failing: how often to try whether the disk takes data again."""
+STOP_S_MAX = 5.0
+"""How long a shutdown waits for the disk; after that the process ends and the system lets go."""
+PROBE_BYTES = 65_536
+"""More than the largest record, so that a disk with a few bytes left does not count as well."""
+
+log = structlog.stdlib.get_logger("crossbook.store")
+
+
+class Wake(Enum):
+    """What the thread is told besides records."""
+
+    PROBE = "probe"
+    STOP = "stop"
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """A record and who waits for it."""
+
+    record: Record
+    body: bytes
+    done: asyncio.Future[None]
+
+
+class Writer:
+    """Group commit. `submit` is for the loop's thread; everything else happens in the writer's own."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        connect: Callable[[], sqlite3.Connection],
+        metrics: Metrics,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        """`connect` makes another connection after a failure."""
+        self.failing: str | None = None
+        self.waiting = 0
+        """Records submitted and not yet answered; counted in the loop's thread."""
+        self._connection: sqlite3.Connection | None = connection
+        self._connect = connect
+        self._metrics = metrics
+        self._loop = loop
+        self._queue: queue.SimpleQueue[Waiting | Wake] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._metrics.store_up.set(1)
+        self._thread.start()
+
+    def submit(self, record: Record) -> asyncio.Future[None]:
+        """Queue a record; the future ends when it is durable, or with a StoreFault."""
+        done = self._loop.create_future()
+        self.waiting += 1
+        self._queue.put(Waiting(record, encode(record), done))
+        return done
+
+    def doubt(self, reason: str) -> None:
+        """Somebody waited too long: failing until the next transaction or probe goes through."""
+        self.failing = reason
+        self._queue.put(Wake.PROBE)
+
+    def stop(self) -> bool:
+        """Write what was submitted, then end. Blocks; False when the disk has not let go by STOP_S_MAX."""
+        self._queue.put(Wake.STOP)
+        self._thread.join(STOP_S_MAX)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        running = True
+        while running:
+            batch, running = self._take()
+            if batch:
+                self._answer(batch, self._commit(batch))
+            elif running:
+                self._probe()
+        self._drop()
+        self._metrics.store_up.set(0)
+
+    def _take(self) -> tuple[list[Waiting], bool]:
+        """All that wait, up to BATCH_MAX, and whether more may come. Empty when it is time to probe."""
+        batch: list[Waiting] = []
+        try:
+            item = self._queue.get(timeout=PROBE_EVERY_S if self.failing is not None else None)
+            while isinstance(item, Waiting):
+                batch.append(item)
+                if len(batch) >= BATCH_MAX:
+                    return batch, True
+                item = self._queue.get_nowait()
+        except queue.Empty:
+            return batch, True
+        return batch, item is not Wake.STOP
+
+    def _commit(self, batch: Sequence[Waiting]) -> list[StoreFault | None]:
+        """One transaction for the whole batch. What it means for each record, in the same order."""
+        try:
+            self._transact(batch)
+        except sqlite3.IntegrityError as error:
+            if len(batch) == 1:
+                return [RecordRefused(f"{batch[0].record.route_id}: {error}")]
+            return [outcome for item in batch for outcome in self._commit([item])]
+        except (sqlite3.Error, OSError) as error:
+            self._fail(error)
+            return [StoreDown(f"cannot write: {error}")] * len(batch)
+        return [None] * len(batch)
+
+    def _transact(self, batch: Sequence[Waiting]) -> None:
+        started = time.perf_counter()
+        connection = self._open()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for item in batch:
+                _insert(connection, item)
+            connection.execute("COMMIT")
+        except sqlite3.IntegrityError:
+            connection.execute("ROLLBACK")
+            raise
+        self._metrics.commits.inc()
+        self._metrics.commit_seconds.observe(time.perf_counter() - started)
+        self._metrics.batch_size.observe(len(batch))
+        self._recover()
+
+    def _probe(self) -> None:
+        """Write something as large as a record, and take it away again."""
+        try:
+            connection = self._open()
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("INSERT INTO probe (filler) VALUES (zeroblob(?))", (PROBE_BYTES,))
+            connection.execute("DELETE FROM probe")
+            connection.execute("COMMIT")
+        except (sqlite3.Error, OSError) as error:
+            self._fail(error)
+        else:
+            self._recover()
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = self._connect()
+        return self._connection
+
+    def _fail(self, error: Exception) -> None:
+        """Whether the failed transaction is on the disk is unknown: start over with a new connection."""
+        if self.failing is None:
+            log.error("store.down", reason=str(error))
+        self.failing = str(error)
+        self._metrics.commit_failures.inc()
+        self._metrics.store_up.set(0)
+        self._drop()
+
+    def _recover(self) -> None:
+        if self.failing is not None:
+            log.warning("store.up", after=self.failing)
+            self.failing = None
+            self._metrics.store_up.set(1)
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                connection.close()
+            except sqlite3.Error as error:
+                log.warning("store.close_failed", reason=str(error))
+
+    def _answer(self, batch: Sequence[Waiting], outcomes: Sequence[StoreFault | None]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._resolve, batch, outcomes)
+        except RuntimeError:
+            log.warning("store.nobody_waits", records=len(batch))  # the loop is closed: its callers are gone
+
+    def _resolve(self, batch: Sequence[Waiting], outcomes: Sequence[StoreFault | None]) -> None:
+        self.waiting -= len(batch)
+        for item, outcome in zip(batch, outcomes, strict=True):
+            if item.done.done():
+                continue
+            if outcome is None:
+                item.done.set_result(None)
+            else:
+                item.done.set_exception(outcome)
+
+
+def _insert(connection: sqlite3.Connection, item: Waiting) -> None:
+    record = item.record
+    kind = type(record).__name__.lower()
+    if isinstance(record, Planned):
+        connection.execute(
+            "INSERT INTO routes (route_id, account_id, at_ms) VALUES (?, ?, ?)",
+            (record.route_id, record.account_id, record.at_ms),
+        )
+    connection.execute(
+        "INSERT INTO records (route_id, kind, at_ms, body) VALUES (?, ?, ?, ?)",
+        (record.route_id, kind, record.at_ms, item.body),
+    )
+    if isinstance(record, Finished):
+        connection.execute(
+            "UPDATE routes SET finished_ms = ? WHERE route_id = ?", (record.at_ms, record.route_id)
+        )
