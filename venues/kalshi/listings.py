@@ -1,0 +1,137 @@
+"""Kalshi's market metadata as listings, with the fee parameters of their series and events (card §3, §4)."""
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from urllib.parse import quote
+
+import msgspec
+
+from venues.base.http import Talk, Unavailable
+from venues.base.listing import Band, Grid, Listing, Native
+from venues.base.units import ONE, Price, micros, plain
+from venues.kalshi import wire
+from venues.kalshi.fees import LOT, MAKER, MULTIPLIER_MAX
+from venues.kalshi.reads import fetch, fetch_all
+
+TICKERS_PER_CALL = 100
+"""As many as the sibling endpoint for books takes; the limit here is not published."""
+PRICE_STEP = 100
+"""Orders carry prices with four decimals."""
+
+_markets = msgspec.json.Decoder(wire.Markets)
+_event = msgspec.json.Decoder(wire.EventReply)
+_series = msgspec.json.Decoder(wire.SeriesReply)
+
+
+class _Fee(msgspec.Struct, frozen=True):
+    """Fee parameters as the venue gives them; None inherits."""
+
+    kind: str | None
+    multiplier: Decimal | None
+
+
+def grid(ranges: Iterable[wire.PriceRange]) -> Grid:
+    """The price grid; ValueError if it is none, or finer than an order can say."""
+    bands = tuple(
+        Band(Price(micros(item.start)), Price(micros(item.end)), Price(micros(item.step))) for item in ranges
+    )
+    for band in bands:
+        if band.start % PRICE_STEP or band.end % PRICE_STEP or band.step % PRICE_STEP:
+            raise ValueError(f"finer than four decimals: {band}")
+    return Grid(bands)
+
+
+class KalshiListings:
+    """Markets by ticker; then each event and each series once, for the fee. Remembers nothing."""
+
+    def fetch(self, natives: Sequence[Native]) -> Talk[list[Listing] | Unavailable]:
+        """One listing per market, not inverted. A market that cannot be traded says why in `details`."""
+        markets = yield from _fetch_markets(list(dict.fromkeys(natives)))
+        if isinstance(markets, Unavailable):
+            return markets
+        events: dict[str, wire.Event] = {}
+        for ticker in dict.fromkeys(market.event_ticker for market in markets):
+            event = yield from fetch(_event, f"/events/{quote(ticker, safe='')}")
+            if isinstance(event, Unavailable):
+                return event
+            events[ticker] = event.event if event else wire.Event(ticker)
+        fees: dict[str, _Fee] = {}
+        for ticker in dict.fromkeys(_series_of(event) for event in events.values()):
+            series = yield from fetch(_series, f"/series/{quote(ticker, safe='')}")
+            if isinstance(series, Unavailable):
+                return series
+            fees[ticker] = (
+                _Fee(series.series.fee_type, series.series.fee_multiplier) if series else _Fee(None, None)
+            )
+        return [
+            _listing(market, events[market.event_ticker], fees[_series_of(events[market.event_ticker])])
+            for market in markets
+        ]
+
+
+def _series_of(event: wire.Event) -> str:
+    return event.series_ticker or event.event_ticker.partition("-")[0]
+
+
+def _fetch_markets(natives: list[Native]) -> Talk[list[wire.Market] | Unavailable]:
+    found: dict[Native, wire.Market] = {}
+    for start in range(0, len(natives), TICKERS_PER_CALL):
+        asked = natives[start : start + TICKERS_PER_CALL]
+        query = (("tickers", ",".join(asked)), ("limit", "1000"))
+        page = yield from fetch_all(_markets, "/markets", query, rows=lambda page: page.markets)
+        if isinstance(page, Unavailable):
+            return page
+        found.update((market.ticker, market) for market in page if market.ticker in asked)
+    return list(found.values())
+
+
+def _listing(market: wire.Market, event: wire.Event, series: _Fee) -> Listing:
+    kind = event.fee_type_override or series.kind or ""
+    multiplier = series.multiplier if event.fee_multiplier_override is None else event.fee_multiplier_override
+    details = {
+        "event": event.event_ticker,
+        "series": _series_of(event),
+        "exchange_index": str(market.exchange_index),
+        "fee_type": kind,
+        "fee_waiver_expiration_time": market.fee_waiver_expiration_time or "",
+        "close_time": market.close_time,
+    }
+    refused = _why_not(market, kind)
+    prices = Grid.uniform(LOT)
+    scale = ONE
+    try:
+        prices = grid(market.price_ranges)
+        scale = _multiplier(multiplier)
+    except ValueError as error:
+        refused = refused or str(error)
+    return Listing(
+        venue="kalshi",
+        native=market.ticker,
+        title=" · ".join(part for part in (market.title, market.yes_sub_title) if part),
+        grid=prices,
+        lot=LOT,
+        tradable=not refused,
+        pool=str(market.exchange_index),
+        details={**details, "fee_multiplier": plain(scale), "refused": refused},
+    )
+
+
+def _why_not(market: wire.Market, fee_type: str) -> str:
+    """Why a market is not for us, or "". Payouts other than one dollar do not compare with other venues."""
+    if market.status != "active":
+        return f"status: {market.status}"
+    if market.market_type != "binary" or micros(market.notional_value_dollars) != ONE:
+        return f"market_type: {market.market_type}, notional_value_dollars: {market.notional_value_dollars}"
+    if fee_type not in MAKER:
+        return f"fee_type: no published rule for {fee_type!r}"
+    return ""
+
+
+def _multiplier(value: Decimal | None) -> int:
+    """In millionths; ValueError if it is missing, not exact, or beyond what `fees` proves."""
+    if value is None or not value.is_finite() or value < 0:
+        raise ValueError(f"fee_multiplier: not a number from 0: {value}")
+    scaled = micros(format(value, "f"))
+    if scaled > MULTIPLIER_MAX:
+        raise ValueError(f"fee_multiplier: above {plain(MULTIPLIER_MAX)}: {value}")
+    return scaled
