@@ -1,0 +1,1 @@
+"""Tests of the simulated venues' common parts, on a made-up venue."""
