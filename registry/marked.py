@@ -12,7 +12,7 @@ DEPTH_MAX = 16
 """Nothing we read is nested deeper than six."""
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_JSON_ESCAPE = re.compile(r"\\(?:u([dD][89abAB]..)\\u([dD][c-fC-F]..)|.)", re.DOTALL)
+_JSON_ESCAPE = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 
 
 class Unreadable(ValueError):
@@ -83,9 +83,7 @@ def read(text: str) -> Node:
 
 def _join_surrogates(match: re.Match[str]) -> str:
     """JSON writes a character beyond U+FFFF as two escapes, YAML as one."""
-    high, low = match.group(1), match.group(2)
-    if high is None:
-        return match.group(0)
+    high, low = match.groups()
     return f"\\U{0x10000 + (int(high, 16) - 0xD800) * 0x400 + int(low, 16) - 0xDC00:08x}"
 
 
@@ -103,7 +101,7 @@ def _document(events: Iterator[yaml.Event]) -> Node:
 
 def _node(event: yaml.Event, events: Iterator[yaml.Event], depth: int) -> Node:
     line = _line(event)
-    if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
+    if getattr(event, "anchor", None) is not None:
         raise Unreadable(line, "no anchors and aliases: write the value out")
     if getattr(event, "tag", None) is not None:
         raise Unreadable(line, "no tags")

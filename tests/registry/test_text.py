@@ -5,9 +5,11 @@ import re
 from contextlib import suppress
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from registry import marked
 from registry.index import Registry
 from registry.marked import TEXT_CHARS_MAX
 from registry.model import Outcome, OutcomeId
@@ -68,7 +70,9 @@ def test_every_character_means_what_is_written() -> None:
     )
 
 
-def test_json_is_read_by_the_same_rules() -> None:
+@pytest.mark.parametrize("loader", [yaml.SafeLoader, yaml.CSafeLoader])
+def test_json_is_read_by_the_same_rules(loader: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(marked, "_LOADER", loader)
     text = json.dumps({"outcomes": [entry(title="Zürich \U0001f327 \\ud83d", outcome="No")]}, indent="\t")
     assert "\\ud83c" in text, "beyond U+FFFF, JSON writes two escapes"
     [outcome] = load(text, VENUES)
