@@ -1,4 +1,4 @@
-"""Every venue against its golden vectors: values made by official clients, and recorded frames. Names no venue.
+"""Every venue against its golden vectors: values of official clients, and recorded frames. Names no venue.
 
 A venue `<name>` keeps its vectors in `venues/<name>/vectors/`: `<name>.json`, and market-data frames in
 `frames/<name>.jsonl`. With CROSSBOOK_VECTORS set to a folder of the same layout, that one is read instead.

@@ -1,0 +1,46 @@
+"""Polymarket (international, Polygon): CLOB V2 with pUSD. The card; exports VENUE."""
+
+from venues.base.contract import Limits, Secret, Traits, Venue
+from venues.polymarket.amounts import CENT
+from venues.polymarket.feed import PolymarketFeed
+from venues.polymarket.fees import PolymarketFees
+from venues.polymarket.listings import NAME, PolymarketListings
+from venues.polymarket.orders import COLLATERAL, PolymarketOrders
+from venues.polymarket.signer import PolymarketSigner
+from venues.polymarket.sim import PolymarketSimulator
+
+_SECRETS = (
+    Secret("private_key", "the wallet that signs: export it from your wallet or from polymarket.com"),
+    Secret("api_key", "made by that wallet, e.g. with an official client's create_or_derive_api_key"),
+    Secret("api_secret", "comes with the API key"),
+    Secret("api_passphrase", "comes with the API key"),
+    Secret(
+        "signature_type",
+        "0 the key's own wallet (default), 1 e-mail account, 2 browser-wallet account, 3 deposit wallet",
+        required=False,
+        secret=False,
+    ),
+    Secret("funder", "types 1-3: the address shown on your profile page", required=False, secret=False),
+    Secret("chain_id", "137 Polygon (default), 80002 Amoy", required=False, secret=False),
+)
+
+VENUE = Venue(
+    name=NAME,
+    title="Polymarket",
+    collateral=COLLATERAL,
+    hosts={
+        "rest": "https://clob.polymarket.com",
+        "socket": "wss://ws-subscriptions-clob.polymarket.com",
+    },
+    secrets=_SECRETS,
+    traits=Traits(buys_in_cash=True, cash_lot=CENT, repeats_are_safe=True),
+    limits=Limits(listings_per_connection=200, silent_ms_max=30_000),
+    feed=PolymarketFeed,
+    listings=PolymarketListings(),
+    orders=PolymarketOrders(),
+    fees=PolymarketFees(),
+    signer=PolymarketSigner,
+    simulator=PolymarketSimulator,
+)
+
+__all__ = ["VENUE"]

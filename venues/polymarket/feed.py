@@ -1,0 +1,280 @@
+"""Market-data frames in, feed events out (card 7). No clock, no socket.
+
+The venue numbers nothing. What protects a book is the order of arrival, the best prices that come with every
+change, the hash of complete snapshots, and the replay of what arrived while a snapshot was being fetched.
+"""
+
+from collections.abc import Sequence
+from hashlib import sha1
+
+import msgspec
+
+from venues.base.events import (
+    Ask,
+    BookSide,
+    FeedEvent,
+    Halted,
+    Level,
+    Lost,
+    Regrid,
+    Say,
+    Snapshot,
+    Top,
+    Touch,
+    Trade,
+    Update,
+)
+from venues.base.http import Purpose, Request, Response
+from venues.base.listing import Grid, Native
+from venues.base.units import ONE, Price, Size, micros
+from venues.kit.decimals import micros_memo
+from venues.polymarket import wire
+from venues.polymarket.amounts import TICKS
+
+PING_MS = 10_000
+"""The venue wants a text PING this often (card 7)."""
+REPLAY_MAX = 2_000
+"""Touches kept per book while its snapshot is fetched, minutes of a busy market; then it is asked anew."""
+CHATTER = ("PONG", "NO NEW ASSETS")
+
+_decoder = msgspec.json.Decoder(wire.Frame | list[wire.Frame])
+_raw_decoder = msgspec.json.Decoder(list[msgspec.Raw] | msgspec.Raw)
+_name_decoder = msgspec.json.Decoder(wire.AnyFrame)
+_frame_decoder = msgspec.json.Decoder(wire.Frame)
+_book_decoder = msgspec.json.Decoder(wire.BookBody)
+_KNOWN = frozenset({
+    "book", "price_change", "last_trade_price", "tick_size_change", "best_bid_ask", "new_market",
+    "market_resolved",
+})  # fmt: skip
+_BID, _ASK = BookSide.BID, BookSide.ASK
+
+_prices = micros_memo()
+_sizes = micros_memo()
+
+
+class _Kept:
+    """What the feed remembers of one book."""
+
+    __slots__ = ("book_ms", "replay", "tick")
+
+    def __init__(self) -> None:
+        self.book_ms = 0
+        """The venue's time of the last snapshot."""
+        self.tick = 0
+        self.replay: list[tuple[int, list[Touch]]] | None = None
+        """The changes since a snapshot was asked for, while it is awaited."""
+
+
+class PolymarketFeed:
+    """One connection to the market channel."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, _Kept] = {}
+        self._opened = False
+        self._pinged_ms: int | None = None
+
+    def handshake(self) -> Request:
+        """The public market channel."""
+        return Request(method="GET", path="/ws/market", purpose=Purpose.DATA, host="socket")
+
+    def subscribe(self, natives: Sequence[Native]) -> list[FeedEvent]:
+        """The first call opens the subscription, later ones extend it; naming an asset twice is refused."""
+        new = [native for native in dict.fromkeys(natives) if native not in self._kept]
+        if not new:
+            return []
+        self._kept.update((native, _Kept()) for native in new)
+        if self._opened:
+            return [_say({"operation": "subscribe", "assets_ids": new, "custom_feature_enabled": True})]
+        self._opened = True
+        opening = {"custom_feature_enabled": True, "initial_dump": True, "level": 2}
+        return [_say({"type": "market", "assets_ids": new, **opening})]
+
+    def unsubscribe(self, natives: Sequence[Native]) -> list[FeedEvent]:
+        """Frames of these books that are still under way are ignored."""
+        old = [native for native in natives if self._kept.pop(native, None) is not None]
+        return [_say({"operation": "unsubscribe", "assets_ids": old})] if old else []
+
+    def resync(self, native: Native, now_ms: int) -> list[FeedEvent]:
+        """Fetch the book; what changes meanwhile is kept and applied after it."""
+        kept = self._kept.get(native)
+        return [] if kept is None else [_fetch(native, kept)]
+
+    def receive(self, frame: str | bytes, now_ms: int) -> list[FeedEvent]:
+        """Translate one frame: an object, an array of objects, or a word."""
+        try:
+            decoded = _decoder.decode(frame)
+        except msgspec.DecodeError as error:
+            decoded = _known_parts(frame, error)
+        events: list[FeedEvent] = []
+        if decoded.__class__ is wire.PriceChange:
+            self._changed(decoded, events)
+            return events
+        for part in decoded if isinstance(decoded, list) else (decoded,):
+            self._translate(part, events)
+        return events
+
+    def fetched(self, native: Native, response: Response, now_ms: int) -> list[FeedEvent]:
+        """The book asked for by `resync`. Not needed any more if one came through the socket meanwhile."""
+        kept = self._kept.get(native)
+        if kept is None or kept.replay is None:
+            return []
+        if response.status == 404:
+            kept.replay = None
+            return [Halted(native, "the venue has no order book for it")]
+        if response.status != 200:
+            raise ValueError(f"GET /book: http {response.status}")
+        body = _book_decoder.decode(response.body)
+        if body.asset_id != native or not _authentic(body):
+            raise ValueError("GET /book: asset id or hash is wrong")
+        missed = [(ms, touches) for ms, touches in kept.replay if ms >= int(body.timestamp)]
+        events = self._seed(native, kept, body)
+        events += [Update(native, touches, venue_ms=ms) for ms, touches in missed]
+        return events
+
+    def tick(self, now_ms: int) -> list[FeedEvent]:
+        """The heartbeat."""
+        if self._pinged_ms is not None and now_ms - self._pinged_ms < PING_MS:
+            return []
+        self._pinged_ms = now_ms
+        return [Say("PING")]
+
+    def _changed(self, frame: wire.PriceChange, events: list[FeedEvent]) -> None:
+        known = self._kept
+        venue_ms = int(frame.timestamp)
+        touched: dict[str, list[Touch]] = {}
+        last: dict[str, wire.Change] = {}
+        for change in frame.price_changes:
+            asset = change.asset_id
+            if asset not in known:
+                continue
+            side = _BID if change.side == "BUY" else _ASK
+            touch = (side, Price(_prices[change.price]), _sizes[change.size])
+            if asset in touched:
+                touched[asset].append(touch)
+            else:
+                touched[asset] = [touch]
+            last[asset] = change
+        for asset, touches in touched.items():
+            kept, native = known[asset], Native(asset)
+            if venue_ms < kept.book_ms:
+                continue
+            if kept.replay is not None:
+                self._keep_for_replay(native, kept, venue_ms, touches, events)
+            events.append(Update(native, touches, False, venue_ms))
+            top = _top(native, last[asset], True, venue_ms)
+            if top is not None:
+                events.append(top)
+
+    def _translate(self, part: wire.Frame, events: list[FeedEvent]) -> None:
+        match part:
+            case wire.PriceChange():
+                self._changed(part, events)
+            case wire.Book(asset_id=asset) if asset in self._kept:
+                kept, native = self._kept[asset], Native(asset)
+                if _authentic(part):
+                    events += self._seed(native, kept, part)
+                else:
+                    events += [Lost(native, "book hash differs"), _fetch(native, kept)]
+            case wire.LastTrade(asset_id=asset) if asset in self._kept:
+                size, ms = Size(_sizes[part.size]), _ms(part.timestamp)
+                events.append(Trade(Native(asset), Price(_prices[part.price]), size, ms))
+            case wire.TickSizeChange(asset_id=asset) if asset in self._kept:
+                kept, native = self._kept[asset], Native(asset)
+                events += [*_regrid(native, kept, part.new_tick_size), _fetch(native, kept)]
+            case wire.BestBidAsk(asset_id=asset) if asset in self._kept:
+                top = _top(Native(asset), part, False, _ms(part.timestamp))
+                events += [top] if top is not None else []
+            case wire.MarketResolved():
+                held = [asset for asset in part.assets_ids if asset in self._kept]
+                events += [Halted(Native(asset), "resolved") for asset in held]
+            case _:
+                pass
+
+    def _seed(self, native: Native, kept: _Kept, body: wire.BookBody) -> list[FeedEvent]:
+        kept.replay = None
+        kept.book_ms = int(body.timestamp)
+        events = _regrid(native, kept, body.tick_size) if body.tick_size else []
+        return [*events, Snapshot(native, _levels(body.bids), _levels(body.asks), kept.book_ms)]
+
+    def _keep_for_replay(
+        self, native: Native, kept: _Kept, venue_ms: int, touches: list[Touch], events: list[FeedEvent]
+    ) -> None:
+        assert kept.replay is not None
+        kept.replay.append((venue_ms, touches))
+        if sum(len(each) for _, each in kept.replay) > REPLAY_MAX:
+            events.append(_fetch(native, kept))
+
+
+def _known_parts(frame: str | bytes, error: msgspec.DecodeError) -> list[wire.Frame]:
+    """The slow way: leave out words and messages of types that the card does not know."""
+    text = frame if isinstance(frame, str) else frame.decode()
+    if text.strip() in CHATTER:
+        return []
+    raw = _raw_decoder.decode(text)
+    parts = [msgspec.Raw(part) for part in raw] if isinstance(raw, list) else [raw]
+    known = [part for part in parts if _name_decoder.decode(part).event_type in _KNOWN]
+    if len(known) == len(parts):
+        raise error
+    return [_frame_decoder.decode(part) for part in known]
+
+
+def _fetch(native: Native, kept: _Kept) -> Ask:
+    kept.replay = []
+    query = (("token_id", str(native)),)
+    return Ask(native, Request(method="GET", path="/book", query=query, purpose=Purpose.DATA))
+
+
+def _regrid(native: Native, kept: _Kept, text: str) -> list[FeedEvent]:
+    """The event of a tick size that is new to this connection."""
+    tick = micros(text)
+    if tick == kept.tick:
+        return []
+    kept.tick = tick
+    if tick not in TICKS:
+        return [Halted(native, f"unknown tick size {text}")]
+    return [Regrid(native, Grid.uniform(tick))]
+
+
+def _authentic(body: wire.BookBody) -> bool:
+    """Whether the book has the hash it states, by the rule of the official clients (card 3).
+
+    True where nothing can be checked: some frames lack the hash or fields that it covers.
+    """
+    covered = (body.min_order_size, body.tick_size, body.neg_risk, body.last_trade_price)
+    if not body.hash or any(field is None for field in covered):
+        return True
+    return book_hash(body) == body.hash
+
+
+def book_hash(body: wire.BookBody) -> str:
+    """SHA-1 of the compact JSON of a book whose `hash` is empty, keys in the venue's order."""
+    blank = {name: "" if name == "hash" else getattr(body, name) for name in wire.BookBody.__struct_fields__}
+    return sha1(msgspec.json.encode(blank), usedforsecurity=False).hexdigest()
+
+
+def _levels(levels: list[wire.Level]) -> list[Level]:
+    read = [(Price(_prices[level.price]), Size(_sizes[level.size])) for level in levels]
+    return [level for level in read if level[1]]
+
+
+def _top(
+    native: Native, said: wire.Change | wire.BestBidAsk, exact: bool, venue_ms: int | None
+) -> Top | None:
+    """The best prices in `said`; None when it has none. An empty side is "0", "1", "" or missing."""
+    bid, ask = said.best_bid, said.best_ask
+    if bid is None and ask is None:
+        return None
+    return Top(native, _inside(bid), _inside(ask), exact, venue_ms)
+
+
+def _inside(text: str | None) -> Price | None:
+    price = _prices[text] if text else 0
+    return Price(price) if 0 < price < ONE else None
+
+
+def _ms(text: str) -> int | None:
+    return int(text) if text else None
+
+
+def _say(message: dict[str, object]) -> Say:
+    return Say(msgspec.json.encode(message).decode())
