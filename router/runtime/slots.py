@@ -27,13 +27,14 @@ class Slots:
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Hold one slot. Raises SlotsFull at once when the queue is full."""
-        await self._take()
+        await self.take()
         try:
             yield
         finally:
-            self._give()
+            self.give()
 
-    async def _take(self) -> None:
+    async def take(self) -> None:
+        """Take a slot and owe it to `give`. Raises SlotsFull at once when the queue is full."""
         if self.running < self._running_max and not self._waiting:
             self.running += 1
             return
@@ -45,12 +46,12 @@ class Slots:
             await turn
         except asyncio.CancelledError:
             if not turn.cancelled():
-                self._give()  # the slot was handed over in the same moment
+                self.give()  # the slot was handed over in the same moment
             elif turn in self._waiting:
                 self._waiting.remove(turn)
             raise
 
-    def _give(self) -> None:
+    def give(self) -> None:
         """Hand the slot to the first who waits, or free it."""
         while self._waiting:
             turn = self._waiting.popleft()

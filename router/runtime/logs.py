@@ -1,0 +1,123 @@
+"""Structured logs: one JSON object per line on standard error, and no secret in any of them."""
+
+import json
+import logging
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import TextIO
+
+import orjson
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+HIDDEN = "[hidden]"
+SECRET_LENGTH_MIN = 6
+"""Shorter values are not searched for: they would be found everywhere. Their key names still hide them."""
+DEPTH_MAX = 6
+"""How deep a logged value is searched; what lies deeper is not logged."""
+
+TEXT_MAX = 8_000
+"""Characters of one logged text: a traceback fits, a venue's page of HTML need not."""
+
+_SECRET_NAMES = (
+    *("secret", "password", "passphrase", "passwd", "private", "credential", "authorization"),
+    *("signature", "api_key", "apikey", "api-key", "mnemonic", "cookie", "token_secret", "bearer"),
+)
+_QUIET = {"aiohttp.access": logging.WARNING, "asyncio": logging.WARNING}
+"""Loggers whose daily noise says nothing: one line per request is the router's own."""
+
+
+class Redactor:
+    """Hides secrets by the name they are logged under, and the registered ones wherever they turn up."""
+
+    def __init__(self) -> None:
+        self._known: tuple[str, ...] = ()
+
+    def register(self, secret: str) -> None:
+        """From now on hide this text, and each line of it if it has several (PEM keys)."""
+        found = {secret, secret.strip(), *(line.strip() for line in secret.splitlines())}
+        new = {text for text in found if len(text) >= SECRET_LENGTH_MIN and not text.startswith("-----")}
+        # Longest first, so that one secret that contains another is hidden whole.
+        self._known = tuple(sorted(new | set(self._known), key=len, reverse=True))
+
+    def __call__(self, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        """A structlog processor; it must come after exceptions were made text."""
+        return {self._text(key): self._field(key, value, DEPTH_MAX) for key, value in event.items()}
+
+    def _field(self, name: str, value: object, depth: int) -> object:
+        plain = name.lower()
+        if any(word in plain for word in _SECRET_NAMES):
+            return HIDDEN
+        return self._value(value, depth)
+
+    def _value(self, value: object, depth: int) -> object:
+        match value:
+            case str():
+                return self._text(value)
+            case bool() | int() | float() | None:
+                return value
+            case _ if depth == 0:
+                return HIDDEN
+            case Mapping():
+                return {
+                    self._text(str(key)): self._field(str(key), inner, depth - 1)
+                    for key, inner in value.items()
+                }
+            case list() | tuple() | set() | frozenset():
+                return [self._value(inner, depth - 1) for inner in value]
+            case _:
+                return self._text(repr(value))
+
+    def _text(self, text: str) -> str:
+        for secret in self._known:
+            if secret in text:
+                text = text.replace(secret, HIDDEN)
+        return text if len(text) <= TEXT_MAX else f"{text[:TEXT_MAX]}[cut]"
+
+
+def configure(redactor: Redactor, *, level: str = "info", stream: TextIO | None = None) -> None:
+    """Route every log line of the process, ours and the libraries', through the redactor to `stream`.
+
+    `level` is debug, info, warning or error. `stream` is standard error by default.
+    """
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    target = stream if stream is not None else sys.stderr
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[*shared, redactor, _render],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.PrintLoggerFactory(target),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(target)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.add_logger_name,
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                redactor,
+                _render,
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(threshold)
+    for name, least in _QUIET.items():
+        logging.getLogger(name).setLevel(max(least, threshold))
+    logging.captureWarnings(capture=True)
+
+
+def _render(_: WrappedLogger, __: str, event: MutableMapping[str, object]) -> str:
+    """One line of JSON. Line breaks inside values are escaped: nobody can forge a second line."""
+    try:
+        return orjson.dumps(event).decode()
+    except TypeError:  # half a surrogate pair or a number beyond 64 bits, from outside
+        return json.dumps(event)

@@ -1,0 +1,148 @@
+"""No secret in any line, whoever writes it and however."""
+
+import io
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from router.runtime.logs import HIDDEN, TEXT_MAX, Redactor, configure
+
+CANARY = "hunter2-canary"
+PEM = "-----BEGIN PRIVATE KEY-----\nMIIEcanaryAAAA\nBBBBcanary2\n-----END PRIVATE KEY-----\n"
+
+
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    """Logging set up as in production, into memory; undone afterwards."""
+    root, stream = logging.getLogger(), io.StringIO()
+    handlers, level = root.handlers[:], root.level
+    redactor = Redactor()
+    redactor.register(CANARY)
+    redactor.register(PEM)
+    configure(redactor, level="debug", stream=stream)
+    try:
+        yield stream
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        logging.captureWarnings(capture=False)
+        structlog.reset_defaults()
+
+
+def lines(stream: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_a_line_is_one_json_object_with_time_and_level(stream: io.StringIO) -> None:
+    structlog.get_logger("x").warning("feed.gap", venue="acme", expected=8)
+    [line] = lines(stream)
+    assert line.pop("at").endswith("Z")
+    assert line == {"event": "feed.gap", "venue": "acme", "expected": 8, "level": "warning"}
+
+
+class Holder:
+    def __repr__(self) -> str:
+        return f"<Holder {CANARY}>"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        CANARY,
+        f"https://x/?key={CANARY}&a=1",
+        {"deep": [{"er": (CANARY,)}]},
+        {CANARY: 1},
+        Holder(),
+        CANARY.encode(),
+        ValueError(CANARY),
+        "line MIIEcanaryAAAA of a PEM",
+        "BBBBcanary2",
+        {1: {2: {3: {4: {5: {6: {7: [CANARY]}}}}}}},
+    ],
+)
+def test_a_known_secret_is_hidden_wherever_it_turns_up(stream: io.StringIO, value: object) -> None:
+    structlog.get_logger().info("x", value=value)
+    logging.getLogger("aiohttp.client").warning("value %s", value)
+    assert "canary" not in stream.getvalue()
+    assert HIDDEN in stream.getvalue()
+
+
+def test_a_traceback_is_searched_too(stream: io.StringIO) -> None:
+    log = structlog.get_logger()
+    try:
+        raise ValueError(CANARY)
+    except ValueError:
+        log.exception("broken")
+        logging.getLogger("uvicorn").exception("broken")
+    first, second = lines(stream)
+    assert "ValueError" in first["exception"]
+    assert "ValueError" in second["exception"]
+    assert "canary" not in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "name", ["api_key", "apiSecret", "Authorization", "passphrase", "POLY_SIGNATURE", "private_key", "Cookie"]
+)
+def test_some_names_are_hidden_whatever_they_hold(stream: io.StringIO, name: str) -> None:
+    structlog.get_logger().info("x", **{name: "abc"}, headers={name: ["abc"]})
+    [line] = lines(stream)
+    assert line[name] == HIDDEN
+    assert line["headers"][name] == HIDDEN
+
+
+def test_a_text_cannot_forge_a_second_line(stream: io.StringIO) -> None:
+    structlog.get_logger().info('a\n{"event":"forged"}', value="b\r\nc\u2028d")
+    assert len(stream.getvalue().rstrip("\n").split("\n")) == 1
+
+
+@pytest.mark.parametrize("value", ["\ud800", 10**30, -(10**30), {"\udfff": 10**20}, float("inf")])
+def test_what_json_cannot_say_is_still_logged(stream: io.StringIO, value: object) -> None:
+    structlog.get_logger().info("x", value=value)
+    assert len(lines(stream)) == 1
+
+
+def test_long_texts_are_cut(stream: io.StringIO) -> None:
+    structlog.get_logger().info("x", value="a" * 100_000)
+    [line] = lines(stream)
+    assert len(line["value"]) <= TEXT_MAX + 10
+
+
+def test_libraries_and_warnings_take_the_same_way(stream: io.StringIO) -> None:
+    logging.getLogger("aiohttp.server").error("boom")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn("careful", stacklevel=1)
+    events = [line["event"] for line in lines(stream)]
+    assert events[0] == "boom"
+    assert "careful" in events[1]
+
+
+def test_the_level_holds_for_all(stream: io.StringIO) -> None:
+    configure(Redactor(), level="warning", stream=stream)
+    structlog.get_logger().info("quiet")
+    logging.getLogger("x").info("quiet")
+    logging.getLogger("aiohttp.access").info("quiet")
+    assert stream.getvalue() == ""
+
+
+def test_short_values_are_not_searched_for(stream: io.StringIO) -> None:
+    redactor = Redactor()
+    redactor.register("a")
+    redactor.register("")
+    configure(redactor, stream=stream)
+    structlog.get_logger().info("banana")
+    assert lines(stream)[0]["event"] == "banana"
+
+
+def test_a_secret_that_contains_another_is_hidden_whole(stream: io.StringIO) -> None:
+    redactor = Redactor()
+    redactor.register("abcdef")
+    redactor.register("abcdefghijkl")
+    configure(redactor, stream=stream)
+    structlog.get_logger().info("x", value="abcdefghijkl")
+    assert lines(stream)[0]["value"] == HIDDEN
