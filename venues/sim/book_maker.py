@@ -6,7 +6,7 @@ from enum import Enum
 from venues.base.events import BookSide, Level
 from venues.base.listing import Grid, Native
 from venues.base.orders import Side, TimeInForce
-from venues.base.units import ONE, Price, Size, floor_to
+from venues.base.units import ONE, Price, Size, ceil_to, floor_to
 from venues.sim.engine import Exchange
 from venues.sim.faults import Dice
 from venues.sim.model import HOUSE, Market, SimOrder
@@ -21,6 +21,11 @@ SHARES_MIN, SHARES_MAX = 10, 400
 """Size of one level in whole shares: a retail book, deep enough for a hundred-dollar order."""
 MIDDLE_MIN, MIDDLE_MAX = 200_000, 800_000
 """Where a book without a wished middle may start: away from both ends, where one side would be empty."""
+
+COARSE_GRID = Grid.uniform(10_000)
+"""Whole cents, which every venue takes: for markets whose simulator keeps its grid to itself."""
+LOT_MIN = 10_000
+"""Hundredths of a share, the finest lot of the venues that have one."""
 
 
 class Move(Enum):
@@ -151,3 +156,11 @@ class BookMaker:
             created_ms=now_ms,
         )
         self._exchange.place(order, now_ms)
+
+
+def maker_of(exchange: Exchange, native: Native, dice: Dice) -> BookMaker:
+    """A maker for one book, on the grid and lot that its market has."""
+    market, outcome = exchange.by_native[native]
+    assert outcome == 0 or market.grid is None, "a market's grid is in the terms of its first book"
+    lot = ceil_to(LOT_MIN, market.size_step)
+    return BookMaker(exchange, [native], dice, grid=market.grid or COARSE_GRID, lot=lot)

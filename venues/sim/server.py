@@ -18,7 +18,9 @@ import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from venues.base.http import Response
-from venues.sim.book_maker import BookMaker
+from venues.base.listing import Native
+from venues.base.units import Price
+from venues.sim.book_maker import BookMaker, maker_of
 from venues.sim.clock import SimClock
 from venues.sim.contract import Call, Simulator, Socket
 from venues.sim.control import PREFIX, Control
@@ -124,6 +126,7 @@ class SimServer:
     def __init__(self, simulator: Simulator, *, clock: Callable[[], int], seed: int) -> None:
         self.simulator = simulator
         self.clock = SimClock(clock)
+        self._seed = seed
         self.faults = Faults(lambda number: random.Random(f"{seed}/{number}"))  # noqa: S311 - faults by seed
         self.makers: dict[str, BookMaker] = {}
         """By market id: who keeps its book moving. Setting a book through the control face ends it."""
@@ -180,6 +183,13 @@ class SimServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
+
+    def keep_book(self, native: str, *, middle: Price | None = None) -> None:
+        """Open a book here, around `middle` or a middle by seed, and keep it moving until a test sets it."""
+        dice = random.Random(f"{self._seed}/{native}")  # noqa: S311 - books by seed
+        maker = maker_of(self.simulator.exchange, Native(native), dice)
+        maker.open(self.clock.now(), middle=middle)
+        self.makers[self.simulator.exchange.by_native[native][0].market_id] = maker
 
     # --- calls ---
 
@@ -358,6 +368,22 @@ def _chars(item: Delivery | _Ping) -> int:
 
 def _seconds(ms: int) -> float:
     return ms / 1000
+
+
+async def start_simulator(
+    simulator: Simulator,
+    markets: Sequence[Mapping[str, object]],
+    *,
+    clock: Callable[[], int],
+    seed: int,
+    port: int = 0,
+) -> SimServer:
+    """A started server with these markets (wishes of `Simulator.list_market`), every book kept alive."""
+    server = SimServer(simulator, clock=clock, seed=seed)
+    for wish in markets:
+        server.keep_book(simulator.list_market(wish)[0])
+    await server.start(port=port)
+    return server
 
 
 async def _received(request: web.Request) -> Call:
