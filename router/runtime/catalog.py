@@ -16,6 +16,8 @@ from venues.base.listing import Listing, ListingKey, Native
 
 FETCH_MS_MAX = 10_000
 """Longest wait for the metadata of one batch."""
+RETRY_MS = 2_000
+"""Wait before asking again while a venue could not be read."""
 BATCH = 50
 """Listings asked for in one conversation."""
 
@@ -35,11 +37,9 @@ class Catalog:
         self.version = 0
         """Grows whenever any listing's terms change; whoever keeps something built from them compares it."""
 
-    def watch(self, keys: Iterable[ListingKey]) -> None:
-        """From the next refresh on, keep exactly these."""
-        self._natives = {}
-        for key in keys:
-            self._natives.setdefault(key.venue, set()).add(key.native)
+    def watch(self, venue: str, natives: Iterable[Native]) -> None:
+        """From the next refresh on, read exactly these books of the venue."""
+        self._natives[venue] = set(natives)
 
     def terms(self, key: ListingKey) -> Terms | None:
         """What is known of a listing in this orientation; None while nothing is."""
@@ -66,10 +66,10 @@ class Catalog:
         return {name: reason for name, reason in zip(self._natives, results, strict=True) if reason}
 
     async def run(self) -> None:
-        """Refresh for ever."""
+        """Refresh for ever; sooner while a venue could not be read."""
         while True:
-            await asyncio.sleep(self._refresh_ms / 1000)
-            await self.refresh()
+            unread = await self.refresh()
+            await self._clock.sleep(min(RETRY_MS, self._refresh_ms) if unread else self._refresh_ms)
 
     async def _read(self, name: str, natives: list[Native]) -> str:
         venue = self._venues[name]

@@ -102,6 +102,11 @@ class Metrics:
             buckets=LATENCY_S,
             registry=registry,
         )
+        self.connections_reaped = Counter(
+            "crossbook_http_connections_reaped",
+            "Client connections closed because their request's head did not come in time",
+            registry=registry,
+        )
         self.violations = Counter(
             "crossbook_invariant_violations",
             "Promises found broken while running: any count is an alarm",

@@ -95,7 +95,7 @@ class _Runner:
         self.inbox.put_nowait(_Overdue())
 
     async def _append(self, record: Record) -> None:
-        """The intent must be durable; what is learnt later is worth more reported than lost with the store."""
+        """The intent must be durable; what is learnt later is better reported than lost with the store."""
         try:
             await self.hands.append(record)
         except StoreDown as error:

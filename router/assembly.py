@@ -1,0 +1,169 @@
+"""A running router, put together from its settings: what is made, in which order it starts and stops."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+import structlog
+
+from registry.index import Registry
+from router.config import Config, secrets_of
+from router.core.book import Books
+from router.core.ledger import Ledger
+from router.core.model import AccountId
+from router.http.app import Listener, make_app
+from router.runtime.accounts import Account, open_account
+from router.runtime.balances import Balances
+from router.runtime.catalog import Catalog
+from router.runtime.clock import Clock, SystemClock
+from router.runtime.feeds import Feeds
+from router.runtime.hands import Tools
+from router.runtime.keys import KeyRing
+from router.runtime.ladders import Ladders
+from router.runtime.logs import Redactor
+from router.runtime.metrics import Metrics
+from router.runtime.registry_file import read_registry
+from router.runtime.store.sqlite import SqliteStore
+from router.runtime.transport import Transport
+from router.service import Router
+from venues.base.contract import Signer, Venue
+from venues.base.events import FeedEvent, Regrid
+
+STOP_MS_MAX = 10_000
+"""How long orders under way may take to end when the router is stopped."""
+
+log = structlog.get_logger(__name__)
+
+
+class MarketData:
+    """The half that needs no account: metadata and books of every listing in a registry."""
+
+    def __init__(self, config: Config, venues: Mapping[str, Venue], signers: Mapping[str, Signer]) -> None:
+        hosts = {name: venue.hosts for name, venue in config.venues.items()}
+        silenced = {name for name, venue in config.venues.items() if not venue.enabled}
+        self.venues = {name: venue for name, venue in venues.items() if name not in silenced}
+        self.clock: Clock = SystemClock()
+        self.metrics = Metrics()
+        self.transport = Transport(self.clock, self.metrics, hosts=hosts)
+        self.books = Books({name: venue.limits for name, venue in self.venues.items()})
+        self.catalog = Catalog(
+            self.venues, self.transport, self.clock, refresh_ms=config.routing.listings_refresh_ms
+        )
+        self.feeds = Feeds(
+            self.venues, self.books, self.transport, self.clock, metrics=self.metrics, signers=signers
+        )
+        self.feeds.on_event = self._heard
+        self.ladders = Ladders(
+            self.venues, self.books, self.catalog, self.clock, silent_ms=config.routing.book_silent_ms
+        )
+        self._refreshing: asyncio.Task[None] | None = None
+
+    async def start(self, registry: Registry) -> None:
+        """Begin to read the registry's listings and to stream their books."""
+        await self.transport.start()
+        self.follow(registry)
+        self._refreshing = asyncio.create_task(self.catalog.run())
+
+    def follow(self, registry: Registry) -> None:
+        """From now on read and stream exactly this registry's listings."""
+        for name in self.venues:
+            self.catalog.watch(name, registry.natives(name))
+            self.feeds.watch(name, registry.natives(name))
+
+    async def stop(self) -> None:
+        """Close every connection."""
+        await self.feeds.stop()
+        if self._refreshing:
+            self._refreshing.cancel()
+            await asyncio.gather(self._refreshing, return_exceptions=True)
+        await self.transport.close()
+
+    def _heard(self, venue: str, event: FeedEvent) -> None:
+        if isinstance(event, Regrid):
+            self.catalog.regrid(venue, event)
+
+
+class Instance:
+    """A whole router."""
+
+    def __init__(self, config: Config, venues: Mapping[str, Venue], redactor: Redactor) -> None:
+        """Raises ConfigError or CredentialError; nothing is opened yet."""
+        self.config, self.venues = config, venues
+        self.accounts = open_accounts(config, venues, redactor)
+        self.market = MarketData(config, venues, data_signers(config, self.accounts))
+        self.store = SqliteStore(Path(config.store.directory), self.market.metrics)
+        balances = Balances(
+            self.market.venues,
+            self.market.transport,
+            self.market.clock,
+            age_ms=config.routing.balance_age_ms,
+        )
+        self.tools = Tools(
+            venues=self.market.venues,
+            transport=self.market.transport,
+            store=self.store,
+            ledger=Ledger(),
+            balances=balances,
+            clock=self.market.clock,
+            metrics=self.market.metrics,
+        )
+        self.router = Router(
+            self.tools, self.accounts, self.market.ladders, answer_ms=config.routing.answer_ms
+        )
+        keys = KeyRing.from_config(config.keys)
+        self.listener = Listener(make_app(self.router, keys, self.market.metrics), self.market.metrics)
+
+    async def start(self) -> None:
+        """Take up unfinished routes, then listen. Raises what keeps it from starting."""
+        registry = read_registry(Path(self.config.registry.file), self.venues)
+        await self.store.open()
+        await self.market.start(registry)
+        self.router.use(registry)
+        resumed = await self.router.recover()
+        await self.listener.start(self.config.server.host, self.config.server.port)
+        log.info("router.started", host=self.config.server.host, port=self.listener.port, resumed=resumed)
+
+    async def stop(self) -> None:
+        """Take no more orders, end those under way, close everything."""
+        await self.router.stop(STOP_MS_MAX)
+        await self.listener.stop()
+        await self.market.stop()
+        await self.store.close()
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://{self.config.server.host}:{self.listener.port}"
+
+
+def open_accounts(
+    config: Config, venues: Mapping[str, Venue], redactor: Redactor
+) -> dict[AccountId, Account]:
+    """Every account of the settings with its keys parsed; from now on no log shows them.
+
+    ConfigError or CredentialError name the key.
+    """
+    accounts: dict[AccountId, Account] = {}
+    for name, settings in config.accounts.items():
+        account_id = AccountId(name)
+        credentials = {venue: secrets_of(account_id, venue, config) for venue in settings.venues}
+        for venue, values in credentials.items():
+            for secret in venues[venue].secrets:
+                if secret.secret and secret.name in values:
+                    redactor.register(values[secret.name])
+        accounts[account_id] = open_account(account_id, credentials, venues)
+    return accounts
+
+
+def data_signers(config: Config, accounts: Mapping[AccountId, Account]) -> dict[str, Signer]:
+    """Whose keys open each venue's market-data connection: the account named for it, else the first."""
+    found: dict[str, Signer] = {}
+    for account in accounts.values():
+        for venue, signer in account.signers.items():
+            found.setdefault(venue, signer)
+    for name, settings in config.venues.items():
+        if settings.data_account is not None:
+            named = accounts[AccountId(settings.data_account)]
+            if name in named.signers:
+                found[name] = named.signers[name]
+    return found

@@ -1,0 +1,1 @@
+"""The `crossbook` command: one module per verb, `app` puts them behind their words."""

@@ -1,0 +1,114 @@
+"""The words of the command line: what each takes, and how its errors are shown."""
+
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import uvloop
+
+from registry.text import RegistryError
+from router.cli import book as book_view
+from router.cli import client
+from router.cli import demo as demo_run
+from router.cli import doctor as doctor_run
+from router.cli import order as order_call
+from router.cli import serve as server
+from router.config import ConfigError
+from router.runtime import logs
+from router.runtime.accounts import CredentialError
+from router.runtime.keys import digest, new_key
+from router.runtime.store.protocol import StoreFault
+
+EXPECTED = (ConfigError, CredentialError, RegistryError, StoreFault, client.Unreachable, OSError)
+"""Errors that a user can mend: shown as one line, without a traceback."""
+
+app = typer.Typer(
+    name="crossbook",
+    help="A self-hosted smart order router for prediction markets.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+ConfigFile = Annotated[Path, typer.Option("--config", help="The settings file (TOML).")]
+redactor = logs.Redactor()
+"""Knows the secrets of this process; every log line passes it."""
+
+Seed = Annotated[int, typer.Option(help="The same seed gives the same accounts, ids and books.")]
+
+
+def _run(work: Coroutine[Any, Any, int | None]) -> None:
+    """Run to the end and leave with its exit code."""
+    try:
+        code = uvloop.run(work)
+    except EXPECTED as error:
+        sys.exit(f"crossbook: {error}")
+    except KeyboardInterrupt:
+        code = 130
+    raise typer.Exit(code or 0)
+
+
+@app.command()
+def serve(config: ConfigFile = Path("crossbook.toml")) -> None:
+    """Run the router from a settings file."""
+    _run(server.serve(config, redactor))
+
+
+@app.command()
+def demo(
+    once: Annotated[
+        bool, typer.Option("--once", help="Place one order, print it, end; 0 only on 201.")
+    ] = False,
+    no_order: Annotated[bool, typer.Option("--serve", help="Place no order; keep running.")] = False,
+    port: Annotated[int, typer.Option(help="Where the router listens; 0 takes a free port.")] = 0,
+    seed: Seed = 1,
+) -> None:
+    """Start a router with simulated venues and place one routed order through HTTP."""
+    if once and no_order:
+        sys.exit("crossbook: --once places an order and --serve places none: choose one")
+    logs.configure(redactor, level="warning")
+    _run(demo_run.demo(redactor, typer.echo, once=once, order=not no_order, port=port, seed=seed))
+
+
+@app.command()
+def order(
+    side: Annotated[str, typer.Argument(help="buy or sell")],
+    outcome: Annotated[str, typer.Argument(metavar="PREDEXON_ID")],
+    quantity: Annotated[str, typer.Argument(help="Dollars to spend on a buy, shares of a sell.")],
+    url: Annotated[str, typer.Option(envvar="CROSSBOOK_URL", help="The router.")] = "http://127.0.0.1:8080",
+    key: Annotated[str, typer.Option(envvar="CROSSBOOK_API_KEY", help="The API key.")] = "",
+    account: Annotated[str, typer.Option(envvar="CROSSBOOK_ACCOUNT", help="The account.")] = "",
+    json: Annotated[bool, typer.Option("--json", help="Print the answer as received.")] = False,
+) -> None:
+    """Send one market order to a running router. Exit code 0 only on 201."""
+    if not key or not account:
+        sys.exit("crossbook: --key (CROSSBOOK_API_KEY) and --account (CROSSBOOK_ACCOUNT) are required")
+    asked = {"predexonId": outcome, "side": side, "amount" if side == "buy" else "size": quantity}
+    _run(order_call.place(url, (key, account), asked, raw=typer.echo if json else None))
+
+
+@app.command()
+def book(
+    outcome: Annotated[str, typer.Argument(metavar="PREDEXON_ID")],
+    config: ConfigFile = Path("crossbook.toml"),
+    once: Annotated[bool, typer.Option("--once", help="Print the book once and end.")] = False,
+) -> None:
+    """Show an outcome's merged book, live, with the venue and fee of every level."""
+    logs.configure(redactor, level="error")
+    _run(book_view.show(config, outcome, redactor, once=once))
+
+
+@app.command()
+def doctor(config: ConfigFile = Path("crossbook.toml")) -> None:
+    """Check settings, registry, clocks, venues and credentials."""
+    logs.configure(redactor, level="error")
+    _run(doctor_run.examine(config, redactor))
+
+
+@app.command()
+def key() -> None:
+    """Make an API key: its text, shown once, and the digest that goes into the settings."""
+    made = new_key()
+    typer.echo(f'API key (shown once): {made}\n\n[keys.NAME]\nsha256 = "{digest(made)}"\naccounts = []')

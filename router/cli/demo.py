@@ -1,0 +1,208 @@
+"""`crossbook demo`: a router and every venue simulated, in one process, and one routed order through HTTP."""
+
+import asyncio
+import random
+import signal
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import tomli_w
+
+from registry.index import Registry
+from registry.model import Outcome, mint
+from registry.text import dump
+from router.assembly import Instance
+from router.cli import client
+from router.config import Config, parse
+from router.runtime.clock import SystemClock
+from router.runtime.keys import digest, new_key
+from router.runtime.logs import Redactor
+from venues import discover
+from venues.base.contract import Venue
+from venues.base.events import Level
+from venues.base.listing import ListingKey, Native
+from venues.base.units import ONE, Price, Size
+from venues.sim.server import SimServer
+
+ACCOUNT = "acct-demo"
+BALANCE = "1000"
+"""Dollars at each venue."""
+AMOUNT = "25.00"
+"""The demo order's dollars: more than any venue's best level holds."""
+READY_MS_MAX = 20_000
+"""Long enough for a slow machine to connect to its own loopback."""
+OPENING = Price(440_000)
+"""Best ask of the first venue; each further venue opens one cent above."""
+STEP = 20_000
+"""Between the levels of one venue; those of neighbours interleave."""
+SPREAD = 60_000
+"""Between best bid and best ask: no venue's bid reaches another's ask."""
+LEVEL = Size(20 * ONE)
+"""Shares at the best level; each further level holds as many more."""
+DEPTH = 6
+QUESTION = "Highest temperature in New York tomorrow: 50 to 51 degrees?"
+LABELS = ("Yes", "No")
+ID_BYTES = 8
+
+
+class DemoVenue(msgspec.Struct, frozen=True, rename="camel"):
+    """Where a simulated venue can be reached."""
+
+    rest: str
+    ws: str
+    control: str
+
+
+class DemoOutcome(msgspec.Struct, frozen=True, rename="camel"):
+    """One outcome that can be traded."""
+
+    predexon_id: str
+    title: str
+    venues: list[str]
+
+
+class DemoFacts(msgspec.Struct, frozen=True, rename="camel"):
+    """The first line of the demo's output: everything needed to use it."""
+
+    base_url: str
+    api_key: str
+    account_id: str
+    config: str
+    outcomes: list[DemoOutcome]
+    venues: dict[str, DemoVenue]
+
+
+class Demo:
+    """The simulated venues, the settings made for them, and the router that runs on both."""
+
+    def __init__(
+        self, venues: Mapping[str, Venue], folder: Path, redactor: Redactor, *, seed: int, port: int
+    ) -> None:
+        self._venues, self._folder, self._redactor = venues, folder, redactor
+        self._seed, self._port = seed, port
+        self.servers: dict[str, SimServer] = {}
+        self.api_key = new_key()
+        self.registry = Registry(())
+        self.instance: Instance | None = None
+
+    async def start(self) -> DemoFacts:
+        """Start everything and wait until the books are there. TimeoutError if they do not come."""
+        clock = SystemClock()
+        for name, venue in self._venues.items():
+            server = SimServer(venue.simulator(self._seed), clock=clock.now_ms, seed=self._seed)
+            await server.start()
+            self.servers[name] = server
+        self.registry = self._list_outcomes(clock.now_ms())
+        credentials = {
+            name: dict(server.simulator.open_account({"balance": BALANCE}, clock.now_ms()))
+            for name, server in self.servers.items()
+        }
+        self.instance = Instance(self._write_settings(credentials), self._venues, self._redactor)
+        await self.instance.start()
+        await client.wait_until_ready(self.instance.url, READY_MS_MAX)
+        return self._facts(self.instance)
+
+    async def stop(self) -> None:
+        """Stop everything that runs."""
+        if self.instance is not None:
+            await self.instance.stop()
+        for server in self.servers.values():
+            await server.stop()
+
+    def _list_outcomes(self, now_ms: int) -> Registry:
+        """Both sides of one question, listed on every venue, with books that make the demo order split."""
+        sides: tuple[list[ListingKey], list[ListingKey]] = ([], [])
+        for rank, (name, server) in enumerate(self.servers.items()):
+            natives = [Native(native) for native in server.simulator.list_market({"title": QUESTION})]
+            other = (
+                ListingKey(name, natives[1], False)
+                if len(natives) > 1
+                else ListingKey(name, natives[0], True)
+            )
+            sides[0].append(ListingKey(name, natives[0], False))
+            sides[1].append(other)
+            server.simulator.exchange.set_book(natives[0], *_levels(rank), now_ms)
+        ids = [mint(random.Random(f"{self._seed}/{label}").randbytes(ID_BYTES)) for label in LABELS]  # noqa: S311
+        return Registry(
+            Outcome(outcome_id=outcome_id, title=QUESTION, label=label, listings=tuple(keys))
+            for outcome_id, label, keys in zip(ids, LABELS, sides, strict=True)
+        )
+
+    def _write_settings(self, credentials: Mapping[str, Mapping[str, str]]) -> Config:
+        """Registry and settings as files, so that every other command can be tried on the running demo."""
+        registry = self._folder / "registry.yaml"
+        registry.write_text(dump(self.registry))
+        tree: dict[str, Any] = {
+            "server": {"port": self._port},
+            "store": {"directory": str(self._folder / "data")},
+            "registry": {"file": str(registry)},
+            "log": {"level": "warning"},
+            "venues": {name: {"hosts": dict(server.hosts)} for name, server in self.servers.items()},
+            "keys": {"demo": {"sha256": digest(self.api_key), "accounts": [ACCOUNT]}},
+            "accounts": {ACCOUNT: {"venues": list(self.servers), "credentials": credentials}},
+        }
+        settings = self._folder / "crossbook.toml"
+        settings.touch(mode=0o600)
+        settings.write_text(tomli_w.dumps(tree))
+        return parse(tree, str(settings), self._venues)
+
+    def _facts(self, instance: Instance) -> DemoFacts:
+        return DemoFacts(
+            base_url=instance.url,
+            api_key=self.api_key,
+            account_id=ACCOUNT,
+            config=str(self._folder / "crossbook.toml"),
+            outcomes=[
+                DemoOutcome(o.outcome_id, f"{o.title} {o.label}", sorted({key.venue for key in o.listings}))
+                for o in self.registry
+            ],
+            venues={
+                name: DemoVenue(server.hosts["rest"], server.hosts["socket"], f"{server.origin}/_sim")
+                for name, server in self.servers.items()
+            },
+        )
+
+
+def _levels(rank: int) -> tuple[list[Level], list[Level]]:
+    """The opening book of the venue with this rank."""
+    first = OPENING + rank * STEP // 2
+    asks = [(Price(first + n * STEP), Size(LEVEL * (n + 1))) for n in range(DEPTH)]
+    bids = [(Price(first - SPREAD - n * STEP), Size(LEVEL * (n + 1))) for n in range(DEPTH)]
+    return bids, asks
+
+
+async def demo(
+    redactor: Redactor, emit: Callable[[str], None], *, once: bool, order: bool, port: int, seed: int
+) -> int:
+    """Run the demo; the exit code. With `order` it places one, with `once` it then ends."""
+    with tempfile.TemporaryDirectory(prefix="crossbook-demo-") as folder:
+        running = Demo(discover(), Path(folder), redactor, seed=seed, port=port)
+        try:
+            facts = await running.start()
+            emit(msgspec.json.encode(facts).decode())
+            code = await _order(facts, emit) if order else 0
+            if not once:
+                await _interrupted(emit)
+            return code
+        finally:
+            await running.stop()
+
+
+async def _order(facts: DemoFacts, emit: Callable[[str], None]) -> int:
+    asked = {"predexonId": facts.outcomes[0].predexon_id, "side": "buy", "amount": AMOUNT}
+    answered = await client.place(facts.base_url, facts.api_key, facts.account_id, asked)
+    emit(f"POST {facts.base_url}/api/accounts/{facts.account_id}/router/orders")
+    emit(f"{msgspec.json.encode(asked).decode()}\n\n{answered.status}")
+    emit(msgspec.json.format(answered.body, indent=2).decode())
+    return 0 if answered.status == 201 else 1
+
+
+async def _interrupted(emit: Callable[[str], None]) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    emit("Router and simulated venues keep running; Ctrl-C ends them.")
+    await stop.wait()

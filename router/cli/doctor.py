@@ -1,0 +1,110 @@
+"""`crossbook doctor`: can this configuration trade? One line a check, and what to do about each failure."""
+
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+
+from registry.text import RegistryError
+from router.assembly import open_accounts
+from router.config import Config, ConfigError, load
+from router.core.model import AccountId
+from router.runtime.accounts import Account, CredentialError
+from router.runtime.clock import SystemClock
+from router.runtime.logs import Redactor
+from router.runtime.metrics import Metrics
+from router.runtime.registry_file import read_registry
+from router.runtime.transport import Transport
+from venues import discover
+from venues.base.contract import Venue
+from venues.base.http import Unavailable
+from venues.base.units import plain
+
+CHECK_MS_MAX = 5_000
+"""Longest wait for one answer of a venue."""
+OFFSET_MS_MAX = 2_000
+"""Signed requests of some venues are refused beyond a few seconds; whole-second clocks cost one already."""
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """The result of one check."""
+
+    what: str
+    trouble: str | None
+    """None when it is well."""
+    detail: str = ""
+
+
+async def examine(path: Path, redactor: Redactor) -> int:
+    """Check settings, registry, clock offset, reachability and credentials. Exit code 1 if anything fails."""
+    console, failed = Console(), 0
+    async for finding in findings(path, redactor):
+        mark = "[green]ok  [/green]" if finding.trouble is None else "[red]FAIL[/red]"
+        console.print(f"{mark} {finding.what}  {finding.trouble or finding.detail}", highlight=False)
+        failed += finding.trouble is not None
+    return 1 if failed else 0
+
+
+async def findings(path: Path, redactor: Redactor) -> AsyncIterator[Finding]:
+    """Every check, in the order in which a failure makes the later ones pointless."""
+    venues = discover()
+    try:
+        config = load(path, venues)
+        yield Finding(f"settings {path}", None, f"{len(config.accounts)} accounts, {len(config.keys)} keys")
+        registry = read_registry(Path(config.registry.file), venues)
+        yield Finding(f"registry {config.registry.file}", None, f"{len(registry)} outcomes")
+        accounts = open_accounts(config, venues, redactor)
+        yield Finding("credentials", None, "all can be parsed")
+    except (ConfigError, RegistryError, CredentialError) as error:
+        yield Finding("settings", str(error))
+        return
+    yield _directory(Path(config.store.directory))
+    clock = SystemClock()
+    hosts = {name: settings.hosts for name, settings in config.venues.items()}
+    transport = Transport(clock, Metrics(), hosts=hosts)
+    await transport.start()
+    try:
+        for name in _used(config, accounts):
+            yield await _clock(transport, clock, venues[name])
+        for account in accounts.values():
+            for name, signer in account.signers.items():
+                talk = venues[name].orders.funds(signer)
+                funds = await transport.perform(venues[name], talk, signer=signer, deadline_ms=CHECK_MS_MAX)
+                what = f"{name} balance of {account.account_id}"
+                if isinstance(funds, Unavailable):
+                    yield Finding(what, f"{funds.reason}; check the account's keys")
+                else:
+                    cash = plain(sum(funds.values()))
+                    yield Finding(what, None, f"{cash} {venues[name].collateral}")
+    finally:
+        await transport.close()
+
+
+def _used(config: Config, accounts: Mapping[AccountId, Account]) -> list[str]:
+    off = {name for name, settings in config.venues.items() if not settings.enabled}
+    return sorted({venue for account in accounts.values() for venue in account.signers} - off)
+
+
+def _directory(path: Path) -> Finding:
+    what = f"store {path}"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / ".writable"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        return Finding(what, f"cannot be written: {error.strerror}")
+    return Finding(what, None, "writable")
+
+
+async def _clock(transport: Transport, clock: SystemClock, venue: Venue) -> Finding:
+    what = f"{venue.name} reachable, clock"
+    before_ms = clock.now_ms()
+    told = await transport.perform(venue, venue.orders.clock(), deadline_ms=CHECK_MS_MAX)
+    if isinstance(told, Unavailable):
+        return Finding(what, f"{told.reason}; is the address right and the venue up?")
+    offset_ms = told - (before_ms + clock.now_ms()) // 2
+    if abs(offset_ms) > OFFSET_MS_MAX:
+        return Finding(what, f"differs by {offset_ms} ms; set this machine's clock (NTP)")
+    return Finding(what, None, f"offset {offset_ms} ms")

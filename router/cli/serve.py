@@ -1,0 +1,46 @@
+"""`crossbook serve`: a router from a settings file, until it is told to stop."""
+
+import asyncio
+import signal
+from pathlib import Path
+
+import structlog
+
+from registry.text import RegistryError
+from router.assembly import Instance
+from router.config import load
+from router.runtime.logs import Redactor, configure
+from router.runtime.registry_file import read_registry
+from venues import discover
+
+log = structlog.get_logger(__name__)
+
+
+async def serve(path: Path, redactor: Redactor) -> None:
+    """Run until SIGINT or SIGTERM. SIGHUP reads the registry anew; a broken one leaves the old in force."""
+    venues = discover()
+    config = load(path, venues)
+    configure(redactor, level=config.log.level)
+    instance = Instance(config, venues, redactor)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    await instance.start()
+    loop.add_signal_handler(signal.SIGHUP, reload, instance)
+    try:
+        await stop.wait()
+    finally:
+        await instance.stop()
+
+
+def reload(instance: Instance) -> None:
+    """Put a changed registry file in force, whole or not at all."""
+    try:
+        registry = read_registry(Path(instance.config.registry.file), instance.venues)
+    except RegistryError as error:
+        log.warning("registry.refused", reason=str(error))
+        return
+    instance.market.follow(registry)
+    instance.router.use(registry)
+    log.info("registry.loaded", outcomes=len(registry))

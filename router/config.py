@@ -1,0 +1,244 @@
+"""The settings file: TOML to values, with errors that name file, key and rule."""
+
+import os
+import re
+import tomllib
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from router.core.model import AccountId
+
+FILE_BYTES_MAX = 4 * 1024 * 1024
+"""A settings file larger than this is a mistake."""
+
+Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+"""What accounts and keys may be called."""
+
+HexDigest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+Milliseconds = Annotated[int, msgspec.Meta(ge=1, le=600_000)]
+
+
+class ConfigError(Exception):
+    """The settings cannot be used. The message names file, key and rule, one problem a line."""
+
+
+class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the router listens."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+
+
+class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where intents and results are kept."""
+
+    directory: str = "crossbook-data"
+
+
+class RegistryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which listings are the same outcome."""
+
+    file: str
+
+
+class RoutingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Limits of every route."""
+
+    answer_ms: Milliseconds = 10_000
+    """A caller is answered after this time at the latest; orders still unknown are reported open."""
+    book_silent_ms: Milliseconds = 5_000
+    """A connection without frame, ping or pong for this long makes its books unusable."""
+    balance_age_ms: Milliseconds = 2_000
+    """Balances read longer ago than this are read again before an order is planned."""
+    listings_refresh_ms: Annotated[int, msgspec.Meta(ge=1_000, le=86_400_000)] = 60_000
+    """How often fees, ticks and status of listings are read again."""
+
+
+class VenueConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What may be changed about a venue."""
+
+    enabled: bool = True
+    hosts: dict[str, str] = {}
+    """Base URLs that replace the venue's own, e.g. those of a simulator or a demo environment."""
+    data_account: str | None = None
+    """The account whose keys open the market-data connection, where the venue demands keys for it."""
+
+
+class SecretSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A secret kept elsewhere: exactly one of the two is given."""
+
+    env: str | None = None
+    file: str | None = None
+
+
+class AccountConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One customer account: the venues it uses and its keys there."""
+
+    venues: list[str]
+    credentials: dict[str, dict[str, str | SecretSource]] = {}
+
+
+class KeyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One API key, as the SHA-256 of its text, and the accounts it owns."""
+
+    sha256: HexDigest
+    accounts: list[str]
+
+
+class LogConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is logged."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The whole file."""
+
+    registry: RegistryConfig
+    accounts: dict[str, AccountConfig]
+    keys: dict[str, KeyConfig]
+    server: ServerConfig = ServerConfig()
+    store: StoreConfig = StoreConfig()
+    routing: RoutingConfig = RoutingConfig()
+    venues: dict[str, VenueConfig] = {}
+    log: LogConfig = LogConfig()
+
+
+def load(path: Path, known_venues: Collection[str]) -> Config:
+    """Read and check a settings file. ConfigError names every problem found."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    if len(raw) > FILE_BYTES_MAX:
+        raise ConfigError(f"{path}: larger than {FILE_BYTES_MAX} bytes")
+    try:
+        tree = tomllib.loads(raw.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from error
+    return parse(tree, str(path), known_venues)
+
+
+def parse(tree: Mapping[str, object], source: str, known_venues: Collection[str]) -> Config:
+    """Check a settings tree; `source` is named in errors."""
+    problems = list(_misshapen(tree))
+    if not problems:
+        try:
+            config = msgspec.convert(tree, Config)
+        except msgspec.ValidationError as error:
+            problems = [_with_key(str(error))]
+        else:
+            problems = _problems(config, set(known_venues))
+    if problems:
+        raise ConfigError("\n".join(f"{source}: {problem}" for problem in problems))
+    return config
+
+
+def _misshapen(tree: Mapping[str, object]) -> Iterator[str]:
+    """What is wrong inside the tables whose keys are names: there msgspec does not tell which name."""
+    for table, kind in (("accounts", AccountConfig), ("keys", KeyConfig), ("venues", VenueConfig)):
+        for name, entry in _items(tree.get(table)):
+            at = f"{table}.{name}"
+            if not NAME.fullmatch(name):
+                yield f"{at}: a name is 1 to 64 of the characters A-Z a-z 0-9 _ . -"
+            inner = [
+                problem
+                for venue, secrets in _items(_get(entry, "credentials"))
+                for secret, value in _items(secrets)
+                for problem in _wrong(value, str | SecretSource, f"{at}.credentials.{venue}.{secret}")
+            ]
+            yield from inner or _wrong(entry, kind, at)
+
+
+def _get(table: object, key: str) -> object:
+    return table.get(key) if isinstance(table, Mapping) else None
+
+
+def _items(table: object) -> list[tuple[str, object]]:
+    return list(table.items()) if isinstance(table, Mapping) else []
+
+
+def _wrong(value: object, kind: Any, at: str) -> list[str]:
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        return [_with_key(str(error), at)]
+    return []
+
+
+def _problems(config: Config, known: set[str]) -> list[str]:
+    found = [
+        f"venues.{name}: no such venue; known are {_words(known)}"
+        for name in config.venues
+        if name not in known
+    ]
+    for name, venue in config.venues.items():
+        if venue.data_account is not None and venue.data_account not in config.accounts:
+            found.append(f"venues.{name}.data_account: no account is called {venue.data_account!r}")
+    for name, account in config.accounts.items():
+        at = f"accounts.{name}"
+        found += [
+            f"{at}.venues: no such venue: {v!r}; known are {_words(known)}"
+            for v in account.venues
+            if v not in known
+        ]
+        found += [
+            f"{at}.credentials.{venue}: the account does not list this venue under `venues`"
+            for venue in account.credentials
+            if venue not in account.venues
+        ]
+        found += [
+            f"{at}.credentials.{venue}: missing; the account lists this venue under `venues`"
+            for venue in account.venues
+            if venue in known and venue not in account.credentials
+        ]
+    for name, key in config.keys.items():
+        found += [
+            f"keys.{name}.accounts: no account is called {a!r}"
+            for a in key.accounts
+            if a not in config.accounts
+        ]
+    owners: dict[str, str] = {}
+    for name, key in config.keys.items():
+        if owners.setdefault(key.sha256, name) != name:
+            found.append(f"keys.{name}.sha256: the same key as keys.{owners[key.sha256]}")
+    return found
+
+
+def _words(names: set[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
+
+
+def _with_key(message: str, at: str = "") -> str:
+    """msgspec's "Expected … - at `$.a.b`" with the key first, as a person looks for it."""
+    match = re.fullmatch(r"(?P<rule>.*) - at `\$\.?(?P<key>[^`]*)`", message, re.DOTALL)
+    rule, keys = (match["rule"], [at, match["key"]]) if match else (message, [at])
+    return f"{'.'.join(filter(None, keys)) or 'the file'}: {rule}"
+
+
+def secrets_of(
+    account: AccountId, venue: str, config: Config, environment: Mapping[str, str] = os.environ
+) -> dict[str, str]:
+    """An account's credentials at one venue, read from where they are kept. ConfigError names the key."""
+    found: dict[str, str] = {}
+    for name, source in config.accounts[account].credentials.get(venue, {}).items():
+        at = f"accounts.{account}.credentials.{venue}.{name}"
+        found[name] = source if isinstance(source, str) else _secret(source, at, environment)
+    return found
+
+
+def _secret(source: SecretSource, at: str, environment: Mapping[str, str]) -> str:
+    if source.env is not None and source.file is None:
+        if source.env not in environment:
+            raise ConfigError(f"{at}.env: the environment variable {source.env} is not set")
+        return environment[source.env]
+    if source.file is not None and source.env is None:
+        try:
+            return Path(source.file).read_text().strip()
+        except OSError as error:
+            raise ConfigError(f"{at}.file: {source.file} cannot be read: {error.strerror}") from error
+    raise ConfigError(f"{at}: give exactly one of env and file")

@@ -1,0 +1,111 @@
+"""The aiohttp application: request ids, deadlines, limits, errors. Each surface has its own words."""
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+
+import structlog
+from aiohttp import web
+
+from router.http import health
+from router.http.predexon import routes as predexon
+from router.http.reaper import Fleet
+from router.http.responses import REQUEST_ID, RequestId, docs_error
+from router.runtime.keys import KeyRing
+from router.runtime.metrics import Metrics
+from router.service import Router
+
+BODY_BYTES_MAX = 64 * 1024
+"""An order is a few hundred bytes."""
+REQUEST_ID_LENGTH_MAX = 128
+SHUTDOWN_MS_MAX = 10_000
+"""How long open requests may go on after the router was asked to stop."""
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+log = structlog.get_logger(__name__)
+
+
+def make_app(router: Router, keys: KeyRing, metrics: Metrics) -> web.Application:
+    """Every route of the router on one application."""
+    app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[_identify, _contain])
+    predexon.add(app, router, keys)
+    health.add(app, router, metrics)
+    return app
+
+
+@web.middleware
+async def _identify(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every response carries the caller's x-request-id, or one of ours."""
+    request[REQUEST_ID] = request_id(request.headers.get("x-request-id"))
+    try:
+        response = await handler(request)
+    except web.HTTPException as refused:
+        response = _refused(request, refused)
+    response.headers["x-request-id"] = request[REQUEST_ID]
+    return response
+
+
+@web.middleware
+async def _contain(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """While a handler has the request its connection is not reaped; a bug answers 500 and is logged."""
+    fleet = request.app.get(FLEET)
+    reaper = fleet.of(request.transport) if fleet else None
+    if reaper:
+        reaper.handling()
+    try:
+        return await handler(request)
+    finally:
+        if reaper:
+            reaper.handled()
+
+
+FLEET: web.AppKey[Fleet] = web.AppKey("fleet", Fleet)
+
+
+def request_id(given: str | None) -> RequestId:
+    """The caller's id when it is 1 to 128 printable ASCII characters, else a new UUID."""
+    if given and len(given) <= REQUEST_ID_LENGTH_MAX and given.isascii() and given.isprintable():
+        return RequestId(given)
+    return RequestId(str(uuid.uuid4()))
+
+
+def _refused(request: web.Request, refused: web.HTTPException) -> web.Response:
+    codes = {404: "endpoint_not_found", 405: "method_not_allowed", 413: "payload_too_large"}
+    code = codes.get(refused.status, "invalid_request")
+    response = docs_error(request, refused.status, code, refused.reason)
+    if "Allow" in refused.headers:
+        response.headers["Allow"] = refused.headers["Allow"]
+    return response
+
+
+class Listener:
+    """The application on a socket."""
+
+    def __init__(self, app: web.Application, metrics: Metrics, *, head_ms: int | None = None) -> None:
+        self._app, self._metrics, self._head_ms = app, metrics, head_ms
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_MS_MAX / 1000)
+        self._server: asyncio.Server | None = None
+        self.port = 0
+
+    async def start(self, host: str, port: int) -> None:
+        """Listen; `port` 0 takes a free one. OSError when the address is taken."""
+        limits = {} if self._head_ms is None else {"head_ms": self._head_ms}
+        fleet = Fleet(self._connection, self._metrics.connections_reaped.inc, **limits)
+        self._app[FLEET] = fleet
+        await self._runner.setup()
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(fleet, host, port, backlog=1024)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """Take no more connections, let open requests finish, close."""
+        if self._server:
+            self._server.close()
+        await self._runner.cleanup()
+        if self._server:
+            await self._server.wait_closed()
+
+    def _connection(self) -> asyncio.Protocol:
+        server = self._runner.server
+        assert server is not None, "the runner is set up before it listens"
+        return server()

@@ -1,0 +1,50 @@
+"""The merged books in use: one per outcome, side and set of venues, kept while their listings' terms last."""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+
+from registry.model import Outcome, OutcomeId
+from router.core.book import Books
+from router.core.merge import Merged, MergedSide, RankTables, Source
+from router.runtime.catalog import Catalog
+from router.runtime.clock import Clock
+from venues.base.contract import Venue
+from venues.base.orders import Side
+
+LADDERS_MAX = 4_096
+"""Merged books kept; past this the one unused longest is dropped and built again at need."""
+
+_Key = tuple[OutcomeId, Side, frozenset[str]]
+
+
+class Ladders:
+    """Reads an outcome's offers over the venues an account uses."""
+
+    def __init__(
+        self, venues: Mapping[str, Venue], books: Books, catalog: Catalog, clock: Clock, *, silent_ms: int
+    ) -> None:
+        self._venues, self._books, self._catalog, self._clock = venues, books, catalog, clock
+        self._silent_ms = silent_ms
+        self._tables = RankTables()
+        self._kept: OrderedDict[_Key, tuple[int, Outcome, MergedSide]] = OrderedDict()
+
+    def read(self, outcome: Outcome, side: Side, venues: frozenset[str]) -> Merged:
+        """The offers of an outcome as they are now. Listings without metadata yet are left out."""
+        key = (outcome.outcome_id, side, venues)
+        kept = self._kept.get(key)
+        if kept is None or kept[0] != self._catalog.version or kept[1] is not outcome:
+            kept = (self._catalog.version, outcome, self._build(outcome, side, venues))
+            self._kept[key] = kept
+            if len(self._kept) > LADDERS_MAX:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return kept[2].read(self._clock.monotonic_ms())
+
+    def _build(self, outcome: Outcome, side: Side, venues: frozenset[str]) -> MergedSide:
+        sources: list[Source] = []
+        for listing in outcome.listings:
+            terms = self._catalog.terms(listing) if listing.venue in venues else None
+            if terms is not None:
+                silent_ms = min(self._silent_ms, self._venues[listing.venue].limits.silent_ms_max)
+                sources.append(Source(terms, self._books.open(listing.venue, listing.native), silent_ms))
+        return MergedSide(sources, side, self._tables)

@@ -1,0 +1,247 @@
+"""The verbs of the router. Read `Router._route` from top to bottom and you know the program."""
+
+import asyncio
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any, TypeVar
+
+import structlog
+
+from registry.index import Registry
+from registry.model import Outcome
+from router.core.allocate import allocate
+from router.core.errors import (
+    NotEnoughFunds,
+    NothingAllocated,
+    RegistryDown,
+    Stopping,
+    StoreUnavailable,
+    TooBusy,
+    UnknownOutcome,
+)
+from router.core.execution import Effect, Execution
+from router.core.merge import Merged
+from router.core.model import AccountId, MarketOrder, Means, Plan
+from router.core.records import Planned, StoredRoute
+from router.core.report import Report, report
+from router.runtime.accounts import Account
+from router.runtime.hands import RouteHands, Tools
+from router.runtime.ladders import Ladders
+from router.runtime.lanes import LaneFull, Lanes
+from router.runtime.runner import run
+from router.runtime.store.protocol import StoreDown
+from venues.base.contract import Traits
+from venues.base.orders import Order, OrderId, Side
+from venues.base.units import plain
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+
+class Router:
+    """Routes market orders of the accounts it knows over the venues they use."""
+
+    def __init__(
+        self, tools: Tools, accounts: Mapping[AccountId, Account], ladders: Ladders, *, answer_ms: int
+    ) -> None:
+        self._tools, self._accounts, self._ladders, self._answer_ms = tools, accounts, ladders, answer_ms
+        self._traits: dict[str, Traits] = {name: venue.traits for name, venue in tools.venues.items()}
+        self._lanes = Lanes(tools.metrics)
+        self._registry: Registry | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._stopping = False
+
+    def account(self, account_id: AccountId) -> Account | None:
+        """The account of this id."""
+        return self._accounts.get(account_id)
+
+    def use(self, registry: Registry) -> None:
+        """From now on this registry is in force, whole."""
+        self._registry = registry
+
+    def route(self, account: Account, asked: MarketOrder, *, request_id: str) -> asyncio.Task[Report]:
+        """Split one market order over every venue the account can use.
+
+        The task goes on when nobody waits for it any more. It raises a Refusal when nothing was sent.
+        """
+        return self._keep(self._measured(account, asked, request_id))
+
+    def waiting_for(self) -> list[str]:
+        """What must happen before orders can be taken; empty when they can."""
+        waiting = ["the registry to be loaded"] if self._registry is None else []
+        if self._tools.store.failing is not None:
+            waiting.append(f"the store: {self._tools.store.failing}")
+        for outcome in self._registry or ():
+            venues = frozenset(key.venue for key in outcome.listings)
+            merged = self._ladders.read(outcome, Side.BUY, venues)
+            known = {terms.listing.key for terms in merged.terms}
+            waiting += [f"metadata of {key}" for key in outcome.listings if key not in known]
+            waiting += [
+                f"the book of {key}: {why}" for key, why in merged.unusable.items() if why in _UNSEEDED
+            ]
+        return waiting
+
+    async def recover(self) -> int:
+        """Take up every route without a last word: its holds stand again and its orders are looked up."""
+        stored = await self._tools.store.unfinished()
+        for route in stored:
+            self._resume(route)
+        return len(stored)
+
+    async def stop(self, wait_ms: int) -> None:
+        """Take no new orders; give those under way this long. The next start looks up what is then open."""
+        self._stopping = True
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=wait_ms / 1000)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # --- one route ---
+
+    async def _measured(self, account: Account, asked: MarketOrder, request_id: str) -> Report:
+        clock, metrics = self._tools.clock, self._tools.metrics
+        started_ms, status = clock.monotonic_ms(), "refused"
+        try:
+            done = await self._admitted(account, asked, request_id)
+            status = "failed" if done.failed else "filled" if done.size else "open"
+            return done
+        finally:
+            metrics.route_seconds.observe((clock.monotonic_ms() - started_ms) / 1000)
+            metrics.routes.labels(status).inc()
+
+    async def _admitted(self, account: Account, asked: MarketOrder, request_id: str) -> Report:
+        if self._stopping:
+            raise Stopping("the router is shutting down")
+        if self._tools.store.failing is not None:
+            raise StoreUnavailable("orders cannot be recorded at the moment, so none is taken")
+        outcome = self._outcome(account, asked)
+        try:
+            async with self._lanes.turn(account.account_id):
+                return await self._route(account, asked, outcome, request_id)
+        except LaneFull as full:
+            raise TooBusy("too many orders of this account are waiting") from full
+        except StoreDown as down:
+            raise StoreUnavailable("the order could not be recorded, so nothing was sent") from down
+
+    async def _route(self, account: Account, asked: MarketOrder, outcome: Outcome, request_id: str) -> Report:
+        merged = self._ladders.read(outcome, asked.side, account.venues)
+        means, unread = await self._means(account, asked, merged)
+        merged = self._ladders.read(outcome, asked.side, account.venues)  # reading the means took time
+        plan = allocate(merged, asked, means)
+        if not plan.orders:
+            raise NothingAllocated(_why_nothing(plan, merged, unread))
+        execution = Execution(self._planned(account, asked, plan, request_id))
+        for order in execution.planned.orders:
+            self._tools.ledger.hold(account.account_id, order)
+        await self._executed(account, execution)
+        return report(execution.planned, execution.known, self._traits)
+
+    def _outcome(self, account: Account, asked: MarketOrder) -> Outcome:
+        if self._registry is None:
+            raise RegistryDown("the registry is not loaded")
+        outcome = self._registry.outcome(asked.outcome)
+        if outcome is None:
+            raise UnknownOutcome(f"{asked.outcome} is not in the registry")
+        if not any(key.venue in account.venues for key in outcome.listings):
+            raise UnknownOutcome(f"no venue enabled for this account lists {asked.outcome}")
+        return outcome
+
+    async def _means(
+        self, account: Account, asked: MarketOrder, merged: Merged
+    ) -> tuple[Means, dict[str, str]]:
+        """What the account can use on the venues with a usable book, and the venues that did not say."""
+        listings = [t.listing for t in merged.terms if t.listing.key not in merged.unusable]
+        free, account_id = self._tools.ledger.free, account.account_id
+        if asked.side is Side.SELL:
+            holdings, unread = await self._tools.balances.holdings(account, listings)
+            return free(account_id, {}, holdings), unread
+        venues = sorted({listing.venue for listing in listings})
+        funds, unread = await self._tools.balances.funds(account, venues)
+        means = free(account_id, funds, {})
+        have = sum(means.funds.values())
+        if venues and not unread and have < asked.amount:
+            raise NotEnoughFunds(f"insufficient balance: need {plain(asked.amount)}, have {plain(have)}")
+        return means, unread
+
+    def _planned(self, account: Account, asked: MarketOrder, plan: Plan, request_id: str) -> Planned:
+        """The plan with ids and stamps: from here on it can be sent, and looked up after a crash."""
+        clock = self._tools.clock
+        now_ms = clock.now_ms()
+        orders = tuple(
+            Order(
+                order_id=OrderId(clock.new_id()),
+                listing=part.listing,
+                side=part.side,
+                limit=part.limit,
+                size=part.size,
+                cash=part.cash,
+                fee_reserve=part.fee_reserve,
+                created_ms=now_ms,
+                salt=clock.new_salt(),
+            )
+            for part in plan.orders
+        )
+        return Planned(
+            route_id=clock.new_route_id(),
+            account_id=account.account_id,
+            request_id=request_id,
+            asked=asked,
+            orders=orders,
+            considered=plan.considered,
+            at_ms=now_ms,
+        )
+
+    async def _executed(self, account: Account, execution: Execution) -> None:
+        """Return when the caller can be answered; the execution goes on to the last word."""
+        replied: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        hands = RouteHands(self._tools, account, replied)
+        running = self._keep(self._run(account.account_id, execution, execution.start(), hands))
+        await asyncio.wait({running, replied}, return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            running.result()
+
+    async def _run(
+        self, account_id: AccountId, execution: Execution, effects: Sequence[Effect], hands: RouteHands
+    ) -> None:
+        try:
+            await run(execution, effects, hands, reply_ms=self._answer_ms)
+        except StoreDown:  # nothing was sent, so nothing is held
+            for order in execution.planned.orders:
+                self._tools.ledger.release(account_id, order.order_id)
+            raise
+
+    def _resume(self, stored: StoredRoute) -> None:
+        planned = stored.planned
+        account = self._accounts.get(planned.account_id)
+        venues = {order.listing.venue for order in planned.orders}
+        if account is None or not venues <= account.venues:
+            log.error(
+                "route.orphaned", route=planned.route_id, account=planned.account_id, venues=sorted(venues)
+            )
+            return
+        execution = Execution(planned, stored.answers)
+        for order in execution.open_orders:
+            self._tools.ledger.hold(planned.account_id, order)
+        hands = RouteHands(self._tools, account, asyncio.get_running_loop().create_future())
+        effects = execution.resume(self._tools.clock.now_ms())
+        self._keep(self._run(planned.account_id, execution, effects, hands))
+
+    def _keep(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """A task that is not forgotten: the event loop alone holds tasks weakly."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+_UNSEEDED = frozenset({"not_seeded", "not_connected"})
+
+
+def _why_nothing(plan: Plan, merged: Merged, unread: Mapping[str, str]) -> str:
+    """One sentence for a caller who gets nothing."""
+    reasons = [
+        f"{entry.venue}: {entry.dropped.replace('_', ' ')}" for entry in plan.considered if entry.dropped
+    ]
+    reasons += [f"{key.venue}: book {why.replace('_', ' ')}" for key, why in merged.unusable.items()]
+    reasons += [f"{venue}: balance unreadable ({why})" for venue, why in unread.items()]
+    return f"nothing could be allocated ({'; '.join(reasons) or 'no venue has a usable book'})"

@@ -1,0 +1,43 @@
+"""What can be refused is documented, with its status, and every setting with its default."""
+
+import re
+from pathlib import Path
+
+import msgspec
+
+from router import config
+from router.core.errors import Refusal
+from router.http.predexon import refusals
+from router.http.predexon.refusals import WORDS, Word
+
+DOCS = Path(__file__).parents[2] / "docs"
+API = (DOCS / "api.md").read_text()
+SETTINGS = (DOCS / "settings.md").read_text()
+
+
+def test_every_refusal_has_a_word() -> None:
+    assert set(WORDS) == set(Refusal.__subclasses__())
+
+
+def test_every_word_is_documented_with_its_status() -> None:
+    words = [word for word in vars(refusals).values() if isinstance(word, Word)] + list(WORDS.values())
+    assert len(words) >= 15
+    for word in words:
+        assert f"| `{word.code}` | {word.status} |" in API, word
+
+
+def test_no_word_is_documented_that_does_not_exist() -> None:
+    known = {word.code for word in vars(refusals).values() if isinstance(word, Word)}
+    known |= {word.code for word in WORDS.values()}
+    assert set(re.findall(r"^\| `(\w+)` \| \d{3} \|", API, re.MULTILINE)) == known
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    tables = {"registry": config.RegistryConfig, "server": config.ServerConfig, "store": config.StoreConfig}
+    tables |= {"routing": config.RoutingConfig, "log": config.LogConfig}
+    documented = dict(re.findall(r"^\| `([\w.<>]+)` \| ([^|]+) \|", SETTINGS, re.MULTILINE))
+    for table, kind in tables.items():
+        for field in msgspec.structs.fields(kind):
+            default = "required" if field.default is msgspec.NODEFAULT else f"`{field.default}`"
+            assert documented.pop(f"{table}.{field.name}").strip() == default
+    assert all(key.split(".")[0] in ("venues", "accounts", "keys") for key in documented)
