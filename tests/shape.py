@@ -19,7 +19,9 @@ LAYERS = (
     ("router.core",),
     ("router.config", "router.runtime"),
     ("router.service",),
-    ("router.http", "router.cli", "router.console"),
+    ("router.http", "router.console"),
+    ("router.assembly",),
+    ("router.cli",),
     ("router.main",),
 )
 PRODUCT = ("venues", "registry", "router")
