@@ -1,0 +1,258 @@
+"""What one order on one listing uses up and gains, exactly, for every size the venue accepts.
+
+A count is the number of the venue's steps an order takes: lots of shares, or, where a buy is denominated
+in cash, lots of cash. For a buy an order uses cash (fees included) and gains shares; for a sale it uses
+shares and gains cash (fees deducted). Both grow with the count.
+"""
+
+from abc import ABC, abstractmethod
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
+
+from router.core.merge import Offer
+from router.core.model import Terms
+from venues.base.orders import Side
+from venues.base.units import ONE, Cash, Price, Size, affordable, cost, down, proceeds, up
+
+SLOP = 2
+"""Millionths by which rounding up can make a piece of a level cheaper than its share of the level."""
+
+
+class Ladder(ABC):
+    """The offers of one listing, best price first, as one order would take them."""
+
+    def __init__(self, terms: Terms, side: Side, offers: Sequence[Offer]) -> None:
+        self.terms = terms
+        self.offers = offers
+        self.index = offers[0][1] if offers else -1
+        """The listing's place in `Merged.terms`."""
+        self._side = side
+        self._curve = terms.curve
+        self.fixed = terms.curve.fixed(side)
+        self.sizes: list[int] = [0, *accumulate(offer[3] for offer in offers)]
+        """Shares of the first n levels."""
+        self.cash: list[int] = [0, *accumulate(offer[4] for offer in offers)]
+        """Cash of the first n levels, fees included."""
+        self.slop = SLOP + self._curve.reserve(side, offers[0][2], Size(1)) if offers else SLOP
+        self._notional: list[int] | None = None
+        self.step = self._step()
+        self.depth = self.steps(len(offers))
+        self.floor = self._floor()
+        """The smallest count the venue accepts; above `depth` when there is none."""
+
+    @property
+    def notional(self) -> list[int]:
+        """Price times size of the first n levels, fees not included, in millionths of millionths."""
+        if self._notional is None:
+            self._notional = [0, *accumulate(offer[2] * offer[3] for offer in self.offers)]
+        return self._notional
+
+    @abstractmethod
+    def at(self, count: int) -> tuple[int, int]:
+        """(use, gain) of an order of this count; nothing for 0."""
+
+    @abstractmethod
+    def bound(self, levels: int) -> tuple[int, int]:
+        """(use, gain) of the first n levels as if steps did not matter: never worse than any order there."""
+
+    @abstractmethod
+    def least_gain(self) -> int:
+        """About what one step at the best price gains: the fineness of this listing."""
+
+    @abstractmethod
+    def steps(self, levels: int) -> int:
+        """The largest count that takes nothing beyond the first n levels."""
+
+    @abstractmethod
+    def parts(self, count: int) -> tuple[tuple[Price, Size], ...]:
+        """The levels an order of this count is planned to take, best first."""
+
+    @abstractmethod
+    def _step(self) -> int: ...
+
+    @abstractmethod
+    def _floor(self) -> int: ...
+
+    def largest(self, room: int, least: int = 0) -> int:
+        """The largest count whose use fits in `room`, where `least` is known to fit."""
+        low, high = least, self.depth + 1
+        if low + 1 == high or self.at(low + 1)[0] > room:
+            return low
+        levels = bisect_right(self.cash, room - self.fixed) - 1
+        low = max(low + 1, self.steps(levels) - 1)
+        if self.at(low)[0] > room:
+            low, high = least + 1, low
+        guess = low + self._between(levels, room)
+        while high - low > 1:
+            guess = min(max(guess, low + 1), high - 1)
+            if self.at(guess)[0] <= room:
+                low, guess = guess, guess + 1
+            else:
+                high, guess = guess, (low + guess) >> 1
+        return low
+
+    def _between(self, levels: int, room: int) -> int:
+        """How many steps of the level after the first n ones `room` should about pay for."""
+        if levels >= len(self.offers):
+            return 0
+        width = self.cash[levels + 1] - self.cash[levels]
+        count = self.steps(levels + 1) - self.steps(levels)
+        return down((room - self.fixed - self.cash[levels]) * count, width)
+
+    def _least_size(self, size: int, notional: int) -> int:
+        """The shares to take so that both are reached: more than there are when they cannot be."""
+        if notional > 0:
+            levels = bisect_left(self.notional, notional * ONE)
+            if levels > len(self.offers):
+                return self.sizes[-1] + 1
+            before = levels - 1
+            rest = up(notional * ONE - self.notional[before], self.offers[before][2])
+            size = max(size, self.sizes[before] + rest)
+        return size
+
+
+class SizedLadder(Ladder):
+    """An order that names shares."""
+
+    def _step(self) -> int:
+        return self.terms.listing.lot
+
+    def _floor(self) -> int:
+        listing = self.terms.listing
+        return max(1, up(self._least_size(listing.minimum_size, listing.minimum_cash), self.step))
+
+    def steps(self, levels: int) -> int:
+        """Whole lots in the first n levels."""
+        return down(self.sizes[levels], self.step)
+
+    def parts(self, count: int) -> tuple[tuple[Price, Size], ...]:
+        """Whole levels, and what is left on the last one."""
+        size = count * self.step
+        levels = bisect_right(self.sizes, size) - 1
+        taken = [(offer[2], offer[3]) for offer in self.offers[:levels]]
+        if size > self.sizes[levels]:
+            taken.append((self.offers[levels][2], Size(size - self.sizes[levels])))
+        return tuple(taken)
+
+
+class Purchase(SizedLadder):
+    """A buy in lots of shares: uses cash, gains shares."""
+
+    def at(self, count: int) -> tuple[int, int]:
+        """Cost with the fee reserve of each part and the fixed charge; shares."""
+        size = count * self.step
+        levels = bisect_right(self.sizes, size) - 1
+        use = self.cash[levels]
+        rest = Size(size - self.sizes[levels])
+        if rest:
+            price = self.offers[levels][2]
+            use += cost(price, rest) + self._curve.reserve(self._side, price, rest)
+        return (use + self.fixed, size) if count else (0, 0)
+
+    def bound(self, levels: int) -> tuple[int, int]:
+        """Whole levels."""
+        return self.cash[levels] + self.fixed, self.sizes[levels]
+
+    def least_gain(self) -> int:
+        """A lot."""
+        return self.step
+
+
+class Sale(SizedLadder):
+    """A sale in lots of shares: uses shares, gains cash."""
+
+    def at(self, count: int) -> tuple[int, int]:
+        """Shares; proceeds without the fee reserve of each part and the fixed charge."""
+        size = count * self.step
+        levels = bisect_right(self.sizes, size) - 1
+        net = self.cash[levels]
+        rest = Size(size - self.sizes[levels])
+        if rest:
+            price = self.offers[levels][2]
+            net += proceeds(price, rest) - self._curve.reserve(self._side, price, rest)
+        return (size, net - self.fixed) if count else (0, 0)
+
+    def bound(self, levels: int) -> tuple[int, int]:
+        """Whole levels."""
+        return self.sizes[levels], self.cash[levels] - self.fixed
+
+    def least_gain(self) -> int:
+        """What a lot brings."""
+        return proceeds(self.offers[0][2], Size(self.step))
+
+    def largest(self, room: int, least: int = 0) -> int:
+        """Shares are what a sale uses: whole lots of the room."""
+        return max(least, min(self.depth, down(room, self.step)))
+
+
+class CashPurchase(Ladder):
+    """A buy in lots of cash: its notional is a whole number of them, its shares are what they buy."""
+
+    def __init__(self, terms: Terms, side: Side, offers: Sequence[Offer]) -> None:
+        super().__init__(terms, side, offers)
+        self._fees: list[int] = [0, *accumulate(offer[4] - cost(offer[2], offer[3]) for offer in offers)]
+
+    def _step(self) -> int:
+        return self.terms.traits.cash_lot
+
+    def _floor(self) -> int:
+        listing = self.terms.listing
+        least = self._least_size(listing.minimum_size, 0)
+        levels = bisect_right(self.sizes, least) - 1
+        if least > self.sizes[-1]:
+            return self.depth + 1
+        spent = self.notional[levels]
+        if least > self.sizes[levels]:
+            spent += (least - self.sizes[levels]) * self.offers[levels][2]
+        return max(1, up(max(spent, listing.minimum_cash * ONE), self.step * ONE))
+
+    def steps(self, levels: int) -> int:
+        """Whole cash lots that the first n levels can take."""
+        return down(self.notional[levels], self.step * ONE)
+
+    def at(self, count: int) -> tuple[int, int]:
+        """The notional with the fee reserve of each part and the fixed charge; shares, the last floored."""
+        spent = count * self.step
+        levels, rest = self._split(spent)
+        use = spent + self._fees[levels]
+        if rest:
+            use += self._curve.reserve(self._side, self.offers[levels][2], rest)
+        return (use + self.fixed, self.sizes[levels] + rest) if count else (0, 0)
+
+    def bound(self, levels: int) -> tuple[int, int]:
+        """Whole levels, their notional rounded down."""
+        return down(self.notional[levels], ONE) + self._fees[levels] + self.fixed, self.sizes[levels]
+
+    def least_gain(self) -> int:
+        """What a cash lot buys."""
+        return affordable(self.offers[0][2], Cash(self.step))
+
+    def parts(self, count: int) -> tuple[tuple[Price, Size], ...]:
+        """Whole levels, and on the last one the whole millionths of a share that the rest pays for."""
+        levels, rest = self._split(count * self.step)
+        taken = [(offer[2], offer[3]) for offer in self.offers[:levels]]
+        if rest:
+            taken.append((self.offers[levels][2], rest))
+        return tuple(taken)
+
+    def _split(self, spent: int) -> tuple[int, Size]:
+        """How many whole levels this notional takes, and how many shares of the next."""
+        exact = spent * ONE
+        levels = bisect_right(self.notional, exact) - 1
+        if levels == len(self.offers):
+            return levels, Size(0)
+        return levels, Size(down(exact - self.notional[levels], self.offers[levels][2]))
+
+
+def ladder(terms: Terms, side: Side, offers: Sequence[Offer]) -> Ladder:
+    """The arithmetic of an order on this listing, by how its venue wants the order stated."""
+    if side is Side.SELL:
+        return Sale(terms, side, offers)
+    return (CashPurchase if terms.traits.buys_in_cash else Purchase)(terms, side, offers)
+
+
+def notional(parts: Sequence[tuple[Price, Size]], side: Side) -> Cash:
+    """What the parts cost or bring before fees, each rounded against us."""
+    each = cost if side is Side.BUY else proceeds
+    return Cash(sum(each(price, size) for price, size in parts))

@@ -1,0 +1,181 @@
+"""Find the choice that gains most: branch on orders in doubt, then try counts near the peaks.
+
+Typical books never come here: the best-first walk already leaves less than a lot to gain.
+"""
+
+from collections.abc import Sequence
+
+from router.core.relaxation import SCALE, Counts, Mark, Problem, Relaxed, relax, steps, walk
+
+NODES_MAX = 200
+"""Candidates tried for the last fraction of a lot: well under a millisecond."""
+NEAR_MAX = 40
+"""Counts looked at on each side of an order's peak, for the same reason."""
+RELAXATIONS_MAX = 64
+"""Combinations of orders forced on or off: eight orders have 256, and bounds discard nearly all."""
+
+
+class Search:
+    """Holds the best choice found so far, and whether anything better can exist."""
+
+    def __init__(self, problem: Problem, *, tolerance: int, limited: bool) -> None:
+        self._problem = problem
+        self._tolerance = max(tolerance, problem.grain)
+        """Nothing that gains less than this more is looked for."""
+        self._limited = limited
+        self._steps = steps(problem.ladders)
+        self.nodes = 0
+        self.relaxations = 0
+        self.exact = True
+        """Whether nothing can gain more."""
+        self.counts: Counts = (0,) * len(problem.ladders)
+        self.gain = 0
+
+    def run(self) -> None:
+        """Leave the best choice in `counts`, what it gains in `gain`."""
+        self._branch([Mark.FREE if one.floor <= one.depth else Mark.OFF for one in self._problem.ladders])
+
+    def consider(self, counts: Counts) -> None:
+        """Keep a choice that gains more than the best so far."""
+        gain = self._problem.gain(counts)
+        if gain > self.gain:
+            assert self._problem.fits(counts)
+            self.counts, self.gain = counts, gain
+
+    def _branch(self, marks: list[Mark]) -> None:
+        if self._limited and self.relaxations >= RELAXATIONS_MAX:
+            self.exact = False
+            return
+        self.relaxations += 1
+        walked = walk(self._problem, self._steps, marks)
+        if walked is None:
+            return
+        relaxed = relax(self._problem, walked, marks)
+        self.consider(relaxed.counts)
+        if self._enough(relaxed.bound):
+            return
+        doubtful = self._doubtful(relaxed, marks)
+        if doubtful is None:
+            self._polish(relaxed, marks)
+            return
+        for mark in (Mark.ON, Mark.OFF):
+            self._branch([mark if v == doubtful else known for v, known in enumerate(marks)])
+
+    def _enough(self, bound: int) -> bool:
+        """Whether what this bound still allows is not worth looking for."""
+        gap = bound - self.gain * SCALE
+        if gap >= self._tolerance * SCALE:
+            return False
+        if gap >= self._problem.grain * SCALE:
+            self.exact = False
+        return True
+
+    def _doubtful(self, relaxed: Relaxed, marks: Sequence[Mark]) -> int | None:
+        """An order for which it is an open question whether to use it at all."""
+        for v in relaxed.short:
+            if marks[v] is Mark.FREE:
+                return v
+        for v, ladder in enumerate(self._problem.ladders):
+            charged = ladder.fixed > 0 and marks[v] is Mark.FREE and relaxed.counts[v] > 0
+            if charged and relaxed.bound - relaxed.peaks[v] >= (self.gain + self._tolerance) * SCALE:
+                return v
+        return None
+
+    def _polish(self, relaxed: Relaxed, marks: Sequence[Mark]) -> None:
+        """Try counts near each order's peak; the order where the total ran out takes what they leave."""
+        others = [v for v in range(len(marks)) if v != relaxed.last]
+        near = [(v, self._near(relaxed, v, marks[v])) for v in others]
+        near.sort(key=lambda order: len(order[1]))
+        Descent(self, self._problem, relaxed, near, marks[relaxed.last]).run()
+
+    def _near(self, relaxed: Relaxed, v: int, mark: Mark) -> list[tuple[int, int]]:
+        """(loss, count) of every count of an order that may be part of something better, least loss first."""
+        ladder = self._problem.ladders[v]
+        slack = relaxed.bound - self.gain * SCALE
+        found: list[tuple[int, int]] = []
+        if mark is not Mark.ON and relaxed.peaks[v] <= slack:
+            found.append((relaxed.peaks[v], 0))
+        if mark is Mark.OFF:
+            return found
+        price = relaxed.walked.prices.of(self._problem.pools[v])
+        dip = 2 * (ladder.slop + len(ladder.offers)) * max(price, SCALE)
+        start = min(max(ladder.steps(relaxed.walked.levels[v]), ladder.floor), ladder.depth)
+        for way in (range(start, ladder.depth + 1), range(start - 1, ladder.floor - 1, -1)):
+            for tried, count in enumerate(way):
+                use, gain = ladder.at(count)
+                loss = relaxed.peaks[v] - (gain * SCALE - use * price)
+                if loss > slack + dip:
+                    break
+                if loss <= slack:
+                    found.append((loss, count))
+                if self._limited and tried >= NEAR_MAX:
+                    self.exact = False
+                    break
+        return sorted(found)
+
+    def promising(self, relaxed: Relaxed, loss: int) -> bool:
+        """Whether a choice with this loss would gain more than the best so far."""
+        return loss <= relaxed.bound - (self.gain + self._problem.grain) * SCALE
+
+    def spend(self) -> bool:
+        """Account for one more candidate; False when there have been enough."""
+        if self._limited and self.nodes >= NODES_MAX:
+            self.exact = False
+            return False
+        self.nodes += 1
+        return True
+
+
+class Descent:
+    """One depth-first pass over candidates; the last order has none, it takes what the others leave."""
+
+    def __init__(
+        self,
+        search: Search,
+        problem: Problem,
+        relaxed: Relaxed,
+        near: list[tuple[int, list[tuple[int, int]]]],
+        last_mark: Mark,
+    ) -> None:
+        self._search = search
+        self._problem = problem
+        self._relaxed = relaxed
+        self._near = near
+        self._last_mark = last_mark
+        self._counts = [0] * len(problem.ladders)
+        self._rooms = list(problem.limits)
+
+    def run(self) -> None:
+        """Offer the search every choice that may be better."""
+        self._down(0, self._problem.total, 0)
+
+    def _down(self, depth: int, left: int, loss: int) -> None:
+        if depth == len(self._near):
+            self._take_rest(left)
+            return
+        v, candidates = self._near[depth]
+        pool = self._problem.pools[v]
+        for extra, count in candidates:
+            if not (self._search.promising(self._relaxed, loss + extra) and self._search.spend()):
+                return
+            use = self._problem.ladders[v].at(count)[0]
+            if use > left or use > self._rooms[pool]:
+                continue
+            self._counts[v] = count
+            self._rooms[pool] -= use
+            self._down(depth + 1, left - use, loss + extra)
+            self._rooms[pool] += use
+
+    def _take_rest(self, left: int) -> None:
+        """Whatever fits: what gains most, because gain grows with the count."""
+        v = self._relaxed.last
+        ladder = self._problem.ladders[v]
+        count = 0
+        if self._last_mark is not Mark.OFF:
+            count = ladder.largest(min(left, self._rooms[self._problem.pools[v]]))
+        if count < ladder.floor:
+            if self._last_mark is Mark.ON:
+                return
+            count = 0
+        self._counts[v] = count
+        self._search.consider(tuple(self._counts))
