@@ -1,7 +1,7 @@
 """What an account has, and what time it is at the venue (card §1, §8)."""
 
 from collections.abc import Mapping, Sequence
-from email.utils import mktime_tz, parsedate_tz
+from email.utils import formatdate, mktime_tz, parsedate_tz
 
 import msgspec
 
@@ -57,8 +57,12 @@ def clock() -> Talk[int | Unavailable]:
     reply = yield Request(method="GET", path=f"{API}/exchange/status", purpose=Purpose.DATA)
     if not isinstance(reply, Response):
         return Unavailable(reply.reason)
+    text = reply.headers.get("date", "")
     try:
-        parsed = parsedate_tz(reply.headers.get("date", ""))
-        return mktime_tz(parsed) * 1000 + 500 if parsed else Unavailable("no readable Date header")
+        parsed = parsedate_tz(text)
+        seconds = mktime_tz(parsed) if parsed else 0
     except (ValueError, OverflowError) as error:
         return Unavailable(f"Date header: {error}")
+    if formatdate(seconds, usegmt=True) != text:
+        return Unavailable("Date header: not a date of HTTP")
+    return seconds * 1000 + 500

@@ -162,10 +162,12 @@ class KalshiFeed:
         return events
 
     def _snapshot(self, message: wire.Snapshot) -> list[FeedEvent]:
+        known = self._streams.get(message.sid)
+        late = known is not None and known.expected is not None and message.seq < known.expected
         events = self._numbered(message.sid, message.seq)
         stream = self._streams.get(message.sid)
         self._waiting.pop(message.id, None)
-        if stream is None:
+        if stream is None or late:
             return events
         body = message.msg
         native = body.market_ticker

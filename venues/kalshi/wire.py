@@ -1,6 +1,6 @@
 """Kalshi's own JSON, field for field; never leaves this folder. Unknown fields are ignored."""
 
-from calendar import timegm
+from calendar import monthrange, timegm
 from decimal import Decimal
 from re import ASCII
 from re import compile as pattern
@@ -370,6 +370,14 @@ def moment_ms(text: str) -> int:
     if match is None:
         raise ValueError(f"not an RFC 3339 time: {text!r}")
     year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
+    if not (
+        1 <= month <= 12
+        and 1 <= day <= monthrange(year, month)[1]
+        and hour < 24
+        and minute < 60
+        and second <= 60
+    ):
+        raise ValueError(f"no such time: {text!r}")
     thousandths = int((match[7] or "0").ljust(3, "0")[:3])
     offset_s = (int(match[9]) * 60 + int(match[10])) * 60 if match[8] else 0
     seconds = timegm((year, month, day, hour, minute, second))
