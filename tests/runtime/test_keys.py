@@ -39,7 +39,19 @@ def test_keys_are_long_and_never_the_same() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [None, "", "sor_live_", " {key}", "{key} ", "{key}x", "{key}\n", "SOR_LIVE_{tail}", "{hash}", "żółć", "{other}"],
+    [
+        None,
+        "",
+        "sor_live_",
+        " {key}",
+        "{key} ",
+        "{key}x",
+        "{key}\n",
+        "SOR_LIVE_{tail}",
+        "{hash}",
+        "żółć",
+        "{other}",
+    ],
 )
 def test_what_is_not_a_known_key_is_nobody(wrong: str | None) -> None:
     key = new_key()

@@ -75,7 +75,7 @@ def test_a_known_secret_is_hidden_wherever_it_turns_up(stream: io.StringIO, valu
 def test_a_traceback_is_searched_too(stream: io.StringIO) -> None:
     log = structlog.get_logger()
     try:
-        raise ValueError(CANARY)
+        int(CANARY)
     except ValueError:
         log.exception("broken")
         logging.getLogger("uvicorn").exception("broken")
