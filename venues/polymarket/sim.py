@@ -99,7 +99,7 @@ class PolymarketSimulator:
 
     def hosts(self, origin: str, socket_origin: str) -> Mapping[str, str]:
         """`Venue.hosts` for a server at these origins."""
-        return {"rest": origin, "socket": socket_origin, "gamma": f"{origin}/gamma"}
+        return {"rest": origin, "socket": socket_origin}
 
     def open_account(self, wish: Mapping[str, Any], now_ms: int) -> Mapping[str, str]:
         """A customer with an EOA and API credentials; `wish` as in `sim_accounts.Accounts.open`.

@@ -20,7 +20,15 @@ from venues.sim.model import Account
 WRONG_L1 = "Invalid L1 Request headers"
 WRONG_L2 = "Unauthorized/Invalid api key"
 CURVE_ORDER = 2 * rules.HALF_CURVE + 1
-CREDENTIALS = ("private_key", "api_key", "api_secret", "api_passphrase", "signature_type", "funder")
+CREDENTIALS = (
+    "private_key",
+    "api_key",
+    "api_secret",
+    "api_passphrase",
+    "signature_type",
+    "funder",
+    "chain_id",
+)
 
 
 @dataclass(slots=True)
@@ -68,6 +76,8 @@ class Accounts:
         unknown = sorted(set(given) - set(CREDENTIALS))
         if unknown:
             raise ValueError(f"credentials: no such fields {unknown}; there are {list(CREDENTIALS)}")
+        if given.get("chain_id", str(self._chain_id)) != str(self._chain_id):
+            raise ValueError(f"chain_id: this venue is on chain {self._chain_id}")
         text = given.get("signature_type", str(wish.get("signature_type", "0")))
         if text not in ("0", "1", "2", "3"):
             raise ValueError(f"signature_type: one of 0, 1, 2, 3, was {text!r}")

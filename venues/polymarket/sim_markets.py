@@ -200,7 +200,12 @@ def new_market(terms: Terms, now_ms: int) -> Json:
         "order_price_min_tick_size": plain(terms.tick),
         "taker_base_fee": str(LEGACY_FEE_BPS),
         "fees_enabled": terms.fee_rate > 0,
-        "fee_schedule": {"rate": plain(terms.fee_rate), "exponent": str(terms.fee_exponent)},
+        "fee_schedule": {
+            "rate": plain(terms.fee_rate),
+            "exponent": str(terms.fee_exponent),
+            "taker_only": True,
+            "rebate_rate": "0",
+        },
         "timestamp": str(now_ms),
     }
 
