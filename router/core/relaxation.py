@@ -18,6 +18,8 @@ SCALE = 10**12
 """Worth is gain per use times this: fine enough that a rounded price costs less than a millionth."""
 NEGLIGIBLE = 1_000
 """A thousandth of a share or of a dollar: searching longer for less helps nobody."""
+TOLERABLE = 10_000
+"""A hundredth of a share or of a dollar: where lots are coarser, less than a lot is worth a search."""
 
 Counts = tuple[int, ...]
 """By order: how many of its venue's steps it takes."""
@@ -46,8 +48,9 @@ class Problem:
         by_lots = all(isinstance(one, Purchase) for one in ladders)
         self.grain = gcd(*(one.step for one in ladders)) if by_lots and ladders else 1
         """Gains differ by multiples of this."""
-        self.tolerance = max(NEGLIGIBLE, min((one.least_gain() for one in ladders), default=0))
-        """A gain not worth a longer search: one lot of the finest listing."""
+        finest = min((one.least_gain() for one in ladders), default=0)
+        self.tolerance = max(NEGLIGIBLE, min(TOLERABLE, finest))
+        """A gain not worth a longer search: at most one lot of the finest listing."""
 
     def gain(self, counts: Counts) -> int:
         """What the whole gains."""

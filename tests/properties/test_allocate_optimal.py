@@ -60,14 +60,14 @@ curves: st.SearchStrategy[FeeCurve] = st.one_of(
 def shops(draw: st.DrawFn, *, side: Side, listings: int, levels: int, counts: int) -> list[Shop]:
     """Listings whose orders have at most about `counts` sizes each."""
     found = []
-    for index in range(draw(st.integers(1, listings))):
+    for index in range(draw(st.sampled_from(range(listings, 0, -1)))):
         lot = draw(st.sampled_from([ONE, ONE // 4, ONE // 10]))
         in_cash = side is Side.BUY and draw(st.booleans())
-        cash_lot = draw(st.sampled_from([5 * CENT, 25 * CENT])) if in_cash else 1
+        cash_lot = lot // 4 if in_cash else 1
         quantum = draw(st.sampled_from([lot, lot, lot // 5, 1]))
         prices = draw(st.lists(st.integers(30, 60), min_size=1, max_size=levels, unique=True))
-        size_max = max(1, counts * lot // (levels * quantum))
-        book = [(p * CENT, draw(st.integers(1, size_max)) * quantum) for p in prices]
+        size_max = counts * lot // (levels * quantum)
+        book = [(p * CENT, draw(st.integers(size_max // 3, size_max)) * quantum) for p in prices]
         book.sort(reverse=side is Side.SELL)
         found.append(
             Shop(
@@ -79,10 +79,10 @@ def shops(draw: st.DrawFn, *, side: Side, listings: int, levels: int, counts: in
                     grid=Grid.uniform(CENT),
                     lot=lot,
                     minimum_size=draw(st.sampled_from([0, 0, 2 * lot, 5 * lot])),
-                    minimum_cash=draw(st.sampled_from([0, 0, 0, ONE, 3 * ONE])),
+                    minimum_cash=draw(st.sampled_from([0, 0, lot, 2 * lot])),
                     pool=draw(st.sampled_from(["", "", "other"])),
                 ),
-                book,
+                [(price, size) for price, size in book if size > 0],
             )
         )
     return found
@@ -94,25 +94,28 @@ def cases(draw: st.DrawFn, *, listings: int, levels: int, counts: int) -> Case:
     side = draw(st.sampled_from(Side))
     found = draw(shops(side=side, listings=listings, levels=levels, counts=counts))
     limits: dict[str, object] = {}
-    if draw(st.integers(0, 3)) == 0:
+    if draw(st.integers(0, 3)) == 3:
         limits["max_venues"] = draw(st.integers(1, 3))
-    if draw(st.integers(0, 5)) == 0:
+    if draw(st.integers(0, 5)) == 5:
         limits["max_price"] = draw(st.integers(30, 60)) * CENT
-    share = draw(st.integers(1, 120))
-    shares = sum(size for shop in found for _, size in shop.levels)
+    percent = draw(st.sampled_from([50, 30, 10, 70, 90, 100, 3]))
     if side is Side.SELL:
+        shares = sum(size for shop in found for _, size in shop.levels)
         held = {
             shop.terms.listing.key: draw(st.integers(0, 30)) * CENT * 10
             for shop in found
-            if draw(st.integers(0, 2)) == 0
+            if draw(st.integers(0, 2)) == 2
         }
-        return Case(found, sell(max(1, shares * share // 100), **limits), means(found, held=held))
+        size = shares * percent // 100 - draw(st.sampled_from([0, 1, 12_345]))
+        return Case(found, sell(max(1, size), **limits), means(found, held=held))
     funds = {
         (shop.terms.listing.venue, shop.terms.listing.pool): draw(st.integers(0, 100)) * 5 * CENT
         for shop in found
-        if draw(st.integers(0, 2)) == 0
+        if draw(st.integers(0, 2)) == 2
     }
-    return Case(found, buy(max(CENT, shares * share // 200), **limits), means(found, funds=funds))
+    cash = sum(price * size for shop in found for price, size in shop.levels) // ONE
+    amount = cash * percent // 100 - draw(st.sampled_from([0, 1, 12_345]))
+    return Case(found, buy(max(CENT, amount), **limits), means(found, funds=funds))
 
 
 class Candidate(NamedTuple):
@@ -147,9 +150,9 @@ def limits(case: Case) -> tuple[int, dict[object, int], list[object]]:
     """The total, each pool's limit, and each listing's pool."""
     if case.asked.side is Side.BUY:
         pools: list[object] = [(s.terms.listing.venue, s.terms.listing.pool) for s in case.shops]
-        return case.asked.amount, {name: cash for name, cash in case.means.funds.items()}, pools
+        return case.asked.amount, dict(case.means.funds.items()), pools
     keys: list[object] = [s.terms.listing.key for s in case.shops]
-    return case.asked.size, {key: size for key, size in case.means.holdings.items()}, keys
+    return case.asked.size, dict(case.means.holdings.items()), keys
 
 
 def brute_force(case: Case) -> int:
