@@ -7,6 +7,7 @@ of the venue's client side takes part.
 import base64
 import json
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import venues
 from venues.base.http import Response
 from venues.base.units import ONE, Price, Size, micros
 from venues.kalshi.sim import KalshiSimulator
@@ -26,9 +28,16 @@ from venues.sim.contract import Call
 NOW = 1_795_183_200_000
 API = "/trade-api/v2"
 ORDERS = "/portfolio/events/orders"
-VECTORS = json.loads((Path("venues") / "kalshi" / "vectors" / "kalshi.json").read_text())
+VECTORS = json.loads((Path(venues.__file__).parent / "kalshi" / "vectors" / "kalshi.json").read_text())
 T = "KXA-26-T1"
 Json = dict[str, Any]
+
+
+@cache
+def load(pem: str) -> rsa.RSAPrivateKey:
+    key = serialization.load_pem_private_key(pem.encode(), None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    return key
 
 
 class Client:
@@ -37,10 +46,9 @@ class Client:
     def __init__(self, sim: KalshiSimulator, **wish: object) -> None:
         self.sim = sim
         given_keys = sim.open_account({"balance": "1000", **wish}, NOW)
+        self.account = next(name for name in reversed(sim.exchange.accounts) if "/" not in name)
         self.key_id = given_keys["key_id"]
-        key = serialization.load_pem_private_key(given_keys["private_key"].encode(), None)
-        assert isinstance(key, rsa.RSAPrivateKey)
-        self.key = key
+        self.key = load(given_keys["private_key"])
         self.now = NOW
         self.ids = 0
 
@@ -70,7 +78,7 @@ class Client:
         assert status == 200, reply
         return reply
 
-    def body(self, side: str, count: str, price: str, **fields: object) -> Json:
+    def body(self, side: str, count: str, price: str, /, **fields: object) -> Json:
         self.ids += 1
         return {
             "ticker": T,
@@ -82,10 +90,10 @@ class Client:
             "self_trade_prevention_type": "taker_at_cross",
         } | fields
 
-    def order(self, side: str, count: str, price: str, **fields: object) -> tuple[int, Json]:
+    def order(self, side: str, count: str, price: str, /, **fields: object) -> tuple[int, Json]:
         return self.send("POST", ORDERS, self.body(side, count, price, **fields))
 
-    def rest(self, side: str, count: str, price: str, **fields: object) -> Json:
+    def rest(self, side: str, count: str, price: str, /, **fields: object) -> Json:
         status, reply = self.order(side, count, price, time_in_force="good_till_canceled", **fields)
         assert status == 201, reply
         return reply
@@ -299,7 +307,7 @@ def test_price_structures_equal_the_vectors(name: str) -> None:
         ({"subaccount": 3}, (403, "forbidden")),
         ({"exchange_index": 1}, (400, "invalid_parameters")),
         ({"ticker": "KXNONE"}, (404, "not_found")),
-        ({"count": "5000", "price": "0.45", "time_in_force": "good_till_canceled"}, (400, "insufficient_balance")),
+        ({"count": "5000", "time_in_force": "good_till_canceled"}, (400, "insufficient_balance")),
     ],
     ids=str,
 )  # fmt: skip
@@ -332,7 +340,7 @@ def test_a_client_order_id_is_used_up_by_an_order(client: Client) -> None:
 def test_a_client_order_id_is_used_up_by_a_killed_fok(client: Client) -> None:
     body = client.body("bid", "12.01", "0.4400", time_in_force="fill_or_kill")
     assert code(client.send("POST", ORDERS, body)) == (409, "fill_or_kill_insufficient_resting_volume")
-    assert (client.free(), client.position()) == (1000, "0.00")
+    assert (client.free(), client.position()) == (Decimal(1000), "0.00")
     assert code(client.send("POST", ORDERS, body | {"count": "1.00"})) == (409, "order_already_exists")
     assert client.order("bid", "12.00", "0.4400", time_in_force="fill_or_kill")[1]["fill_count"] == "12.00"
 
@@ -455,7 +463,7 @@ def test_closing_to_opening_needs_cash_only_for_the_opening_part(sim: KalshiSimu
     assert poor.position() == "6.00"
     able = Client(sim, balance=str(needed), positions={T: "6"})
     assert able.order("ask", "10.00", "0.4100")[1]["fill_count"] == "10.00"
-    assert (able.free(), able.position()) == (0, "-4.00")
+    assert (able.free(), able.position()) == (Decimal(0), "-4.00")
 
 
 def test_a_resting_sale_reserves_nothing_and_the_part_beyond_the_position_does(sim: KalshiSimulator) -> None:
@@ -628,7 +636,7 @@ def test_reads_lag_behind_the_engine_by_the_knob(client: Client) -> None:
     path = f"/portfolio/orders/{reply['order_id']}"
     client.now += 1_999
     assert client.send("GET", path)[0] == 404
-    assert (client.free(), client.position()) == (1000, "0.00")
+    assert (client.free(), client.position()) == (Decimal(1000), "0.00")
     assert client.get("/portfolio/fills")["fills"] == []
     assert client.get("/exchange/user_data_timestamp")["as_of_time"] == "2026-11-20T14:00:04.999Z"
     client.now += 1
@@ -645,3 +653,334 @@ def test_a_lagging_read_shows_an_order_as_it_was(client: Client) -> None:
     assert client.get("/portfolio/orders", status="resting")["orders"] != []
     client.now = NOW + 2_500
     assert client.get("/portfolio/orders", status="resting")["orders"] == []
+
+
+# --- the WebSocket ---
+
+
+def subscribe(*channels: str, number: int = 1, **params: object) -> Json:
+    params = {"market_tickers": [T], "use_yes_price": False} | params
+    return {"id": number, "cmd": "subscribe", "params": {"channels": list(channels), **params}}
+
+
+def update(action: str, *tickers: str, sid: int = 1, number: int = 5) -> Json:
+    params = {"sids": [sid], "action": action, "market_tickers": list(tickers)}
+    return {"id": number, "cmd": "update_subscription", "params": params}
+
+
+def test_a_subscription_begins_with_an_acknowledgement_and_a_snapshot(client: Client) -> None:
+    ack, snapshot = frames(client.connect(subscribe("orderbook_delta")))
+    assert ack == {"id": 1, "type": "subscribed", "msg": {"channel": "orderbook_delta", "sid": 1}}
+    assert (snapshot["type"], snapshot["sid"], snapshot["seq"]) == ("orderbook_snapshot", 1, 1)
+    assert snapshot["msg"]["yes_dollars_fp"] == [["0.4000", "25.50"], ["0.4100", "10.00"]]
+    assert snapshot["msg"]["no_dollars_fp"] == [["0.5500", "7.00"], ["0.5600", "12.00"]]
+
+
+def test_no_prices_come_in_the_yes_leg_on_demand(client: Client) -> None:
+    socket = client.connect(subscribe("orderbook_delta", use_yes_price=True))
+    _, snapshot = frames(socket)
+    assert snapshot["msg"]["no_dollars_fp"] == [["0.4400", "12.00"], ["0.4500", "7.00"]]
+    client.order("bid", "2.00", "0.4400")
+    [delta] = frames(socket)
+    assert (delta["msg"]["side"], delta["msg"]["price_dollars"]) == ("no", "0.4400")
+
+
+def test_an_empty_side_has_no_key(client: Client) -> None:
+    client.sim.exchange.set_book(T, [], levels(("0.44", "12")), NOW)
+    _, snapshot = frames(client.connect(subscribe("orderbook_delta")))
+    assert set(snapshot["msg"]) == {"market_ticker", "market_id", "no_dollars_fp"}
+
+
+def test_one_order_is_told_on_every_channel(client: Client) -> None:
+    public = subscribe("orderbook_delta", "ticker", "trade")
+    private = {
+        "id": 2,
+        "cmd": "subscribe",
+        "params": {"channels": ["user_orders", "fill", "market_positions"]},
+    }
+    socket, stranger = client.connect(public, private), Client(client.sim).connect(public, private)
+    frames(socket)
+    frames(stranger)
+    client.now = NOW + 7
+    client.order("bid", "15.00", "0.4500", client_order_id="mine")
+    seen = frames(socket)
+    kinds = [frame["type"] for frame in seen]
+    assert kinds == ["orderbook_delta"] * 2 + ["trade", "fill", "market_position"] * 2 + [
+        "user_order",
+        "ticker",
+    ]
+    deltas = [frame["msg"] for frame in seen if frame["type"] == "orderbook_delta"]
+    assert [(d["side"], d["price_dollars"], d["delta_fp"]) for d in deltas] == [
+        ("no", "0.5600", "-12.00"),
+        ("no", "0.5500", "-3.00"),
+    ]
+    assert {(d["ts_ms"], d["client_order_id"]) for d in deltas} == {(NOW + 7, "mine")}
+    fills = [frame["msg"] for frame in seen if frame["type"] == "fill"]
+    assert [(f["count_fp"], f["post_position_fp"]) for f in fills] == [("12.00", "12.00"), ("3.00", "15.00")]
+    assert [f["fee_cost"] for f in fills] == [
+        f["fee_cost"] for f in reversed(client.get("/portfolio/fills")["fills"])
+    ]
+    assert all(
+        "seq" not in frame for frame in seen if frame["type"] in ("fill", "user_order", "market_position")
+    )
+    order = seen[-2]["msg"]
+    assert (order["status"], order["fill_count_fp"], order["client_order_id"]) == (
+        "executed",
+        "15.00",
+        "mine",
+    )
+    ticker = seen[-1]["msg"]
+    assert (ticker["yes_ask_dollars"], ticker["yes_ask_size_fp"], ticker["volume_fp"]) == (
+        "0.4500",
+        "4.00",
+        "15.00",
+    )
+    told = frames(stranger)
+    assert [frame["type"] for frame in told] == ["orderbook_delta"] * 2 + ["trade"] * 2 + ["ticker"]
+    assert all("client_order_id" not in frame["msg"] for frame in told)
+
+
+def test_seq_counts_replies_and_all_markets_of_a_sid(client: Client) -> None:
+    client.sim.list_market({"ticker": "KXB-26-T1", "series": "KXB"})
+    socket = client.connect(subscribe("orderbook_delta"), update("add_markets", "KXB-26-T1"))
+    client.rest("bid", "1.00", "0.4200")
+    client.rest("bid", "1.00", "0.4200", ticker="KXB-26-T1")
+    socket.receive(json.dumps(update("get_snapshot", T, "KXB-26-T1", number=6)), NOW)
+    socket.receive(json.dumps(update("delete_markets", T, number=7)), NOW)
+    client.rest("bid", "1.00", "0.4200")
+    socket.receive(json.dumps({"id": 8, "cmd": "unsubscribe", "params": {"sids": [1]}}), NOW)
+    seen = frames(socket)[1:]
+    assert [frame["seq"] for frame in seen] == list(range(1, 10))
+    assert [(frame["type"], frame.get("id")) for frame in seen] == [
+        ("orderbook_snapshot", None),
+        ("ok", 5),
+        ("orderbook_snapshot", None),
+        ("orderbook_delta", None),
+        ("orderbook_delta", None),
+        ("orderbook_snapshot", 6),
+        ("orderbook_snapshot", 6),
+        ("ok", 7),
+        ("unsubscribed", 8),
+    ]
+    assert seen[1]["msg"] == {"market_tickers": [T, "KXB-26-T1"]}
+    assert seen[7]["msg"] == {"market_tickers": ["KXB-26-T1"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{", 1),
+        ('{"cmd":"list_subscriptions"}', 1),
+        ('{"id":0,"cmd":"list_subscriptions"}', 1),
+        ('{"id":3,"cmd":"shout","params":{}}', 5),
+        ('{"id":3,"cmd":"subscribe"}', 2),
+        ('{"id":3,"cmd":"subscribe","params":{}}', 3),
+        ('{"id":3,"cmd":"subscribe","params":{"channels":["nothing"]}}', 8),
+        ('{"id":3,"cmd":"subscribe","params":{"channels":["orderbook_delta"]}}', 14),
+        ('{"id":3,"cmd":"subscribe","params":{"channels":["trade"],"market_tickers":"A"}}', 11),
+        ('{"id":3,"cmd":"unsubscribe","params":{}}', 4),
+        ('{"id":3,"cmd":"unsubscribe","params":{"sids":[9]}}', 7),
+        ('{"id":3,"cmd":"update_subscription","params":{"sids":[1,2]}}', 12),
+        ('{"id":3,"cmd":"update_subscription","params":{"sids":[1]}}', 15),
+        ('{"id":3,"cmd":"update_subscription","params":{"sid":1,"action":"dance"}}', 13),
+        ('{"id":3,"cmd":"update_subscription","params":{"sid":1,"action":"add_markets"}}', 14),
+    ],
+)
+def test_a_wrong_command_is_answered_with_its_code(client: Client, text: str, expected: int) -> None:
+    socket = client.connect(subscribe("orderbook_delta", "trade"))
+    frames(socket)
+    socket.receive(text, NOW)
+    [reply] = frames(socket)
+    assert (reply["type"], reply["msg"]["code"]) == ("error", expected)
+    assert reply.get("id") == (3 if '"id":3' in text else None)
+
+
+def test_an_unknown_channel_leaves_the_others_subscribed(client: Client) -> None:
+    socket = client.connect(subscribe("nothing", "trade"), {"id": 2, "cmd": "list_subscriptions"})
+    error, ack, listed = frames(socket)
+    assert (error["type"], ack["msg"]["channel"]) == ("error", "trade")
+    assert listed == {"id": 2, "type": "ok", "msg": [{"channel": "trade", "sid": 1}]}
+
+
+def test_the_gap_knob_loses_numbered_frames(client: Client) -> None:
+    socket = client.connect(subscribe("orderbook_delta"))
+    client.sim.knobs["skip_seq"] = 1
+    for _ in range(2):
+        client.rest("bid", "1.00", "0.4200")
+    assert [frame["seq"] for frame in frames(socket)[1:]] == [1, 3]
+    assert client.sim.knobs["skip_seq"] == 0
+
+
+def test_the_overflow_knob_ends_numbered_subscriptions(client: Client) -> None:
+    socket = client.connect(subscribe("orderbook_delta", "fill"))
+    frames(socket)
+    client.sim.knobs["overflow"] = True
+    client.sim.tick(NOW)
+    [dead] = frames(socket)
+    assert (dead["type"], dead["sid"], dead["seq"], dead["msg"]["code"]) == ("error", 1, 2, 25)
+    client.rest("bid", "1.00", "0.4200")
+    assert frames(socket) == []
+    assert client.sim.knobs["overflow"] is False
+
+
+def test_a_disconnected_socket_is_told_nothing(client: Client) -> None:
+    socket = client.connect(subscribe("orderbook_delta"))
+    frames(socket)
+    client.sim.disconnect(socket)
+    client.rest("bid", "1.00", "0.4200")
+    assert socket.outbox == []
+
+
+def test_a_pause_and_a_new_market_are_told_on_the_lifecycle_channel(client: Client) -> None:
+    command = {"id": 1, "cmd": "subscribe", "params": {"channels": ["market_lifecycle_v2"]}}
+    socket = client.connect(command)
+    frames(socket)
+    client.sim.list_market({"ticker": "KXB-26-T1", "series": "KXB", "structure": "deci_cent"})
+    client.sim.exchange.halt(client.sim.exchange.markets[T], "deactivated", NOW)
+    client.sim.tick(NOW)
+    created, paused = frames(socket)
+    assert (created["seq"], created["msg"]["event_type"], created["msg"]["market_ticker"]) == (
+        1,
+        "created",
+        "KXB-26-T1",
+    )
+    assert created["msg"]["price_ranges"][0]["step"] == "0.0010"
+    assert (paused["seq"], paused["msg"]["event_type"]) == (2, "deactivated")
+
+
+# --- any stream of orders ---
+
+TICKERS = (T, "KXS-26-T1")
+COUNTS = st.integers(1, 900).map(lambda cents: f"{cents // 100}.{cents % 100:02d}")
+PRICES = st.integers(30, 55).map(lambda cents: f"0.{cents}")
+STEP = st.fixed_dictionaries(
+    {
+        "who": st.integers(0, 2),
+        "ticker": st.sampled_from(TICKERS),
+        "side": st.sampled_from(["bid", "ask"]),
+        "count": COUNTS,
+        "price": PRICES,
+        "time_in_force": st.sampled_from(["immediate_or_cancel", "fill_or_kill", "good_till_canceled"]),
+        "self_trade_prevention_type": st.sampled_from(["taker_at_cross", "maker"]),
+        "flag": st.sampled_from(["", "", "", "reduce_only", "post_only", "cancel", "reset"]),
+    }
+)
+
+
+class Reader:
+    """A consumer as simple as can be: plain dicts, and the numbers in order."""
+
+    def __init__(self, socket: KalshiSocket, *, yes_price: bool) -> None:
+        self.socket = socket
+        self.yes_price = yes_price
+        self.books: dict[str, dict[str, dict[Decimal, Decimal]]] = {}
+        self.seq: dict[int, int] = {}
+
+    def read(self) -> None:
+        for frame in frames(self.socket):
+            if "seq" in frame:
+                assert frame["seq"] == self.seq.get(frame["sid"], 0) + 1
+                self.seq[frame["sid"]] = frame["seq"]
+            if frame["type"] == "orderbook_snapshot":
+                msg = frame["msg"]
+                self.books[msg["market_ticker"]] = {
+                    side: {Decimal(p): Decimal(c) for p, c in msg.get(f"{side}_dollars_fp", [])}
+                    for side in ("yes", "no")
+                }
+            elif frame["type"] == "orderbook_delta":
+                msg = frame["msg"]
+                book = self.books[msg["market_ticker"]][msg["side"]]
+                price = Decimal(msg["price_dollars"])
+                book[price] = book.get(price, Decimal(0)) + Decimal(msg["delta_fp"])
+                assert book[price] >= 0
+                if book[price] == 0:
+                    del book[price]
+
+    def check(self, sim: KalshiSimulator) -> None:
+        for ticker, book in self.books.items():
+            bids, asks = sim.exchange.levels(ticker)
+            assert book["yes"] == {Decimal(p) / ONE: Decimal(s) / ONE for p, s in bids}
+            asked = {(p if self.yes_price else 1 - p): size for p, size in book["no"].items()}
+            assert asked == {Decimal(p) / ONE: Decimal(s) / ONE for p, s in asks}
+
+
+def play(sim: KalshiSimulator, clients: list[Client], step: Json) -> None:
+    client = clients[step["who"]]
+    fields = {k: v for k, v in step.items() if k not in ("who", "flag", "side", "count", "price")}
+    if step["flag"] == "cancel":
+        for row in client.get("/portfolio/orders", status="resting", limit="1")["orders"]:
+            path = f"{ORDERS}/{row['order_id']}"
+            assert client.send("DELETE", path, market_ticker=row["ticker"])[0] == 200
+        return
+    if step["flag"] == "reset":
+        # Only where nobody's order stands in the way of the new levels.
+        if not [
+            o for o in sim.exchange.resting(sim.exchange.markets[step["ticker"]]) if o.account != "house"
+        ]:
+            sim.exchange.set_book(step["ticker"], levels(("0.40", "9")), levels(("0.46", "9")), client.now)
+        return
+    if step["flag"]:
+        fields[step["flag"]] = True
+    status, reply = client.order(step["side"], step["count"], step["price"], **fields)
+    assert status in (201, 400, 409), reply
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps=st.lists(STEP, max_size=30), step=st.sampled_from(["0.0001", "0.01"]))
+def test_any_stream_of_orders_conserves_money_and_is_told_completely(steps: list[Json], step: str) -> None:
+    sim = KalshiSimulator(3)
+    sim.list_market({"ticker": T, "series": "KXA", "fee_type": "quadratic_with_maker_fees"})
+    sim.list_market({"ticker": "KXS-26-T1", "series": "KXS", "fee_multiplier": "0.5"})
+    for ticker in TICKERS:
+        sim.exchange.set_book(
+            ticker, levels(("0.40", "9"), ("0.38", "9")), levels(("0.46", "9"), ("0.5", "9")), NOW
+        )
+    held = {T: "5", "KXS-26-T1:inverted": "3.25"}
+    clients = [
+        Client(sim, balance="6", positions=held, account_precision=step),
+        Client(sim, balance="20"),
+        Client(sim, balance="100"),
+    ]
+    private = {"id": 2, "cmd": "subscribe", "params": {"channels": ["fill", "trade"]}}
+    readers = [
+        Reader(
+            clients[0].connect(subscribe("orderbook_delta", market_tickers=list(TICKERS)), private),
+            yes_price=False,
+        ),
+        Reader(
+            clients[1].connect(
+                subscribe("orderbook_delta", market_tickers=list(TICKERS), use_yes_price=True)
+            ),
+            yes_price=True,
+        ),
+    ]
+    for number, made in enumerate(steps):
+        for client in clients:
+            client.now = NOW + number
+        play(sim, clients, made)
+        sim.tick(NOW + number)
+        sim.exchange.audit()
+        for reader in readers:
+            reader.read()
+            reader.check(sim)
+    for client in clients:
+        check_account(sim, client)
+
+
+def check_account(sim: KalshiSimulator, client: Client) -> None:
+    """What the reads say is what the ledger says, and nobody holds both outcomes of a market."""
+    account = sim.exchange.accounts[client.account]
+    assert account.free >= -micros("0.05"), "makers' fees are the only thing not reserved"
+    assert client.free() * ONE == account.free
+    fills = client.get("/portfolio/fills", limit="1000")["fills"]
+    for ticker in TICKERS:
+        yes, no = (account.positions.get((ticker, outcome), 0) for outcome in (0, 1))
+        assert min(yes, no) == 0
+        assert Decimal(client.position(ticker)) * ONE == yes - no
+    paid = sum(Decimal(fill["fee_cost"]) for fill in fills)
+    orders = client.get("/portfolio/orders", limit="1000")["orders"]
+    assert paid == sum(Decimal(o["taker_fees_dollars"]) + Decimal(o["maker_fees_dollars"]) for o in orders)
+    counts = {order["order_id"]: Decimal(order["fill_count_fp"]) for order in orders}
+    for fill in fills:
+        counts[fill["order_id"]] -= Decimal(fill["count_fp"])
+    assert not any(counts.values())
