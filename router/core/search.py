@@ -7,12 +7,17 @@ from collections.abc import Sequence
 
 from router.core.relaxation import SCALE, Counts, Mark, Problem, Relaxed, relax, steps, walk
 
-NODES_MAX = 200
-"""Candidates tried for the last fraction of a lot: well under a millisecond."""
+NODES_MAX = 2_000
+"""Candidates tried after the best-first walk: a few milliseconds, which only coarse lots, minimums and
+charges on a small order can need."""
 NEAR_MAX = 40
-"""Counts looked at on each side of an order's peak, for the same reason."""
+"""Counts looked at on each side of an order's peak: further away only exact ties are as good."""
 RELAXATIONS_MAX = 64
 """Combinations of orders forced on or off: eight orders have 256, and bounds discard nearly all."""
+
+
+Candidate = tuple[int, int, int, int]
+"""(loss, count, use, gain) of one possible order."""
 
 
 class Search:
@@ -35,10 +40,10 @@ class Search:
         """Leave the best choice in `counts`, what it gains in `gain`."""
         self._branch([Mark.FREE if one.floor <= one.depth else Mark.OFF for one in self._problem.ladders])
 
-    def consider(self, counts: Counts) -> None:
+    def consider(self, counts: Counts, gain: int) -> None:
         """Keep a choice that gains more than the best so far."""
-        gain = self._problem.gain(counts)
         if gain > self.gain:
+            assert gain == self._problem.gain(counts)
             assert self._problem.fits(counts)
             self.counts, self.gain = counts, gain
 
@@ -51,7 +56,7 @@ class Search:
         if walked is None:
             return
         relaxed = relax(self._problem, walked, marks)
-        self.consider(relaxed.counts)
+        self.consider(relaxed.counts, self._problem.gain(relaxed.counts))
         if self._enough(relaxed.bound):
             return
         doubtful = self._doubtful(relaxed, marks)
@@ -88,13 +93,13 @@ class Search:
         near.sort(key=lambda order: len(order[1]))
         Descent(self, self._problem, relaxed, near, marks[relaxed.last]).run()
 
-    def _near(self, relaxed: Relaxed, v: int, mark: Mark) -> list[tuple[int, int]]:
-        """(loss, count) of every count of an order that may be part of something better, least loss first."""
+    def _near(self, relaxed: Relaxed, v: int, mark: Mark) -> list[Candidate]:
+        """Every count of an order that may be part of something better, least loss first."""
         ladder = self._problem.ladders[v]
         slack = relaxed.bound - self.gain * SCALE
-        found: list[tuple[int, int]] = []
+        found: list[Candidate] = []
         if mark is not Mark.ON and relaxed.peaks[v] <= slack:
-            found.append((relaxed.peaks[v], 0))
+            found.append((relaxed.peaks[v], 0, 0, 0))
         if mark is Mark.OFF:
             return found
         price = relaxed.walked.prices.of(self._problem.pools[v])
@@ -107,7 +112,7 @@ class Search:
                 if loss > slack + dip:
                     break
                 if loss <= slack:
-                    found.append((loss, count))
+                    found.append((loss, count, use, gain))
                 if self._limited and tried >= NEAR_MAX:
                     self.exact = False
                     break
@@ -134,7 +139,7 @@ class Descent:
         search: Search,
         problem: Problem,
         relaxed: Relaxed,
-        near: list[tuple[int, list[tuple[int, int]]]],
+        near: list[tuple[int, list[Candidate]]],
         last_mark: Mark,
     ) -> None:
         self._search = search
@@ -147,26 +152,24 @@ class Descent:
 
     def run(self) -> None:
         """Offer the search every choice that may be better."""
-        self._down(0, self._problem.total, 0)
+        self._down(0, self._problem.total, 0, gain=0)
 
-    def _down(self, depth: int, left: int, loss: int) -> None:
+    def _down(self, depth: int, left: int, loss: int, *, gain: int) -> None:
         if depth == len(self._near):
-            self._take_rest(left)
+            self._take_rest(left, gain)
             return
         v, candidates = self._near[depth]
         pool = self._problem.pools[v]
-        for extra, count in candidates:
+        for extra, count, use, more in candidates:
             if not (self._search.promising(self._relaxed, loss + extra) and self._search.spend()):
                 return
-            use = self._problem.ladders[v].at(count)[0]
-            if use > left or use > self._rooms[pool]:
-                continue
-            self._counts[v] = count
-            self._rooms[pool] -= use
-            self._down(depth + 1, left - use, loss + extra)
-            self._rooms[pool] += use
+            if use <= left and use <= self._rooms[pool]:
+                self._counts[v] = count
+                self._rooms[pool] -= use
+                self._down(depth + 1, left - use, loss + extra, gain=gain + more)
+                self._rooms[pool] += use
 
-    def _take_rest(self, left: int) -> None:
+    def _take_rest(self, left: int, gain: int) -> None:
         """Whatever fits: what gains most, because gain grows with the count."""
         v = self._relaxed.last
         ladder = self._problem.ladders[v]
@@ -178,4 +181,4 @@ class Descent:
                 return
             count = 0
         self._counts[v] = count
-        self._search.consider(tuple(self._counts))
+        self._search.consider(tuple(self._counts), gain + ladder.at(count)[1])
