@@ -145,7 +145,7 @@ class Audit:
         self._frames += 1
         best = self.best()
         self.spells.frame(best, self.book.venue_ms)
-        self._remember(at_ms, best)
+        self._remember(self.book.venue_ms or at_ms, best)
         self.levels_max = max(self.levels_max, len(self._bids) + len(self._asks))
         if self.book.state is State.LIVE:
             same = self.book.bids.levels == self._bids and self.book.asks.levels == self._asks
@@ -183,13 +183,13 @@ class Audit:
 
     def _loose(self, event: Top, at_ms: int) -> None:
         said, best = (event.bid, event.ask), self.best()
-        self._remember(at_ms, best)
+        self._remember(event.venue_ms or at_ms, best)
         self.loose_tops += 1
         self.loose_at_once += said == best
         self.loose_within += any(said == seen for _, seen in self._history)
 
     def _remember(self, at_ms: int, best: Best) -> None:
-        """Keep the tops of the window, and the one that held when it began."""
+        """Keep the tops of the window, by the venue's clock where it tells, and the one that held before."""
         history = self._history
         if not history or history[-1][1] != best:
             history.append((at_ms, best))

@@ -18,6 +18,8 @@ FRAMES_MAX = 400
 """Enough to see snapshots, changes and jumps of the numbers; each trial reads them all."""
 IDS_MAX = 1_000
 """A field with more different values in so few frames holds no ids of books."""
+RISES_PER_DROP = 5
+"""A running number falls only where a connection was made anew."""
 ID_CHARS = range(3, 201)
 
 BookEvents = (Snapshot, Update, Top, Trade)
@@ -103,12 +105,17 @@ def guess(frames: Sequence[Frame], venues: Mapping[str, Venue]) -> Guess | None:
 
 
 def renumbered(frames: Sequence[Frame], numbering: Numbering) -> list[Frame]:
-    """The same frames with numbers that do not jump."""
+    """The same frames with numbers that do not jump; where they start again, on a connection of its own."""
     by_connection: dict[int, Renumber] = {}
+    moved: dict[int, int] = {}
     rewritten: list[Frame] = []
     for frame in frames:
         renumber = by_connection.setdefault(frame.connection, Renumber(numbering))
-        rewritten.append(msgspec.structs.replace(frame, text=renumber.rewrite(frame.text)))
+        if renumber.restarts(frame.text):
+            renumber = by_connection[frame.connection] = Renumber(numbering)
+            moved[frame.connection] = min(moved.values(), default=0) - 1
+        connection = moved.get(frame.connection, frame.connection)
+        rewritten.append(Frame(frame.at_ms, connection, renumber.rewrite(frame.text)))
     return rewritten
 
 
@@ -161,7 +168,7 @@ def _trial(feed: Callable[[], Feed], frames: Sequence[Frame], ids: Sequence[str]
 
 
 def _numberings(frames: Sequence[Frame]) -> list[Numbering]:
-    """Pairs of top-level fields with whole numbers that never run backwards, one sequence per group."""
+    """Pairs of top-level fields with whole numbers that run upwards, those with fewest new starts first."""
     rows: list[tuple[int, dict[str, int]]] = []
     for frame in frames:
         if frame.text.startswith(b"{"):
@@ -169,16 +176,21 @@ def _numberings(frames: Sequence[Frame]) -> list[Numbering]:
             whole = {name: int(value) for name, value in fields.items() if value.isdigit()}
             rows.append((frame.connection, whole))
     names = sorted({name for _, row in rows for name in row})
-    pairs = [Numbering(field, per) for field in names for per in (None, *names) if per != field]
-    return [pair for pair in pairs if _rises(rows, pair)]
+    pairs = [Numbering(field, per) for field in names for per in (*names, None) if per != field]
+    drops = [(_drops(rows, pair), place) for place, pair in enumerate(pairs)]
+    return [pairs[place] for count, place in sorted(d for d in drops if d[0] is not None)]
 
 
-def _rises(rows: Sequence[tuple[int, dict[str, int]]], numbering: Numbering) -> bool:
+def _drops(rows: Sequence[tuple[int, dict[str, int]]], numbering: Numbering) -> int | None:
+    """How often the numbers start again; None when they do so too often to be running numbers."""
     last: dict[tuple[int, int | None], int] = {}
+    rises = drops = 0
     for connection, row in rows:
         if numbering.field in row:
             group = (connection, row.get(numbering.per) if numbering.per else None)
-            if row[numbering.field] <= last.get(group, -1):
-                return False
+            before = last.get(group)
             last[group] = row[numbering.field]
-    return bool(last)
+            if before is not None:
+                rises += row[numbering.field] > before
+                drops += row[numbering.field] <= before
+    return drops if rises >= RISES_PER_DROP * max(drops, 1) else None

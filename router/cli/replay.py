@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import msgspec
+from rich.console import Console
 from rich.table import Table
 
 from router.cli.audit import Audit
@@ -21,6 +22,8 @@ from venues.base.listing import Native
 Speed = Literal["full", "recorded"]
 RATE_WINDOWS_MS = (1_000, 100)
 BOOK_EVENTS = get_args(BookEvent)
+COLUMNS = 3
+"""Recordings side by side: what fits on a terminal of ordinary width."""
 SHOWN_PROBLEMS_MAX = 5
 """Unreadable frames quoted per file; all are counted."""
 
@@ -300,9 +303,29 @@ class Rates:
         return round(self.frames / seconds, 1) if seconds > 0 else 0.0
 
 
+def show(
+    reports: Iterator[FileReport], console: Console, *, json: Callable[[str], None] | None = None
+) -> int:
+    """Print the reports, as tables or each as a line of JSON; 0 when no book was ever silently wrong."""
+    waiting: list[FileReport] = []
+    sound = True
+    for report in reports:
+        sound = sound and report.sound
+        if json is not None:
+            json(msgspec.json.encode(report).decode())
+            continue
+        waiting.append(report)
+        if len(waiting) == COLUMNS:
+            console.print(table(waiting))
+            waiting.clear()
+    if waiting:
+        console.print(table(waiting))
+    return 0 if sound else 1
+
+
 def table(reports: Sequence[FileReport]) -> Table:
-    """The reports for a terminal: one column per recording."""
-    shown = Table(show_header=True, header_style="bold", title="Replay")
+    """Reports for a terminal: one column per recording."""
+    shown = Table(show_header=True, header_style="bold")
     shown.add_column("")
     for report in reports:
         shown.add_column(Path(report.path).name.split(".jsonl")[0], justify="right", overflow="fold")
