@@ -14,7 +14,7 @@ from venues.base.events import BookSide, Level
 from venues.base.orders import Side, TimeInForce
 from venues.base.units import ONE, Cash, Price, Size, affordable, floor_to
 from venues.sim.audit import audit
-from venues.sim.means import cash_needed, set_aside
+from venues.sim.means import cash_needed, sellable, set_aside
 from venues.sim.model import (
     HOUSE,
     Account,
@@ -270,7 +270,7 @@ class Exchange:
         if account.name == HOUSE:
             return
         if order.side is Side.SELL:
-            if self.free_shares(account, order.market, order.outcome) < order.size:
+            if sellable(self, order) < order.size:
                 raise EngineError(INSUFFICIENT_POSITION)
             return
         now = sum(notional(Side.BUY, _own_price(order, maker), size) for maker, size in matches)

@@ -32,6 +32,15 @@ def cash_needed(exchange: "Exchange", order: SimOrder, *, spent: int, filled: in
     return spent - paired + notional(Side.BUY, order.price, Size(opening))
 
 
+def sellable(exchange: "Exchange", order: SimOrder) -> int:
+    """Shares a new sale may promise: not those that another sale, or a resting purchase, gives up already."""
+    account = exchange.accounts[order.account]
+    free = int(exchange.free_shares(account, order.market, order.outcome))
+    if exchange.nets_positions:
+        free -= sum(o.remaining for o in _purchases(exchange, account, order.market, 1 - order.outcome))
+    return free
+
+
 def set_aside(exchange: "Exchange", order: SimOrder) -> None:
     """Reserve what the rest of a resting purchase can still cost; fees of makers are not reserved.
 
