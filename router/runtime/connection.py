@@ -66,11 +66,8 @@ class Connection:
         while True:
             if self._failures:
                 await clock.sleep(clock.jitter(backoff_ms_max(self._failures)))
-            opened_ms = clock.monotonic_ms()
             self._failures += 1  # also when a bug ends it
             reason = await self._once()
-            if clock.monotonic_ms() - opened_ms >= STABLE_MS:
-                self._failures = 1
             log.warning(
                 "feed.ended", venue=venue, number=self._number, reason=reason, failures=self._failures
             )
@@ -86,6 +83,7 @@ class Connection:
             )
         if isinstance(socket, Silence):
             return f"dial: {socket.reason}"
+        opened_ms = shared.clock.monotonic_ms()
         self.session = Session(shared, self._number, feed, socket)
         try:
             if self.natives:
@@ -93,6 +91,8 @@ class Connection:
             return await self.session.live()
         finally:
             self.session = None
+            if shared.clock.monotonic_ms() - opened_ms >= STABLE_MS:
+                self._failures = 1
             for native in self.natives:
                 shared.books.open(shared.venue.name, native).lose("disconnected")
 

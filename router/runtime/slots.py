@@ -35,7 +35,7 @@ class Slots:
 
     async def take(self) -> None:
         """Take a slot and owe it to `give`. Raises SlotsFull at once when the queue is full."""
-        if self.running < self._running_max and not self._waiting:
+        if self.running < self._running_max:  # then nobody waits: a slot given back is handed over
             self.running += 1
             return
         if len(self._waiting) >= self._waiting_max:

@@ -14,6 +14,7 @@ from typing import TypeVar
 import aiohttp
 import structlog
 from aiohttp.http_exceptions import HttpProcessingError
+from prometheus_client import Counter, Histogram
 from yarl import URL
 
 from router.runtime.clock import Clock
@@ -80,6 +81,7 @@ class Transport:
         self._session: aiohttp.ClientSession | None = None
         self._signing: ThreadPoolExecutor | None = None
         self._slots: dict[tuple[str, Purpose], Slots] = {}
+        self._counted: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
 
     async def start(self) -> None:
         """Make the client. Must run on the loop that will use it."""
@@ -166,13 +168,15 @@ class Transport:
         mine = Progress()
         progress.set(mine)
         slots = self._slots_of(venue, request.purpose)
-        in_flight = self._metrics.in_flight.labels(venue.name, request.purpose.value)
         ms = min(deadline_ms, REQUEST_MS_MAX[request.purpose])
         try:
-            async with asyncio.timeout(ms / 1000), slots.turn():
-                with in_flight.track_inprogress():
+            async with asyncio.timeout(ms / 1000):
+                await slots.take()
+                try:
                     ready = await self._ready(venue, request, signer)
                     return ready if isinstance(ready, Silence) else await self._exchange(venue, ready)
+                finally:
+                    slots.give()
         except SlotsFull:
             return Silence("busy", sent=False)
         except TimeoutError:
@@ -220,9 +224,12 @@ class Transport:
 
     def _slots_of(self, venue: Venue, purpose: Purpose) -> Slots:
         key = (venue.name, purpose)
-        if key not in self._slots:
-            self._slots[key] = Slots(IN_FLIGHT_MAX, WAITING_MAX)
-        return self._slots[key]
+        slots = self._slots.get(key)
+        if slots is None:
+            slots = self._slots[key] = Slots(IN_FLIGHT_MAX, WAITING_MAX)
+            gauge = self._metrics.in_flight.labels(venue.name, purpose.value)
+            gauge.set_function(lambda: slots.running)
+        return slots
 
     def _count(self, venue: Venue, request: Request, reply: Reply, ms: int) -> None:
         if isinstance(reply, Silence):
@@ -231,8 +238,13 @@ class Transport:
         else:
             outcome = f"{reply.status // 100}xx"
         labels = (venue.name, request.purpose.value, outcome)
-        self._metrics.requests.labels(*labels).inc()
-        self._metrics.request_seconds.labels(*labels).observe(ms / 1000)
+        counted = self._counted.get(labels)
+        if counted is None:  # finding a metric by its labels costs more than counting
+            metrics = self._metrics
+            counted = metrics.requests.labels(*labels), metrics.request_seconds.labels(*labels)
+            self._counted[labels] = counted
+        counted[0].inc()
+        counted[1].observe(ms / 1000)
 
     def _report(self, venue: Venue, request: Request, silence: Silence, *, ms: int | None = None) -> None:
         """Query, headers and body stay out: they carry keys and signatures."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, TypeVar
 
 from router.core.model import AccountId, RouteId
-from router.core.records import Answered, Finished, Planned, Record, StoredRoute, decode
+from router.core.records import Record, StoredRoute, assemble, decode
 from router.runtime.metrics import Metrics
 from router.runtime.store.protocol import ROUTES_MAX, StoreDamaged, StoreDown
 from router.runtime.store.sqlite_file import FILE_NAME, connect_reader, connect_writer, take, upgrade
@@ -165,12 +165,6 @@ class SqliteStore:
 def _stored(route_id: str, bodies: Sequence[bytes]) -> StoredRoute:
     """A route from its records, oldest first."""
     try:
-        records = [decode(body) for body in bodies]
+        return assemble([decode(body) for body in bodies])
     except ValueError as error:
-        raise StoreDamaged(f"route {route_id} holds a record that cannot be read: {error}") from error
-    planned = records[0]
-    if not isinstance(planned, Planned):
-        raise StoreDamaged(f"route {route_id} does not begin with its intent")
-    answers = tuple(record.answer for record in records if isinstance(record, Answered))
-    finished = any(isinstance(record, Finished) for record in records)
-    return StoredRoute(planned=planned, answers=answers, finished=finished)
+        raise StoreDamaged(f"route {route_id} cannot be read: {error}") from error
