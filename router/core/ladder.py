@@ -34,6 +34,8 @@ class Ladder(ABC):
         """Shares of the first n levels."""
         self.cash: list[int] = [0, *accumulate(offer[4] for offer in offers)]
         """Cash of the first n levels, fees included."""
+        self.uses = self.cash
+        """Use of the first n levels without the fixed charge, as if steps did not matter."""
         self.slop = SLOP + self._curve.reserve(side, offers[0][2], Size(1)) if offers else SLOP
         self._notional: list[int] | None = None
         self.step = self._step()
@@ -79,26 +81,23 @@ class Ladder(ABC):
         low, high = least, self.depth + 1
         if low + 1 == high or self.at(low + 1)[0] > room:
             return low
-        levels = bisect_right(self.cash, room - self.fixed) - 1
-        low = max(low + 1, self.steps(levels) - 1)
-        if self.at(low)[0] > room:
-            low, high = least + 1, low
-        guess = low + self._between(levels, room)
+        low += 1
+        levels = bisect_right(self.uses, room - self.fixed) - 1
+        start = self.steps(levels)
+        if levels < len(self.offers):
+            high = min(high, self.steps(levels + 1) + 1)
+            width = self.uses[levels + 1] - self.uses[levels]
+            start += down((room - self.fixed - self.uses[levels]) * (high - 1 - start), width)
+        guess, stride = start, 1
         while high - low > 1:
-            guess = min(max(guess, low + 1), high - 1)
+            if not low < guess < high:
+                guess = (low + high) >> 1
             if self.at(guess)[0] <= room:
-                low, guess = guess, guess + 1
+                low, guess = guess, guess + stride
             else:
-                high, guess = guess, (low + guess) >> 1
+                high, guess = guess, guess - stride
+            stride *= 2
         return low
-
-    def _between(self, levels: int, room: int) -> int:
-        """How many steps of the level after the first n ones `room` should about pay for."""
-        if levels >= len(self.offers):
-            return 0
-        width = self.cash[levels + 1] - self.cash[levels]
-        count = self.steps(levels + 1) - self.steps(levels)
-        return down((room - self.fixed - self.cash[levels]) * count, width)
 
     def _least_size(self, size: int, notional: int) -> int:
         """The shares to take so that both are reached: more than there are when they cannot be."""
@@ -192,6 +191,7 @@ class CashPurchase(Ladder):
     def __init__(self, terms: Terms, side: Side, offers: Sequence[Offer]) -> None:
         super().__init__(terms, side, offers)
         self._fees: list[int] = [0, *accumulate(offer[4] - cost(offer[2], offer[3]) for offer in offers)]
+        self.uses = [down(n, ONE) + fee for n, fee in zip(self.notional, self._fees, strict=True)]
 
     def _step(self) -> int:
         return self.terms.traits.cash_lot
@@ -222,7 +222,7 @@ class CashPurchase(Ladder):
 
     def bound(self, levels: int) -> tuple[int, int]:
         """Whole levels, their notional rounded down."""
-        return down(self.notional[levels], ONE) + self._fees[levels] + self.fixed, self.sizes[levels]
+        return self.uses[levels] + self.fixed, self.sizes[levels]
 
     def least_gain(self) -> int:
         """What a cash lot buys."""
