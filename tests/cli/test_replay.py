@@ -11,8 +11,9 @@ from router.cli.audit import TOP_WINDOW_MS
 from router.cli.probe import Numbering
 from router.cli.replay import FileReport, replay, show
 from router.core import book as fast
-from tests.cli.wires import VENUES, book, numbered, rows, to_set, write
-from venues.base.events import Update
+from tests.cli.wires import NUMBERED, VENUES, NumberedFeed, book, numbered, rows, to_set, write
+from venues.base.events import FeedEvent, Update
+from venues.base.listing import Native
 
 A_DAY = [
     numbered(1, book=book(), at=1),
@@ -66,7 +67,7 @@ def test_a_top_outside_the_window_does_not_agree(tmp_path: Path) -> None:
 
 
 def test_a_feed_that_needs_a_subscription_gets_one(tmp_path: Path) -> None:
-    frames = [{"shy": f"ID-{n % 3}", "note": f"x{n}", "book": book()} for n in range(30)]
+    frames = [{"shy": f"ID-{n % 3}", "about": "ID-1", "note": f"x{n}", "book": book()} for n in range(30)]
     report = one(write(tmp_path / "a.jsonl", rows(frames)))
     assert (report.venue, report.books, report.frames) == ("shy", 3, 30)
 
@@ -155,6 +156,37 @@ def test_a_book_that_is_silently_wrong_is_found(tmp_path: Path, monkeypatch: pyt
     report = one(path)
     assert report.silent_differences == 3, "from the dropped change until its level is removed"
     assert not report.sound
+
+
+def test_a_difference_below_the_top_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = [numbered(1, book=book()), numbered(2, set=to_set("bid", 30, 3)), numbered(3, top=[1, 2])]
+    path = write(tmp_path / "a.jsonl", rows(frames))
+    assert one(path).silent_differences == 0
+    monkeypatch.setattr(fast.Book, "_update", lambda *_: False)
+    assert one(path).silent_differences == 1
+
+
+def test_a_book_that_trades_on_after_a_gap_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = [numbered(n, book=book()) for n in (1, 2, 3)] + [numbered(5, set=to_set("bid", 30, 3))]
+    path = write(tmp_path / "a.jsonl", rows(frames))
+    assert one(path, numbering="keep").silent_differences == 0
+    monkeypatch.setattr(fast.Book, "_lose_unless_halted", lambda *_: None)
+    assert one(path, numbering="keep").silent_differences == 1
+
+
+def test_a_contradicted_book_is_asked_for_again(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    class Asked(NumberedFeed):
+        def resync(self, native: Native, now_ms: int) -> list[FeedEvent]:
+            asked.append(native)
+            return []
+
+    frames = [numbered(1, book=book()), numbered(2, top=[1, 2], exact=True)]
+    venues = {"numbered": msgspec.structs.replace(NUMBERED, feed=Asked)}
+    [report] = replay([write(tmp_path / "a.jsonl", rows(frames))], venues)
+    assert asked == ["BOOK-A"]
+    assert (report.exact_tops, report.exact_agree, report.gaps) == (1, 0, 1)
 
 
 def test_a_merged_book_that_is_wrong_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
