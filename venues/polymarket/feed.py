@@ -4,8 +4,9 @@ The venue numbers nothing. What protects a book is the order of arrival, the bes
 change, the hash of complete snapshots, and the replay of what arrived while a snapshot was being fetched.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha1
+from typing import cast
 
 import msgspec
 
@@ -34,11 +35,11 @@ from venues.polymarket.amounts import TICKS
 PING_MS = 10_000
 """The venue wants a text PING this often (card 7)."""
 REPLAY_MAX = 2_000
-"""Touches kept per book while its snapshot is fetched, minutes of a busy market; then it is asked anew."""
+"""Changes kept per book while its snapshot is fetched, minutes of a busy market; then it is asked anew."""
 CHATTER = ("PONG", "NO NEW ASSETS")
 
 _decoder = msgspec.json.Decoder(wire.Frame | list[wire.Frame])
-_raw_decoder = msgspec.json.Decoder(list[msgspec.Raw] | msgspec.Raw)
+_array_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 _name_decoder = msgspec.json.Decoder(wire.AnyFrame)
 _frame_decoder = msgspec.json.Decoder(wire.Frame)
 _book_decoder = msgspec.json.Decoder(wire.BookBody)
@@ -48,21 +49,31 @@ _KNOWN = frozenset({
 })  # fmt: skip
 _BID, _ASK = BookSide.BID, BookSide.ASK
 
-_prices = micros_memo()
-_sizes = micros_memo()
+_size_of = cast("Callable[[str], Size]", micros)
+_prices = cast("dict[str, Price]", micros_memo())
+"""A venue has few prices. Sizes hardly repeat: remembering them would cost more than reading them."""
 
 
 class _Kept:
     """What the feed remembers of one book."""
 
-    __slots__ = ("book_ms", "replay", "tick")
+    __slots__ = ("asked_ms", "book_ms", "frame", "last", "native", "replay", "seen_ms", "tick", "touches")
 
-    def __init__(self) -> None:
+    def __init__(self, native: Native) -> None:
+        self.native = native
         self.book_ms = 0
         """The venue's time of the last snapshot."""
+        self.seen_ms = 0
+        """The venue's time of the last change."""
+        self.asked_ms = 0
+        """`seen_ms` when a snapshot was last asked for: an older one would undo changes."""
         self.tick = 0
         self.replay: list[tuple[int, list[Touch]]] | None = None
         """The changes since a snapshot was asked for, while it is awaited."""
+        self.frame: wire.PriceChange | None = None
+        """The frame that `touches` and `last` are from."""
+        self.touches: list[Touch] = []
+        self.last: wire.Change
 
 
 class PolymarketFeed:
@@ -82,7 +93,7 @@ class PolymarketFeed:
         new = [native for native in dict.fromkeys(natives) if native not in self._kept]
         if not new:
             return []
-        self._kept.update((native, _Kept()) for native in new)
+        self._kept.update((native, _Kept(native)) for native in new)
         if self._opened:
             return [_say({"operation": "subscribe", "assets_ids": new, "custom_feature_enabled": True})]
         self._opened = True
@@ -97,7 +108,7 @@ class PolymarketFeed:
     def resync(self, native: Native, now_ms: int) -> list[FeedEvent]:
         """Fetch the book; what changes meanwhile is kept and applied after it."""
         kept = self._kept.get(native)
-        return [] if kept is None else [_fetch(native, kept)]
+        return [] if kept is None else [_fetch(kept)]
 
     def receive(self, frame: str | bytes, now_ms: int) -> list[FeedEvent]:
         """Translate one frame: an object, an array of objects, or a word."""
@@ -126,8 +137,10 @@ class PolymarketFeed:
         body = _book_decoder.decode(response.body)
         if body.asset_id != native or not _authentic(body):
             raise ValueError("GET /book: asset id or hash is wrong")
+        if int(body.timestamp) < kept.asked_ms:
+            raise ValueError("GET /book: older than what the stream said before")
         missed = [(ms, touches) for ms, touches in kept.replay if ms >= int(body.timestamp)]
-        events = self._seed(native, kept, body)
+        events = self._seed(kept, body)
         events += [Update(native, touches, venue_ms=ms) for ms, touches in missed]
         return events
 
@@ -139,31 +152,36 @@ class PolymarketFeed:
         return [Say("PING")]
 
     def _changed(self, frame: wire.PriceChange, events: list[FeedEvent]) -> None:
-        known = self._kept
-        venue_ms = int(frame.timestamp)
-        touched: dict[str, list[Touch]] = {}
-        last: dict[str, wire.Change] = {}
+        """One Update and one Top per book the frame touches. The hot path: no call that can be spared."""
+        find, prices, size_of = self._kept.get, _prices, _size_of
+        touched: list[_Kept] = []
+        text: str | None = None
+        size = Size(0)
         for change in frame.price_changes:
-            asset = change.asset_id
-            if asset not in known:
+            kept = find(change.asset_id)
+            if kept is None:
                 continue
-            side = _BID if change.side == "BUY" else _ASK
-            touch = (side, Price(_prices[change.price]), _sizes[change.size])
-            if asset in touched:
-                touched[asset].append(touch)
-            else:
-                touched[asset] = [touch]
-            last[asset] = change
-        for asset, touches in touched.items():
-            kept, native = known[asset], Native(asset)
+            if change.size != text:  # the mirrored entry of the other outcome has the same size
+                text = change.size
+                size = size_of(text)
+            if kept.frame is not frame:
+                kept.frame, kept.touches = frame, []
+                touched.append(kept)
+            kept.last = change
+            kept.touches.append((_BID if change.side == "BUY" else _ASK, prices[change.price], size))
+        venue_ms = int(frame.timestamp)
+        for kept in touched:
             if venue_ms < kept.book_ms:
                 continue
+            kept.seen_ms = venue_ms
             if kept.replay is not None:
-                self._keep_for_replay(native, kept, venue_ms, touches, events)
-            events.append(Update(native, touches, False, venue_ms))
-            top = _top(native, last[asset], True, venue_ms)
-            if top is not None:
-                events.append(top)
+                kept.replay.append((venue_ms, kept.touches))
+                if len(kept.replay) > REPLAY_MAX:
+                    events.append(_fetch(kept))
+            events.append(Update(kept.native, kept.touches, False, venue_ms))
+            bid, ask = kept.last.best_bid, kept.last.best_ask
+            if bid is not None or ask is not None:
+                events.append(Top(kept.native, _inside(bid), _inside(ask), True, venue_ms))
 
     def _translate(self, part: wire.Frame, events: list[FeedEvent]) -> None:
         match part:
@@ -172,37 +190,29 @@ class PolymarketFeed:
             case wire.Book(asset_id=asset) if asset in self._kept:
                 kept, native = self._kept[asset], Native(asset)
                 if _authentic(part):
-                    events += self._seed(native, kept, part)
+                    events += self._seed(kept, part)
                 else:
-                    events += [Lost(native, "book hash differs"), _fetch(native, kept)]
+                    events += [Lost(native, "book hash differs"), _fetch(kept)]
             case wire.LastTrade(asset_id=asset) if asset in self._kept:
-                size, ms = Size(_sizes[part.size]), _ms(part.timestamp)
-                events.append(Trade(Native(asset), Price(_prices[part.price]), size, ms))
+                size, ms = _size_of(part.size), _ms(part.timestamp)
+                events.append(Trade(Native(asset), _prices[part.price], size, ms))
             case wire.TickSizeChange(asset_id=asset) if asset in self._kept:
                 kept, native = self._kept[asset], Native(asset)
-                events += [*_regrid(native, kept, part.new_tick_size), _fetch(native, kept)]
+                events += [*_regrid(kept, part.new_tick_size), _fetch(kept)]
             case wire.BestBidAsk(asset_id=asset) if asset in self._kept:
-                top = _top(Native(asset), part, False, _ms(part.timestamp))
-                events += [top] if top is not None else []
+                bid, ask = _inside(part.best_bid), _inside(part.best_ask)
+                events.append(Top(Native(asset), bid, ask, False, _ms(part.timestamp)))
             case wire.MarketResolved():
                 held = [asset for asset in part.assets_ids if asset in self._kept]
                 events += [Halted(Native(asset), "resolved") for asset in held]
             case _:
                 pass
 
-    def _seed(self, native: Native, kept: _Kept, body: wire.BookBody) -> list[FeedEvent]:
+    def _seed(self, kept: _Kept, body: wire.BookBody) -> list[FeedEvent]:
         kept.replay = None
         kept.book_ms = int(body.timestamp)
-        events = _regrid(native, kept, body.tick_size) if body.tick_size else []
-        return [*events, Snapshot(native, _levels(body.bids), _levels(body.asks), kept.book_ms)]
-
-    def _keep_for_replay(
-        self, native: Native, kept: _Kept, venue_ms: int, touches: list[Touch], events: list[FeedEvent]
-    ) -> None:
-        assert kept.replay is not None
-        kept.replay.append((venue_ms, touches))
-        if sum(len(each) for _, each in kept.replay) > REPLAY_MAX:
-            events.append(_fetch(native, kept))
+        events = _regrid(kept, body.tick_size) if body.tick_size else []
+        return [*events, Snapshot(kept.native, _levels(body.bids), _levels(body.asks), kept.book_ms)]
 
 
 def _known_parts(frame: str | bytes, error: msgspec.DecodeError) -> list[wire.Frame]:
@@ -210,29 +220,28 @@ def _known_parts(frame: str | bytes, error: msgspec.DecodeError) -> list[wire.Fr
     text = frame if isinstance(frame, str) else frame.decode()
     if text.strip() in CHATTER:
         return []
-    raw = _raw_decoder.decode(text)
-    parts = [msgspec.Raw(part) for part in raw] if isinstance(raw, list) else [raw]
+    parts = _array_decoder.decode(text) if text.lstrip().startswith("[") else [msgspec.Raw(text.encode())]
     known = [part for part in parts if _name_decoder.decode(part).event_type in _KNOWN]
     if len(known) == len(parts):
         raise error
     return [_frame_decoder.decode(part) for part in known]
 
 
-def _fetch(native: Native, kept: _Kept) -> Ask:
-    kept.replay = []
-    query = (("token_id", str(native)),)
-    return Ask(native, Request(method="GET", path="/book", query=query, purpose=Purpose.DATA))
+def _fetch(kept: _Kept) -> Ask:
+    kept.replay, kept.asked_ms = [], kept.seen_ms
+    query = (("token_id", str(kept.native)),)
+    return Ask(kept.native, Request(method="GET", path="/book", query=query, purpose=Purpose.DATA))
 
 
-def _regrid(native: Native, kept: _Kept, text: str) -> list[FeedEvent]:
+def _regrid(kept: _Kept, text: str) -> list[FeedEvent]:
     """The event of a tick size that is new to this connection."""
     tick = micros(text)
     if tick == kept.tick:
         return []
     kept.tick = tick
     if tick not in TICKS:
-        return [Halted(native, f"unknown tick size {text}")]
-    return [Regrid(native, Grid.uniform(tick))]
+        return [Halted(kept.native, f"unknown tick size {text}")]
+    return [Regrid(kept.native, Grid.uniform(tick))]
 
 
 def _authentic(body: wire.BookBody) -> bool:
@@ -253,23 +262,16 @@ def book_hash(body: wire.BookBody) -> str:
 
 
 def _levels(levels: list[wire.Level]) -> list[Level]:
-    read = [(Price(_prices[level.price]), Size(_sizes[level.size])) for level in levels]
-    return [level for level in read if level[1]]
-
-
-def _top(
-    native: Native, said: wire.Change | wire.BestBidAsk, exact: bool, venue_ms: int | None
-) -> Top | None:
-    """The best prices in `said`; None when it has none. An empty side is "0", "1", "" or missing."""
-    bid, ask = said.best_bid, said.best_ask
-    if bid is None and ask is None:
-        return None
-    return Top(native, _inside(bid), _inside(ask), exact, venue_ms)
+    prices, size_of = _prices, _size_of
+    return [(prices[level.price], size) for level in levels if (size := size_of(level.size))]
 
 
 def _inside(text: str | None) -> Price | None:
-    price = _prices[text] if text else 0
-    return Price(price) if 0 < price < ONE else None
+    """A best price; an empty side is "0", "1", "" or missing."""
+    if not text:
+        return None
+    price = _prices[text]
+    return price if 0 < price < ONE else None
 
 
 def _ms(text: str) -> int | None:

@@ -30,22 +30,22 @@ class Level(msgspec.Struct, gc=False):
     size: str
 
 
-class BookBody(msgspec.Struct, gc=False):
+class BookBody(msgspec.Struct, gc=False, kw_only=True):
     """A whole book, as in GET /book. Optional fields are missing in some WebSocket frames."""
 
     market: str
     asset_id: str
-    timestamp: str = ""
+    timestamp: str
     hash: str = ""
-    bids: list[Level] = []
-    asks: list[Level] = []
+    bids: list[Level]
+    asks: list[Level]
     min_order_size: str | None = None
     tick_size: str | None = None
     neg_risk: bool | None = None
     last_trade_price: str | None = None
 
 
-class Book(BookBody, gc=False, tag_field="event_type", tag="book"):
+class Book(BookBody, gc=False, kw_only=True, tag_field="event_type", tag="book"):
     """A whole book on the WebSocket."""
 
 
@@ -64,7 +64,7 @@ class PriceChange(msgspec.Struct, gc=False, tag_field="event_type", tag="price_c
     """Changed levels of both outcomes of a market."""
 
     price_changes: list[Change]
-    timestamp: str = ""
+    timestamp: str
 
 
 class LastTrade(msgspec.Struct, gc=False, tag_field="event_type", tag="last_trade_price"):
