@@ -7,7 +7,7 @@ from typing import Any
 
 from venues.base.events import BookSide
 from venues.base.orders import Side, TimeInForce
-from venues.base.units import ONE, Cash, Price, Size, affordable, complement, plain
+from venues.base.units import ONE, Cash, Price, Size, affordable, complement, plain, proceeds
 from venues.polymarket import sim_rows as rows
 from venues.polymarket import sim_rules as rules
 from venues.polymarket.sim_accounts import ApiKey, new_uuid
@@ -192,19 +192,21 @@ class Desk:
             self._unsettled.remove(trade)
 
     def _can_unwind(self, trade: Trade) -> bool:
-        """Whether every customer still has what the trade gave; else it settles after all."""
+        """Whether every customer still has all that the trade gave; else it settles after all."""
+        gave: dict[tuple[str, int], int] = {}
+        cash: dict[str, int] = {}
         for order, fill in _parties(trade):
-            account = self.exchange.accounts[order.account]
-            if order.account == HOUSE:
-                continue
-            if order.side is Side.BUY:
-                had = self.exchange.free_shares(account, order.market, order.outcome)
-                enough = had >= fill.size
-            else:
-                enough = account.free >= fill.price * fill.size // ONE
-            if not enough:
-                return False
-        return True
+            if order.account != HOUSE and order.side is Side.BUY:
+                key = order.account, order.outcome
+                gave[key] = gave.get(key, 0) + fill.size
+            elif order.account != HOUSE:
+                cash[order.account] = cash.get(order.account, 0) + proceeds(fill.price, fill.size)
+        accounts, market = self.exchange.accounts, trade.terms.market
+        shares_left = all(
+            self.exchange.free_shares(accounts[name], market, outcome) >= size
+            for (name, outcome), size in gave.items()
+        )
+        return shares_left and all(accounts[name].free >= amount for name, amount in cash.items())
 
     def _step(self, trade: Trade, status: str, now_ms: int) -> None:
         trade.status, trade.changed_ms = status, now_ms

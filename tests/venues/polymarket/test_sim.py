@@ -16,6 +16,7 @@ from venues.sim.model import Market
 
 VECTORS = Path(venues.polymarket.__file__).parent / "vectors" / "polymarket.json"
 CASES = json.loads(VECTORS.read_text())["cases"]
+CURVE = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 ORDERS = [case for case in CASES if case["kind"] == "order"]
 
 
@@ -137,6 +138,10 @@ def test_wallet_proofs_make_and_find_api_keys() -> None:
     assert send(sim, {**request, "headers": forged}) == (401, {"error": "Invalid L1 Request headers"})
 
 
+def public(sim: PolymarketSimulator, path: str, **query: str) -> Any:
+    return json.loads(sim.answer(Call(method="GET", path=path, query=query), NOW).body)
+
+
 # --- who may call ---
 
 
@@ -207,6 +212,71 @@ def test_a_buy_keeps_the_venues_rules(given: int, wanted: int, lifetime: str, te
     _, trader, yes, _ = scene()
     status, reply = trader.post(yes, "BUY", given, wanted, lifetime=lifetime)
     assert (status == 200) if text is None else (text in refused((status, reply))), reply
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted", "text"),
+    [
+        (12_340_000, 5_923_200, None),  # 0.48
+        (12_340_000, 5_923_300, "breaks minimum tick size rule: 0.01"),
+        (10_000_000, 4_750_000, "breaks minimum tick size rule: 0.01"),  # 0.475
+        (10_000_000, 10_000_000, "breaks minimum tick size rule: 0.01"),
+        (12_345_000, 5_925_600, "max accuracy of 2 decimals"),
+        (41_000_000, 19_680_000, "not enough balance / allowance"),
+    ],
+)
+def test_a_sell_keeps_the_venues_rules(given: int, wanted: int, text: str | None) -> None:
+    _, trader, yes, _ = scene()
+    status, reply = trader.post(yes, "SELL", given, wanted)
+    assert (status == 200) if text is None else (text in refused((status, reply))), reply
+
+
+def test_a_signature_has_one_form_only() -> None:
+    """The same key can make others for the same order; the contract refuses them."""
+    _, trader, yes, _ = scene()
+    payload = trader.order(yes, "BUY", 10_000_000, 19_230_700)
+    text = payload["order"]["signature"][2:]
+    flipped = CURVE - int(text[64:128], 16)
+    others = (
+        text[:128] + f"{int(text[128:], 16) - 27:02x}",
+        text[:64] + f"{flipped:064x}" + ("1c" if text[128:] == "1b" else "1b"),
+        text + "00",
+    )
+    for other in others:
+        payload["order"]["signature"] = "0x" + other
+        assert refused(trader.call("POST", "/order", payload)) == "invalid signature"
+
+
+@pytest.mark.parametrize(
+    "case", [c for c in ORDERS if c["input"]["signature_type"] == 3], ids=lambda c: c["id"]
+)
+def test_a_wrapped_signature_is_checked_to_its_end(case: dict[str, Any]) -> None:
+    sim = vector_sim(case)
+    trader = Trader.of(sim, case["input"])
+    payload = json.loads(case["expected"]["request"]["body"])
+    whole = payload["order"]["signature"]
+    for changed in (whole[:-1] + "b", whole[:140] + "00" + whole[142:], whole[:132]):
+        payload["order"]["signature"] = changed
+        assert refused(trader.call("POST", "/order", payload)) == "invalid signature"
+
+
+def test_metadata_says_what_the_market_was_listed_with() -> None:
+    sim, _, yes, no = scene(tick="0.001", neg_risk=True, fee_rate="0.04", minimum_size="15")
+    market = public(sim, f"/markets-by-token/{no}")["condition_id"]
+    row = public(sim, f"/clob-markets/{market}")
+    assert row["t"] == [{"t": yes, "o": "Yes"}, {"t": no, "o": "No"}]
+    assert (row["mts"], row["mos"], row["nr"], row["ao"]) == (0.001, 15, True, True)
+    assert row["fd"] == {"r": 0.04, "e": 1, "to": True}
+    assert public(sim, "/neg-risk", token_id=yes) == {"neg_risk": True}
+    assert public(sim, f"/markets/{market}")["minimum_tick_size"] == 0.001
+    [gamma] = public(sim, "/gamma/markets", clob_token_ids=f"{no},5")
+    assert json.loads(gamma["clobTokenIds"]) == [yes, no]
+    assert public(sim, "/book", token_id="5") == {"error": "No orderbook exists for the requested token id"}
+    plain = public(
+        sim, f"/clob-markets/{sim.exchange.by_native[sim.list_market({'fee_rate': '0'})[0]][0].market_id}"
+    )
+    assert "nr" not in plain
+    assert "fd" not in plain
 
 
 def test_a_cheap_resting_buy_is_fine_but_not_a_cheap_marketable_one() -> None:

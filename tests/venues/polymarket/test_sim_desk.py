@@ -70,6 +70,7 @@ def test_an_order_rests_reserves_and_is_cancelled() -> None:
     assert (Price(450_000), Size(20 * ONE)) in sim.exchange.levels(yes)[0]
     assert (Price(550_000), Size(20 * ONE)) in sim.exchange.levels(no)[1]
     assert "not enough balance" in refused(trader.post(yes, "BUY", 92_000_000, 170_370_300))
+    assert trader.funds(yes)[0] == 100 * ONE  # the chain knows nothing of open orders
     [row] = trader.call("GET", "/data/orders", query={"asset_id": yes, "next_cursor": "MA=="})[1]["data"]
     assert (row["id"], row["status"], row["original_size"]) == (reply["orderID"], "LIVE", "20")
     stranger = Trader(sim, sim.open_account({}, NOW))
@@ -129,6 +130,7 @@ def test_a_trade_is_split_by_maker_in_the_makers_own_outcome() -> None:
     [seen] = maker.call("GET", "/data/trades", query={"maker_address": maker.funder})[1]["data"]
     assert (seen["trader_side"], seen["id"]) == ("MAKER", trade["id"])
     assert maker.call("GET", "/data/trades", query={"after": str(NOW // 1_000 + 1)})[1]["data"] == []
+    assert maker.call("GET", "/data/trades", query={"after": str(NOW // 1_000)})[1]["data"] == [seen]
     assert maker.money() == (Cash(100 * ONE - 4_900_000), 0)  # makers pay no fee
     sim.exchange.audit()
 
@@ -160,6 +162,33 @@ def test_a_failed_trade_is_taken_back() -> None:
     [trade] = trader.call("GET", "/data/trades", query={"id": reply["tradeIDs"][0]})[1]["data"]
     assert (trade["status"], trade["transaction_hash"]) == ("FAILED", "")
     sim.exchange.audit()
+
+
+def test_a_trade_settles_after_all_when_part_of_it_has_been_sold_on() -> None:
+    sim, trader, yes, _ = scene()
+    trader.post(yes, "SELL", 40_000_000, 18_800_000)
+    sim.tick(NOW + 400)
+    sim.knobs["fail_trades"] = 1
+    _, doomed = trader.post(yes, "BUY", 5_210_000, 9_648_100)  # in two fills, of 10 and of 0.018518
+    trader.post(yes, "SELL", 20_000, 9_400)
+    trader.now = NOW + 500
+    sim.tick(trader.now)
+    [trade] = trader.call("GET", "/data/trades", query={"id": doomed["tradeIDs"][0]})[1]["data"]
+    assert (len(trade["maker_orders"]), trade["status"]) == (2, "MINED")
+    sim.exchange.audit()
+
+
+def test_trades_due_together_settle_together() -> None:
+    sim, trader, yes, _ = scene()
+    sim.knobs["makers_per_trade"] = 1
+    _, reply = trader.post(yes, "BUY", 10_000_000, 18_518_500)
+    assert len(reply["tradeIDs"]) == 2
+    sim.tick(NOW + 2_000)
+    rows = trader.call("GET", "/data/trades")[1]["data"]
+    assert [(row["size"], row["price"], row["status"]) for row in rows] == [
+        ("10", "0.52", "CONFIRMED"),
+        ("8.888888", "0.54", "CONFIRMED"),
+    ]
 
 
 def test_a_delayed_order_is_matched_later_against_the_book_of_then() -> None:

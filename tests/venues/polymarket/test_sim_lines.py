@@ -15,7 +15,10 @@ from tests.venues.polymarket.sim_trader import NOW, Trader
 from venues.base.units import ONE, Price, Size, micros
 from venues.polymarket.sim import PolymarketSimulator
 from venues.polymarket.sim_lines import MarketLine, UserLine
+from venues.polymarket.sim_rows import book_row
+from venues.polymarket.sim_rules import Terms
 from venues.sim.contract import Call
+from venues.sim.model import Market
 
 FRAMES = Path(venues.polymarket.__file__).parent / "vectors" / "frames" / "polymarket.jsonl"
 OPTIONAL = {
@@ -24,6 +27,18 @@ OPTIONAL = {
 }
 UNTOLD = {"event_message", "description", "group_item_title", "line", "game_start_time", "sports_market_type"}
 """Words about a market that decide nothing."""
+HASHED = [
+    "market",
+    "asset_id",
+    "timestamp",
+    "hash",
+    "bids",
+    "asks",
+    "min_order_size",
+    "tick_size",
+    "neg_risk",
+    "last_trade_price",
+]
 Book = dict[str, dict[str, str]]
 
 
@@ -170,10 +185,45 @@ def test_the_hash_is_that_of_the_book_with_an_empty_hash() -> None:
     rows += [json.loads(sim.answer(Call(method="GET", path="/book", query={"token_id": yes}), NOW).body)]
     for row in rows:
         row.pop("event_type", None)
-        text = json.dumps({**row, "hash": ""}, separators=(",", ":"))
+        text = json.dumps({name: row[name] for name in HASHED} | {"hash": ""}, separators=(",", ":"))
         assert row["hash"] == hashlib.sha1(text.encode()).hexdigest()
     assert [level["price"] for level in rows[0]["bids"]] == ["0.47", "0.48"]
     assert [level["price"] for level in rows[0]["asks"]] == ["0.54", "0.52"]
+
+
+def test_the_hash_is_the_official_clients() -> None:
+    vectors = json.loads((FRAMES.parent.parent / "polymarket.json").read_text())
+    [case] = [case for case in vectors["cases"] if case["kind"] == "book_hash"]
+    row = case["input"]
+    terms = Terms(
+        Market(row["market"], (row["asset_id"], "2")),
+        title="",
+        tick=micros(row["tick_size"]),
+        neg_risk=row["neg_risk"],
+        fee_rate=0,
+        fee_exponent=1,
+        minimum=micros(row["min_order_size"]),
+        delay_ms=0,
+        last=Price(micros(row["last_trade_price"])),
+    )
+    bids, asks = (
+        [(Price(micros(level["price"])), Size(micros(level["size"]))) for level in reversed(row[side])]
+        for side in ("bids", "asks")
+    )
+    assert book_row(terms, 0, (bids, asks), int(row["timestamp"]))["hash"] == case["expected"]["hash"]
+
+
+def test_levels_that_stay_the_same_are_not_told() -> None:
+    sim, yes, no = venue()
+    line = listen(sim, [yes, no])
+    heard(line)
+    book(sim, yes, [(48, 30), (47, 100)], [(52, 10), (54, 101)])
+    sim.tick(NOW)
+    [change] = heard(line)
+    assert [(row["price"], row["size"]) for row in change["price_changes"]] == [
+        ("0.54", "101"),
+        ("0.46", "101"),
+    ]
 
 
 def test_a_trade_is_followed_by_both_books() -> None:
