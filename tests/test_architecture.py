@@ -99,7 +99,9 @@ BAD = {
     "only the command line prints": ("router/service.py", "print('hello')"),
     "no broad except": ("router/service.py", "try:\n    f()\nexcept (ValueError, Exception):\n    pass"),
     "names its code and then": ("router/service.py", "x = f()  # type: ignore[no-any-return]"),
-    "Any is for the JSON": ("router/http/x.py", "from typing import Any"),
+    "Any is for the JSON": ("router/http/x.py", "from typing import Any\nx: list[Any] = []"),
+    "luck comes from a seed": ("venues/acme/sim.py", "from random import Random\nluck = Random()"),
+    "arguments: random.Random": ("venues/acme/x.py", "from random import Random"),
     "no notes to self": ("router/http/x.py", "x = 1  # TODO later"),
 }
 
@@ -128,6 +130,13 @@ GOOD = {
     "a simulator's own parts": ("venues/acme/sim.py", "from venues.acme.sim_orders import place"),
     "four positional": ("router/http/x.py", "def f(a, b, c, d, *, e, g): ..."),
     "the card's type": ("venues/base/contract.py", "from venues.sim.contract import Simulator"),
+    "a seeded simulator": ("venues/acme/sim.py", "from random import Random\nluck = Random(7)"),
+    "a simulator's JSON": ("venues/acme/sim_desk.py", "from typing import Any\nx: Any = 1"),
+    "a coroutine": (
+        "router/http/x.py",
+        "from typing import Any\ndef f(x: Coroutine[Any, Any, int]) -> None: ...",
+    ),
+    "a command": ("router/cli/app.py", "def f(a, b, c, d, e): ..."),
     "an excused ignore": ("router/http/x.py", "x = f()  # type: ignore[no-any-return]  # untyped library"),
 }
 
@@ -138,10 +147,14 @@ def test_no_rule_bites_what_is_allowed(path: str, text: str) -> None:
 
 
 def test_a_venue_over_its_budget_is_named() -> None:
-    half = Source("venues/acme/feed.py", "x = 1\n" * 751, frozenset({"acme"}))
-    rest = Source("venues/acme/sim.py", "x = 1\n" * 750, frozenset({"acme"}))
-    assert oversized_venues([half, rest]) == ["venues/acme:1 has 1501 lines of code, at most 1500"]
-    assert not oversized_venues([half])
+    acme = frozenset({"acme"})
+    dialect = Source("venues/acme/feed.py", '"""Free."""\n\n# free\n' + "x = 1\n" * 1_500, acme)
+    simulator = Source("venues/acme/sim.py", "x = (\n    1\n)\n" * 500, acme)
+    assert not oversized_venues([dialect, simulator])
+    more = Source("venues/acme/sim_desk.py", "x = 1\n", acme)
+    assert oversized_venues([dialect, simulator, more]) == [
+        "venues/acme:1 simulator has 1501 lines of code, at most 1500"
+    ]
 
 
 def test_layers_are_found_by_the_longest_prefix() -> None:

@@ -24,7 +24,7 @@ from venues.base.events import (
     Top,
     Update,
 )
-from venues.base.listing import Grid, Listing, Native
+from venues.base.listing import Grid, Listing
 from venues.base.orders import Side
 from venues.base.units import ONE, Cash, Nanos, Price, Size
 
@@ -108,7 +108,7 @@ class Audit:
         self._frames = 0
         self._silent_ms_max = silent_ms_max
         self._sides = [
-            (inverted, side, _merged(venue, book, side, inverted, silent_ms_max))
+            (inverted, side, MergedSide([_source(venue, book, inverted, silent_ms_max)], side, RankTables()))
             for inverted in (False, True)
             for side in Side
         ]
@@ -197,10 +197,10 @@ class Audit:
             history.popleft()
 
 
-def _merged(venue: str, book: Book, side: Side, inverted: bool, silent_ms_max: int) -> MergedSide:
-    listing = Listing(venue=venue, native=Native(book.native), inverted=inverted, grid=Grid.uniform(1), lot=1)
-    terms = Terms(listing=listing, curve=FreeCurve(), traits=Traits())
-    return MergedSide([Source(terms, book, silent_ms_max)], side, RankTables())
+def _source(venue: str, book: Book, inverted: bool, silent_ms_max: int) -> Source:
+    """The book as a listing of an outcome of its own: every price allowed, no fees."""
+    listing = Listing(venue=venue, native=book.native, inverted=inverted, grid=Grid.uniform(1), lot=1)
+    return Source(Terms(listing=listing, curve=FreeCurve(), traits=Traits()), book, silent_ms_max)
 
 
 def _offers(merged: Merged) -> list[tuple[Price, Size]]:
