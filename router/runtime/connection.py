@@ -93,8 +93,6 @@ class Connection:
             self.session = None
             if shared.clock.monotonic_ms() - opened_ms >= STABLE_MS:
                 self._failures = 1
-            for native in self.natives:
-                shared.books.open(shared.venue.name, native).lose("disconnected")
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """Only a bug in a feed gets here: say so loudly, and keep the other books coming."""

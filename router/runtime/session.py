@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import Any
 
 import msgspec
 import structlog
@@ -107,13 +106,17 @@ class Session:
         self._over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     async def live(self) -> str:
-        """Work until the connection ends; returns why. Raises what a bug in the feed raises."""
+        """Work until the connection ends; returns why. Raises what a bug in the feed raises.
+
+        The books are lost the moment it ends, before the socket is closed.
+        """
         self._spawn(self._receive())
         self._spawn(self._send())
         self._spawn(self._beat())
         try:
             return await self._over
         finally:
+            self._lose_all()
             tasks = list(self._tasks)
             for task in tasks:
                 task.cancel()
@@ -178,7 +181,7 @@ class Session:
                 if not await self._handed_over(self._socket.ping()):
                     return
 
-    async def _handed_over(self, sending: Coroutine[Any, Any, None]) -> bool:
+    async def _handed_over(self, sending: Coroutine[object, object, None]) -> bool:
         try:
             async with asyncio.timeout(SEND_MS_MAX / 1000):
                 await sending
@@ -219,6 +222,8 @@ class Session:
                         self._end(f"refused: {reason}")
 
     def _apply(self, event: Update | Snapshot | Top | Lost | Trade | Halted | Resumed | Regrid) -> None:
+        if self._over.done():
+            return  # the books are lost, and nothing may revive them
         shared = self._shared
         venue, native = shared.venue.name, event.native
         wrong = shared.books.open(venue, native).apply(event, shared.clock.monotonic_ms())
@@ -315,7 +320,7 @@ class Session:
         except asyncio.QueueFull:
             self._end("outbox_full")
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
@@ -326,10 +331,17 @@ class Session:
         error = None if task.cancelled() else task.exception()
         if error is not None and not self._over.done():
             self._over.set_exception(error)
+            self._lose_all()
 
     def _end(self, reason: str) -> None:
+        """From this moment on no book is usable, however long closing takes."""
         if not self._over.done():
             self._over.set_result(reason)
+            self._lose_all()
+
+    def _lose_all(self) -> None:
+        for native in self._natives:
+            self._shared.books.open(self._shared.venue.name, native).lose("disconnected")
 
     def _unreadable(self, event: str, error: ValueError, data: str | bytes) -> None:
         shown = data[:SHOWN_MAX]

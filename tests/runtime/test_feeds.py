@@ -184,14 +184,14 @@ async def test_a_torn_connection_is_noticed() -> None:
 @pytest.mark.parametrize("status", [302, 403, 429, 500])
 async def test_waits_double_from_the_first_failure_to_the_cap(status: int) -> None:
     async with world(speed=2_000) as w:
-        headers = {"Location": "/elsewhere"} if status == 302 else {}
+        headers = {"Location": "/feed?followed"} if status == 302 else {}
         w.server.refuse = lambda: web.Response(status=status, headers=headers)
         w.watch("A")
         await until(lambda: len(w.clock.slept) >= 10, s=10)
     waits = w.clock.slept[:10]
     assert waits[:4] == [BACKOFF_MS_MIN, 500, 1_000, 2_000]
     assert waits == [min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2**n) for n in range(10)]
-    assert {request.path for request in w.server.handshakes} == {"/feed"}
+    assert {request.raw_path for request in w.server.handshakes} == {"/feed"}
 
 
 async def test_waits_are_drawn_at_random_below_their_bound() -> None:
@@ -381,7 +381,7 @@ BAD: dict[str, str | bytes] = {
     "unknown type": '{"type":"novelty"}',
     "bytes": b"\xff\xfe\x00",
     "half": '{"type":"book","native":"A"'[:20],
-    "huge": '{"type":"novelty","pad":"' + "x" * 20_000 + '"}',
+    "huge": '{"type":"halted","native":"B","pad":"' + "x" * 20_000 + '"}',
 }
 
 

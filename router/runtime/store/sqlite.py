@@ -55,11 +55,12 @@ class SqliteStore:
         assert self._writer is None, "opened twice"
         loop = asyncio.get_running_loop()
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
+        connection: sqlite3.Connection | None = None
         try:
             connection = await loop.run_in_executor(self._reading, self._prepare)
-        except BaseException:
-            self._reading.shutdown()
-            raise
+        finally:
+            if connection is None:
+                self._reading.shutdown()
         self._writer = Writer(connection, lambda: self._connect(self._path), self._metrics, loop)
         self._writer.start()
 
@@ -113,16 +114,17 @@ class SqliteStore:
     def _prepare(self) -> sqlite3.Connection:
         """Own the directory and bring the schema up to date. In the reader's thread."""
         connection: sqlite3.Connection | None = None
+        ready = False
         try:
             self._lock = take(self._directory)
             connection = self._connect(self._path)
             upgrade(connection)
+            ready = True
         except (sqlite3.Error, OSError) as error:
-            self._abandon(connection)
             raise StoreDown(f"cannot open {self._path}: {error}") from error
-        except BaseException:
-            self._abandon(connection)
-            raise
+        finally:
+            if not ready:
+                self._abandon(connection)
         return connection
 
     def _abandon(self, connection: sqlite3.Connection | None) -> None:
