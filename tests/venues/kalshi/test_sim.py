@@ -412,6 +412,7 @@ def test_no_is_bought_through_the_yes_book(client: Client) -> None:
     assert reply["fill_count"] == "12.00"
     # 10 at YES 0.41 (NO 0.59) and 2 at YES 0.40 (NO 0.60): 5.90 + 1.20.
     assert reply["average_fill_price"] == "0.408333"
+    assert reply["average_fee_paid"] == "0.016917"  # 0.2030 / 12 = 0.01691666…
     order = client.get(f"/portfolio/orders/{reply['order_id']}")["order"]
     assert order["taker_fill_cost_dollars"] == "7.100000"
     assert (order["outcome_side"], order["book_side"], order["yes_price_dollars"]) == ("no", "ask", "0.4000")
@@ -419,6 +420,32 @@ def test_no_is_bought_through_the_yes_book(client: Client) -> None:
     assert order["taker_fees_dollars"] == "0.203000"
     assert client.free() == Decimal(1000) - Decimal("7.1") - Decimal("0.2030")
     assert client.position() == "-12.00"
+
+
+@pytest.mark.parametrize(("member", "step"), [("direct", "0.0001"), ("non_direct", "0.01")])
+@pytest.mark.parametrize("case", VECTORS["fee_sequences"], ids=lambda c: c["id"])
+def test_an_order_in_many_fills_is_charged_as_in_the_vectors(case: Json, member: str, step: str) -> None:
+    fills = case["by_member_type"][member]["fills"]
+    assert len({(fill["outcome"], fill["action"]) for fill in fills}) == 1
+    side = "bid" if (fills[0]["outcome"] == "yes") == (fills[0]["action"] == "buy") else "ask"
+    sim = KalshiSimulator(1)
+    fine = "center_centi_edge_centi_cent"
+    rate = {"fee_type": case["fee_type"], "fee_multiplier": case["fee_multiplier"]}
+    sim.list_market({"ticker": T, "structure": fine, **rate})
+    client = Client(sim, account_precision=step, positions={T: "50"} if side == "ask" else {})
+    taken = [(fill["yes_price"], fill["count"]) for fill in fills if fill["role"] == "taker"]
+    book = levels(*taken)
+    sim.exchange.set_book(T, *(([], book) if side == "bid" else (book, [])), NOW)
+    total = sum(Decimal(fill["count"]) for fill in fills)
+    limit = fills[-1]["yes_price"]
+    client.order(side, f"{total:.2f}", f"{Decimal(limit):.4f}", time_in_force="good_till_canceled")
+    for fill in fills[len(taken) :]:
+        assert side == "bid"
+        sim.exchange.set_book(T, [], levels((fill["yes_price"], fill["count"])), NOW)
+    told = list(reversed(client.get("/portfolio/fills")["fills"]))
+    assert [Decimal(fill["fee_cost"]) for fill in told] == [Decimal(fill["net_fee"]) for fill in fills]
+    moved = sum(Decimal(fill["balance_change"]) for fill in fills)
+    assert sim.exchange.accounts[client.account].cash == (1000 + moved) * ONE
 
 
 def test_an_account_through_a_broker_moves_in_whole_cents(sim: KalshiSimulator) -> None:
@@ -464,6 +491,21 @@ def test_closing_to_opening_needs_cash_only_for_the_opening_part(sim: KalshiSimu
     able = Client(sim, balance=str(needed), positions={T: "6"})
     assert able.order("ask", "10.00", "0.4100")[1]["fill_count"] == "10.00"
     assert (able.free(), able.position()) == (Decimal(0), "-4.00")
+
+
+def test_a_sale_may_rest_without_any_cash(sim: KalshiSimulator) -> None:
+    holder = Client(sim, balance="0", positions={T: "6"})
+    holder.rest("ask", "6.00", "0.6000")
+    beyond = holder.body("ask", "0.01", "0.6000", time_in_force="good_till_canceled")
+    assert code(holder.send("POST", ORDERS, beyond)) == (400, "insufficient_balance")
+
+
+def test_a_resting_sale_reserves_cash_once_its_position_is_gone(sim: KalshiSimulator) -> None:
+    holder = Client(sim, balance="10", positions={T: "6"})
+    holder.rest("ask", "6.00", "0.6000")
+    holder.order("ask", "4.00", "0.4100")
+    # 4 x 0.41 - 0.067732 = 1.572268 arrive as 1.5722; 4 of the 6 at rest would now buy NO at 0.40.
+    assert holder.free() == Decimal(10) + Decimal("1.5722") - Decimal("1.6")
 
 
 def test_a_resting_sale_reserves_nothing_and_the_part_beyond_the_position_does(sim: KalshiSimulator) -> None:
