@@ -4,6 +4,7 @@ Numbers run per subscription (`sid`) over all its markets. A jump means that any
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
 
 import msgspec
 
@@ -48,8 +49,8 @@ def _price(text: str) -> Price:
     return price
 
 
-_yes: Memo = Memo(_price)
-_no: Memo = Memo(lambda text: complement(_price(text)))
+_yes = cast("Mapping[str, Price]", Memo(_price))
+_no = cast("Mapping[str, Price]", Memo(lambda text: complement(_price(text))))
 """A NO price as the YES price it stands for."""
 _changes = signed_micros_memo()
 _sizes = micros_memo()
@@ -143,23 +144,26 @@ class KalshiFeed:
     # --- books ---
 
     def _delta(self, message: wire.Delta) -> list[FeedEvent]:
+        """The path that nearly every frame takes."""
         stream = self._streams.get(message.sid)
-        events: list[FeedEvent] = []
-        if stream is None or stream.expected != message.seq:
-            events = self._numbered(message.sid, message.seq)
+        seq = message.seq
+        events: list[FeedEvent] | None = None
+        if stream is None or stream.expected != seq:
+            events = self._numbered(message.sid, seq)
             stream = self._streams.get(message.sid)
             if stream is None:
                 return events
-        stream.expected = message.seq + 1
+        else:
+            stream.expected = seq + 1
         body = message.msg
         if body.market_ticker not in stream.live:
-            return events
+            return events or []
         if body.side == "yes":
-            touch = (_BID, Price(_yes[body.price_dollars]), _changes[body.delta_fp])
+            touch = (_BID, _yes[body.price_dollars], _changes[body.delta_fp])
         else:
-            touch = (_ASK, Price(_no[body.price_dollars]), _changes[body.delta_fp])
-        events.append(Update(body.market_ticker, [touch], True, body.ts_ms))
-        return events
+            touch = (_ASK, _no[body.price_dollars], _changes[body.delta_fp])
+        update = Update(body.market_ticker, [touch], True, body.ts_ms)
+        return [*events, update] if events else [update]
 
     def _snapshot(self, message: wire.Snapshot) -> list[FeedEvent]:
         known = self._streams.get(message.sid)
@@ -180,14 +184,20 @@ class KalshiFeed:
         return [*events, Snapshot(native, _levels(_yes, body.yes_dollars_fp), asks)]
 
     def _numbered(self, sid: int, seq: int) -> list[FeedEvent]:
-        """Check a number. Only the very next one is right; after any other every book of the sid is lost."""
+        """Check a number. Only the very next one is right; after any other every book of the sid is lost.
+
+        The count never goes back: what comes behind its turn may be older than what was already seen.
+        """
         stream = self._streams.get(sid)
         if stream is None:
             if sid in self._ended or self._channels.get(sid, BOOKS) != BOOKS:
                 return []
             stream = self._streams[sid] = _Stream()
-        expected, stream.expected = stream.expected, seq + 1
-        if expected is None or expected == seq or not stream.markets:
+        expected = stream.expected
+        late = expected is not None and seq < expected
+        if not late:
+            stream.expected = seq + 1
+        if expected in (None, seq) or not (stream.live if late else stream.markets):
             return []
         stream.live.clear()
         lost = [Lost(native, f"expected {expected}, was {seq}") for native in sorted(stream.markets)]
@@ -332,8 +342,8 @@ class KalshiFeed:
         return Say(msgspec.json.encode(body).decode())
 
 
-def _levels(prices: Memo, rows: wire.Rows) -> list[Level]:
-    return [(Price(prices[price]), Size(_sizes[size])) for price, size in rows if _sizes[size]]
+def _levels(prices: Mapping[str, Price], rows: wire.Rows) -> list[Level]:
+    return [(prices[price], Size(_sizes[size])) for price, size in rows if _sizes[size]]
 
 
 def _quote(text: str) -> Price | None:

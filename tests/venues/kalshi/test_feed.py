@@ -127,7 +127,9 @@ def test_a_dead_subscription_is_made_again(feed: KalshiFeed, code: int) -> None:
     events = hear(feed, error(code, sid=1, seq=4))
     assert lost(events) == {"A", "B"}
     assert asked(events) == [("subscribe", ["A", "B"])]
-    assert hear(feed, delta("A", 5)) == [], "what still arrives of a dead subscription is dropped"
+    assert hear(feed, snapshot("A", 5), delta("A", 6)) == [], (
+        "what a dead subscription still sends is dropped"
+    )
     assert hear(feed, ack(4, "orderbook_delta", 7), snapshot("A", 1, sid=7)) == [Snapshot(A, [], [])]
 
 
@@ -264,6 +266,21 @@ def test_unanswered_commands_are_not_remembered_for_ever(feed: KalshiFeed) -> No
     for _ in range(WAITING_MAX + 10):
         feed.resync(A, 0)
     assert len(feed._waiting) == WAITING_MAX
+
+
+def test_snapshots_behind_their_turn_are_never_trusted() -> None:
+    """Found by the test below: two late snapshots in a row looked as if they were in order."""
+    fresh = KalshiFeed()
+    fresh.subscribe([A, B])
+    hear(fresh, ack(1, "orderbook_delta", 1))
+    assert hear(fresh, delta("B", 3), snapshot("A", 1), snapshot("B", 2)) == []
+    assert [type(event) for event in hear(fresh, snapshot("B", 4))] == [Snapshot]
+
+
+def test_a_doubled_frame_costs_one_resync_and_the_count_goes_on(feed: KalshiFeed) -> None:
+    assert asked(hear(feed, delta("A", 3))) == [("get_snapshot", ["A", "B"])]
+    events = hear(feed, delta("A", 3), snapshot("A", 4), delta("A", 5))
+    assert [type(event) for event in events] == [Snapshot, Update]
 
 
 @given(st.data())

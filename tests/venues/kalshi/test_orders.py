@@ -273,6 +273,12 @@ def test_reads_that_lag_or_fail_never_make_an_order_final(lagging: Reply) -> Non
     assert answer.venue_order_id == "v1"
 
 
+def test_an_immediate_order_shown_as_resting_is_not_working() -> None:
+    """Without a fill nothing else would keep it from looking final or alive."""
+    answer = looked_up(order(), LOST, as_of(FAR_MS), listed(row(status="resting", fill_count_fp="0.00")))
+    assert isinstance(answer, Pending)
+
+
 def test_a_resting_order_still_works() -> None:
     of = order(time_in_force=TimeInForce.GTC)
     answer = looked_up(of, Working(of.order_id, "v1", Size(0), Cash(0), Fee(0, "USD")),
