@@ -326,6 +326,8 @@ async def test_an_upgrade_that_fails_changes_nothing(tmp_path: Path, monkeypatch
         patch.setattr(sqlite_file, "migrations", lambda: broken)
         with pytest.raises(StoreDown, match="nowhere"):
             await store.open()
+    mended = {**steps, len(steps) + 1: "CREATE TABLE later (x INTEGER) STRICT;"}
+    monkeypatch.setattr(sqlite_file, "migrations", lambda: mended)
     await store.open()
     assert len(await store.unfinished()) == 1
     await store.close()
