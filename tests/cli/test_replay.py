@@ -167,7 +167,7 @@ def test_a_difference_below_the_top_is_found(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_book_that_trades_on_after_a_gap_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    frames = [numbered(n, book=book()) for n in (1, 2, 3)] + [numbered(5, set=to_set("bid", 30, 3))]
+    frames = [numbered(n, book=book()) for n in (1, 2, 3)] + [numbered(5, set=to_set("bid", 40, 5))]
     path = write(tmp_path / "a.jsonl", rows(frames))
     assert one(path, numbering="keep").silent_differences == 0
     monkeypatch.setattr(fast.Book, "_lose_unless_halted", lambda *_: None)
