@@ -2,6 +2,7 @@
 
 import base64
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
@@ -15,11 +16,14 @@ from venues.polymarket.sim_rows import Json
 from venues.polymarket.sim_rules import RefusedError
 from venues.sim.contract import Call
 from venues.sim.engine import Exchange
-from venues.sim.model import Account
+from venues.sim.model import Account, Market
 
 WRONG_L1 = "Invalid L1 Request headers"
 WRONG_L2 = "Unauthorized/Invalid api key"
 CURVE_ORDER = 2 * rules.HALF_CURVE + 1
+MAINNET = 137
+NUMBER_DIGITS = 18
+HEX_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 CREDENTIALS = (
     "private_key",
     "api_key",
@@ -72,40 +76,57 @@ class Accounts:
         Keys of the wish: `balance`, `positions`, `credentials` (any of CREDENTIALS; the rest is made up),
         `signature_type` and `funder` (a wallet of one's own; by default the derived one).
         """
-        given = {key: str(value) for key, value in (wish.get("credentials") or {}).items()}
-        unknown = sorted(set(given) - set(CREDENTIALS))
-        if unknown:
-            raise ValueError(f"credentials: no such fields {unknown}; there are {list(CREDENTIALS)}")
-        if given.get("chain_id", str(self._chain_id)) != str(self._chain_id):
-            raise ValueError(f"chain_id: this venue is on chain {self._chain_id}")
-        text = given.get("signature_type", str(wish.get("signature_type", "0")))
-        if text not in ("0", "1", "2", "3"):
-            raise ValueError(f"signature_type: one of 0, 1, 2, 3, was {text!r}")
+        given = self._read_credentials(wish)
+        kind = int(given["signature_type"])
         secret = given.get("private_key") or f"0x{self._luck.randrange(1, CURVE_ORDER):064x}"
-        address = rules.address_of(coincurve.PrivateKey.from_hex(secret.removeprefix("0x")).public_key)
-        funder = given.get("funder") or wish.get("funder") or rules.wallet_of(address, int(text))
-        funder = rules.checksummed(bytes.fromhex(funder.removeprefix("0x")))
+        address = rules.address_of(_private_key(secret).public_key)
+        funder = _address("funder", given.get("funder") or rules.wallet_of(address, kind))
         if address in self._customers or funder in self._exchange.accounts:
             raise ValueError(f"credentials: {address} or its wallet {funder} has an account already")
-        customer = self._join(address, funder, int(text), Cash(micros(str(wish.get("balance", "0")))))
-        for key, size in (wish.get("positions") or {}).items():
-            native, _, inverted = key.partition(":")
-            if native not in self._exchange.by_native:
-                raise ValueError(f"positions: no listing {native!r}")
-            market, outcome = self._exchange.by_native[native]
-            self._exchange.grant(
-                customer.account, market, 1 - outcome if inverted else outcome, Size(micros(str(size)))
-            )
+        balance = Cash(_micros("balance", wish.get("balance", "0")))
+        grants = [self._read_position(key, size) for key, size in (wish.get("positions") or {}).items()]
+        customer = self._join(address, funder, kind, balance)
+        for market, outcome, size in grants:
+            self._exchange.grant(customer.account, market, outcome, size)
         names = ("api_key", "api_secret", "api_passphrase")
         api_key = self._issue(customer, 0, [given.get(name) for name in names])
+        chain = {} if self._chain_id == MAINNET else {"chain_id": str(self._chain_id)}
         return {
             "private_key": secret,
             "api_key": api_key.api_key,
             "api_secret": api_key.secret,
             "api_passphrase": api_key.passphrase,
-            "signature_type": text,
+            "signature_type": str(kind),
             "funder": funder,
+            **chain,
         }
+
+    def _read_credentials(self, wish: Mapping[str, Any]) -> dict[str, str]:
+        given = {key: str(value) for key, value in (wish.get("credentials") or {}).items() if value != ""}
+        for name in ("signature_type", "funder"):
+            if wish.get(name):
+                given.setdefault(name, str(wish[name]))
+        unknown = sorted(set(given) - set(CREDENTIALS))
+        if unknown:
+            raise ValueError(f"credentials: no such fields {unknown}; there are {list(CREDENTIALS)}")
+        if given.get("chain_id", str(self._chain_id)) != str(self._chain_id):
+            raise ValueError(f"chain_id: this venue is on chain {self._chain_id}")
+        if given.setdefault("signature_type", "0") not in ("0", "1", "2", "3"):
+            raise ValueError(f"signature_type: one of 0, 1, 2, 3, was {given['signature_type']!r}")
+        if given.get("api_key") in self._keys:
+            raise ValueError(f"api_key: {given['api_key']} is taken")
+        try:
+            base64.urlsafe_b64decode(given.get("api_secret", ""))
+        except ValueError as error:
+            raise ValueError(f"api_secret: not base64: {error}") from error
+        return given
+
+    def _read_position(self, key: str, size: Any) -> tuple[Market, int, Size]:
+        native, _, inverted = key.partition(":")
+        if native not in self._exchange.by_native or inverted not in ("", "inverted"):
+            raise ValueError(f"positions: no listing {key!r}")
+        market, outcome = self._exchange.by_native[native]
+        return market, 1 - outcome if inverted else outcome, Size(_micros(f"positions[{key!r}]", size))
 
     def create(self, call: Call, now_ms: int) -> Json:
         """POST /auth/api-key: a new key for this nonce; a new customer if need be, with an empty wallet."""
@@ -141,8 +162,8 @@ class Accounts:
             raise RefusedError(401, WRONG_L2)
         wanted = rules.request_signature(key.secret, stamp, f"{call.method}{call.path}".encode() + call.body)
         honest = (
-            hmac.compare_digest(wanted.encode(), head.get("poly_signature", "").encode()),
-            hmac.compare_digest(key.passphrase.encode(), head.get("poly_passphrase", "").encode()),
+            _same(wanted, head.get("poly_signature", "")),
+            _same(key.passphrase, head.get("poly_passphrase", "")),
             head.get("poly_address", "").lower() == key.customer.address.lower(),
         )
         if not all(honest):
@@ -161,7 +182,7 @@ class Accounts:
         head = call.headers
         address, stamp = head.get("poly_address", ""), head.get("poly_timestamp", "")
         nonce = head.get("poly_nonce", "0")
-        if not (nonce.isascii() and nonce.isdecimal() and self._fresh(stamp, now_ms)):
+        if not (_short_number(nonce) and self._fresh(stamp, now_ms)):
             raise RefusedError(401, WRONG_L1)
         proof = head.get("poly_signature", "")
         who = rules.login_signer(address, stamp, int(nonce), chain_id=self._chain_id, signature=proof)
@@ -171,7 +192,7 @@ class Accounts:
 
     def _fresh(self, stamp: str, now_ms: int) -> bool:
         """Whether a timestamp in seconds is near the venue's clock."""
-        if not (stamp.isascii() and stamp.isdecimal()):
+        if not _short_number(stamp):
             return False
         return abs(down(now_ms, 1_000) - int(stamp)) <= self._knobs["clock_tolerance_s"]
 
@@ -191,6 +212,36 @@ class Accounts:
         )
         self._keys[key.api_key] = key
         return key
+
+
+def _same(wanted: str, given: str) -> bool:
+    return hmac.compare_digest(wanted.encode(), given.encode(errors="replace"))
+
+
+def _short_number(text: str) -> bool:
+    """Whether a header is a number that fits the machine."""
+    return text.isascii() and text.isdecimal() and len(text) <= NUMBER_DIGITS
+
+
+def _private_key(text: str) -> coincurve.PrivateKey:
+    try:
+        return coincurve.PrivateKey.from_hex(text.removeprefix("0x"))
+    except ValueError as error:
+        raise ValueError(f"private_key: {error}") from error
+
+
+def _address(field: str, text: str) -> str:
+    raw = bytes.fromhex(text.removeprefix("0x")) if HEX_ADDRESS.fullmatch(text) else b""
+    if not raw:
+        raise ValueError(f"{field}: 0x and 40 hexadecimal digits, was {text!r}")
+    return rules.checksummed(raw)
+
+
+def _micros(field: str, text: Any) -> int:
+    try:
+        return micros(str(text))
+    except ValueError as error:
+        raise ValueError(f"{field}: {error}") from error
 
 
 def new_uuid(luck: Random) -> str:

@@ -1,6 +1,7 @@
 """The connections to the simulated venue's two WebSockets (card, sections 7 and 8)."""
 
 from collections.abc import Callable, Mapping
+from typing import Any, TypeGuard
 
 import msgspec
 
@@ -61,7 +62,7 @@ class MarketLine(Line):
         """The first object, or subscribe and unsubscribe later. Unknown assets are passed over."""
         assets = wish.get("assets_ids")
         operation = wish.get("operation", "subscribe" if wish.get("type") == "market" else None)
-        if operation not in ("subscribe", "unsubscribe") or not isinstance(assets, list):
+        if operation not in ("subscribe", "unsubscribe") or not _names(assets):
             return False
         if operation == "unsubscribe":
             self.assets.difference_update(assets)
@@ -81,7 +82,7 @@ class MarketLine(Line):
 class UserLine(Line):
     """A connection to /ws/user."""
 
-    def __init__(self, now_ms: int, knobs: Mapping[str, int], login: Callable[[Json], str | None]) -> None:
+    def __init__(self, now_ms: int, knobs: Mapping[str, int], login: Callable[[Any], str | None]) -> None:
         super().__init__(now_ms, knobs)
         self._login = login
         self.account: str | None = None
@@ -92,12 +93,12 @@ class UserLine(Line):
     def obey(self, wish: Json, now_ms: int) -> bool:
         """The first object with the credentials (wrong ones end the connection), or a change of markets."""
         markets = wish.get("markets")
-        if wish.get("type") == "user":
-            self.account = self._login(wish.get("auth") or {})
+        if wish.get("type") == "user" and (markets is None or _names(markets)):
+            self.account = self._login(wish.get("auth"))
             self.closed = self.account is None
             self.markets = set(markets) if markets else None
             return True
-        if wish.get("operation") not in ("subscribe", "unsubscribe") or not isinstance(markets, list):
+        if wish.get("operation") not in ("subscribe", "unsubscribe") or not _names(markets):
             return False
         if wish["operation"] == "subscribe":
             self.markets = (self.markets or set()) | set(markets)
@@ -108,3 +109,8 @@ class UserLine(Line):
     def wants(self, account: str, market: str) -> bool:
         """Whether an event of this account and market goes here."""
         return self.account == account and (self.markets is None or market in self.markets)
+
+
+def _names(value: Any) -> TypeGuard[list[str]]:
+    """Whether it is a list of ids."""
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)

@@ -23,6 +23,7 @@ END = -1
 """The offset behind the last page: its cursor is "LTE="."""
 FIRST_PAGE = "MA=="
 ALLOWANCE = str(2**256 - 1)
+SECONDS_DIGITS = 18
 OPEN = ("LIVE", "DELAYED")
 Handler = Callable[[ApiKey, Call, int], Any]
 
@@ -155,7 +156,9 @@ class PrivateFace:
         try:
             start = int(base64.b64decode(call.query.get("next_cursor") or FIRST_PAGE, validate=True))
         except ValueError:
-            raise RefusedError(400, "invalid next_cursor") from None
+            start = END - 1
+        if start < END:
+            raise RefusedError(400, "invalid next_cursor")
         size = self._knobs["page_size"]
         data = list(found[start : start + size]) if start != END else []
         following = start + size if start != END and start + size < len(found) else END
@@ -196,6 +199,6 @@ def last_segment(call: Call) -> str:
 def _seconds(text: str | None) -> int | None:
     if text is None:
         return None
-    if not text.isdecimal():
+    if not (text.isascii() and text.isdecimal() and len(text) <= SECONDS_DIGITS):
         raise RefusedError(400, "Invalid time")
     return int(text)

@@ -91,20 +91,24 @@ class Trader:
         """A signed call; `sent` replaces the body after signing, `headers` the headers."""
         text = "" if body is None else json.dumps(body)
         stamp = str(self.now // 1_000 if stamp_s is None else stamp_s)
+        head = {**self.proof(method, path, text, stamp=stamp), **(headers or {})}
+        content = (text if sent is None else sent).encode()
+        call = Call(method=method, path=path, query=query or {}, headers=head, body=content)
+        response = self.sim.answer(call, self.now)
+        return response.status, json.loads(response.body)
+
+    def proof(self, method: str, path: str, text: str, *, stamp: str = "") -> dict[str, str]:
+        """The L2 headers for a body."""
+        stamp = stamp or str(self.now // 1_000)
         secret = base64.urlsafe_b64decode(self._keys["api_secret"])
         proof = hmac.new(secret, f"{stamp}{method}{path}{text}".encode(), hashlib.sha256).digest()
-        head = {
+        return {
             "poly_address": self.address,
             "poly_signature": base64.urlsafe_b64encode(proof).decode(),
             "poly_timestamp": stamp,
             "poly_api_key": self.api_key,
             "poly_passphrase": self._keys["api_passphrase"],
-            **(headers or {}),
         }
-        content = (text if sent is None else sent).encode()
-        call = Call(method=method, path=path, query=query or {}, headers=head, body=content)
-        response = self.sim.answer(call, self.now)
-        return response.status, json.loads(response.body)
 
     def order(
         self,

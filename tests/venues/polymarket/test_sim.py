@@ -279,6 +279,56 @@ def test_metadata_says_what_the_market_was_listed_with() -> None:
     assert "fd" not in plain
 
 
+@pytest.mark.parametrize(
+    ("wish", "text"),
+    [
+        ({"tick": "0.02"}, "tick: one of"),
+        ({"fee_rate": "5%"}, "fee_rate: not a plain decimal"),
+        ({"taker_delay_ms": "1s"}, "taker_delay_ms: a whole number"),
+        ({"ids": ["1"]}, "ids: two token ids"),
+        ({"colour": "red"}, r"no such fields \['colour'\]"),
+    ],
+)
+def test_a_wrong_market_wish_is_named(wish: dict[str, Any], text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        PolymarketSimulator(0).list_market(wish)
+
+
+@pytest.mark.parametrize(
+    ("wish", "text"),
+    [
+        ({"balance": "ten"}, "balance: not a plain decimal"),
+        ({"positions": {"5": "1"}}, "positions: no listing '5'"),
+        ({"signature_type": "4"}, "signature_type: one of 0, 1, 2, 3"),
+        ({"funder": "me"}, "funder: 0x and 40"),
+        ({"credentials": {"private_key": "0x0"}}, "private_key: "),
+        ({"credentials": {"api_secret": "a"}}, "api_secret: not base64"),
+        ({"credentials": {"pin": "1"}}, r"no such fields \['pin'\]"),
+    ],
+)
+def test_a_wrong_account_wish_is_named_and_opens_nothing(wish: dict[str, Any], text: str) -> None:
+    sim = PolymarketSimulator(0)
+    before = set(sim.exchange.accounts)
+    with pytest.raises(ValueError, match=text):
+        sim.open_account(wish, NOW)
+    assert set(sim.exchange.accounts) == before
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{", b'{"order":5}', b'{"order":{}}', b'{"orderID":[]}', b"[[]]", b"1"]
+)
+@pytest.mark.parametrize(
+    "path", ["POST /order", "POST /orders", "DELETE /order", "DELETE /orders", "POST /books"]
+)
+def test_no_body_breaks_the_venue(path: str, body: bytes) -> None:
+    _, trader, _, _ = scene()
+    method, _, where = path.partition(" ")
+    status, _ = trader.call(
+        method, where, sent=body.decode(), headers=trader.proof(method, where, body.decode())
+    )
+    assert status in (200, 400)
+
+
 def test_a_cheap_resting_buy_is_fine_but_not_a_cheap_marketable_one() -> None:
     sim, trader, yes, _ = scene(minimum_size="1")
     assert trader.post(yes, "BUY", 500_000, 1_000_000, lifetime="GTC")[0] == 200

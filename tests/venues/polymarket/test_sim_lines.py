@@ -294,9 +294,15 @@ def test_ping_is_answered_and_nonsense_is_named(path: str) -> None:
     sim, _, _ = venue()
     line = sim.connect(Call(method="GET", path=path), NOW)
     assert isinstance(line, MarketLine | UserLine)
-    for text in ("PING", "{", "[]", '{"operation":"fly"}'):
+    nonsense = (
+        "{",
+        "[]",
+        '{"operation":"fly"}',
+        '{"operation":"subscribe","assets_ids":[[]],"markets":[{}]}',
+    )
+    for text in ("PING", *nonsense):
         line.receive(text, NOW)
-    assert line.outbox == ["PONG", *["INVALID OPERATION"] * 3]
+    assert line.outbox == ["PONG", *["INVALID OPERATION"] * len(nonsense)]
     sim.knobs["silent_ms"] = 30_000
     line.tick(NOW + 30_000)
     assert not line.closed
