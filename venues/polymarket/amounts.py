@@ -4,15 +4,13 @@ Exact: the official Python client rounds binary floats and is one step off for s
 not be reproduced (vectors A53-A63).
 """
 
-from venues.base.units import DIGITS, ONE, Cash, Price, Size, floor_to, up
+from venues.base.units import DIGITS, ONE, Cash, Price, Size, down, floor_to
 
 TICKS = frozenset({100_000, 10_000, 5_000, 2_500, 1_000, 100})
 """The tick sizes that the venue uses, in millionths."""
 CENT = 10_000
 """Given amounts, cash or shares, have two decimals."""
 _GIVEN_DECIMALS = 2
-_EXTRA_DECIMALS = 4
-"""The clients round up at four more decimals before they cut."""
 
 
 def _price_decimals(tick: int) -> int:
@@ -28,11 +26,13 @@ def _on_tick_decimals(price: Price, tick: int) -> int:
 
 
 def _cut(numerator: int, denominator: int, tick: int) -> int:
-    """The millionths `numerator / denominator`, cut to the decimals of a wanted amount on this tick."""
-    decimals = _price_decimals(tick) + _GIVEN_DECIMALS
-    scale = int(10 ** (decimals + _EXTRA_DECIMALS))
-    fine = up(numerator * scale, denominator * ONE)
-    return int(fine // 10**_EXTRA_DECIMALS * 10 ** (DIGITS - decimals))
+    """The millionths `numerator / denominator`, cut to the decimals of a wanted amount on this tick.
+
+    The clients round up at four more decimals before they cut. With prices of at most four decimals the exact
+    quotient is never that close below a step, so cutting alone gives the same.
+    """
+    step = int(10 ** (DIGITS - _price_decimals(tick) - _GIVEN_DECIMALS))
+    return floor_to(down(numerator, denominator), step)
 
 
 def market_buy(cash: Cash, worst: Price, tick: int) -> tuple[Cash, Size]:
