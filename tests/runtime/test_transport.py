@@ -222,7 +222,7 @@ async def test_a_connection_that_takes_too_long_proves_that_nothing_was_sent() -
 
 
 async def test_a_deadline_after_connecting_proves_nothing() -> None:
-    assert await ask(hangs, deadline_ms=150) == Silence("deadline", sent=True)
+    assert await ask(hangs, deadline_ms=500) == Silence("deadline", sent=True)
 
 
 async def test_a_reply_that_stops_half_way_ends_at_the_deadline() -> None:
@@ -233,8 +233,8 @@ async def test_a_reply_that_stops_half_way_ends_at_the_deadline() -> None:
             await asyncio.sleep(60)
 
     started = time.monotonic()
-    assert await ask(script, deadline_ms=200) == Silence("deadline", sent=True)
-    assert time.monotonic() - started < 1
+    assert await ask(script, deadline_ms=500) == Silence("deadline", sent=True)
+    assert time.monotonic() - started < 5
 
 
 UNREADABLE: dict[str, bytes] = {
@@ -264,7 +264,7 @@ UNREADABLE: dict[str, bytes] = {
 @pytest.mark.parametrize("request_", [POST, DELETE, GET], ids=["post", "delete", "get"])
 @pytest.mark.parametrize("name", UNREADABLE)
 async def test_an_unreadable_reply_proves_nothing(name: str, request_: Request) -> None:
-    found = await ask(says(UNREADABLE[name]), request_, deadline_ms=500)
+    found = await ask(says(UNREADABLE[name]), request_)
     assert isinstance(found, Silence), f"{name} was believed: {found}"
     assert found.sent
 
@@ -287,7 +287,7 @@ async def test_random_damage_to_a_reply_never_raises() -> None:
 
     async with rude(script) as server, door() as transport:
         for _ in damaged:
-            found = await transport.send(acme(server.url), POST, signer=None, deadline_ms=300)
+            found = await transport.send(acme(server.url), POST, signer=None, deadline_ms=2_000)
             assert isinstance(found, Response) or found.sent
 
 
@@ -387,7 +387,7 @@ async def test_more_than_may_wait_are_told_at_once_that_nothing_was_sent(
     monkeypatch.setattr(module, "WAITING_MAX", 3)
     async with rude(hangs) as server, door() as transport:
         venue = acme(server.url)
-        deadlines = [600] * 2 + [200] * 5  # who waits gives up long before a slot is free
+        deadlines = [1_500] * 2 + [400] * 5  # who waits gives up long before a slot is free
         sends = [transport.send(venue, GET, signer=None, deadline_ms=ms) for ms in deadlines]
         found = await asyncio.gather(*sends)
     assert found.count(Silence("busy", sent=False)) == 2
@@ -527,10 +527,10 @@ async def test_the_deadline_is_for_the_whole_conversation() -> None:
     seen: list[Reply] = []
     started = time.monotonic()
     async with rude(hangs) as server, door() as transport:
-        assert await transport.perform(acme(server.url), two_steps(seen), deadline_ms=200) == "done"
+        assert await transport.perform(acme(server.url), two_steps(seen), deadline_ms=500) == "done"
         assert len(server.requests) == 1, "nothing is sent after the deadline"
     assert seen == [Silence("deadline", sent=True), Silence("deadline", sent=False)]
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 5
 
 
 async def test_a_conversation_without_end_is_a_bug_and_is_stopped() -> None:
