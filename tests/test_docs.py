@@ -51,7 +51,7 @@ def test_the_layers_are_documented_in_order() -> None:
     text = text_of("architecture.md")
     table = text[text.index("## Layers") :]
     places = [table.index(f"`{prefixes[0]}`") for prefixes in LAYERS if prefixes != ("venues",)]
-    assert places == sorted(places)
+    assert places == sorted(places, reverse=True), "the highest layer first"
 
 
 def test_every_rounding_names_a_file_and_a_test_that_exist() -> None:

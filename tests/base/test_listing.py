@@ -16,7 +16,7 @@ GRIDS = [
     Grid(
         (
             Band(Price(5_000), Price(95_000), Price(10_000)),
-            Band(Price(200_000), Price(900_000), Price(70_000)),
+            Band(Price(200_000), Price(890_000), Price(70_000)),
         )
     ),
 ]
