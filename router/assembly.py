@@ -68,7 +68,7 @@ class MarketData:
         """From now on read and stream exactly this registry's listings."""
         for name in self.venues:
             self.catalog.watch(name, registry.natives(name))
-            self.feeds.watch(name, registry.natives(name))
+            self.feeds.follow(name, registry.natives(name))
 
     async def stop(self) -> None:
         """Close every connection."""

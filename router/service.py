@@ -1,17 +1,14 @@
 """The verbs of the router. Read `Router._route` from top to bottom and you know the program."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import structlog
 
 from registry.index import Registry
 from registry.model import Outcome
-from router.core.allocate import allocate
 from router.core.errors import (
-    NotEnoughFunds,
-    NothingAllocated,
     RegistryDown,
     Stopping,
     StoreUnavailable,
@@ -19,19 +16,19 @@ from router.core.errors import (
     UnknownOutcome,
 )
 from router.core.execution import Effect, Execution
-from router.core.merge import Merged
-from router.core.model import AccountId, MarketOrder, Means, Plan
+from router.core.model import AccountId, MarketOrder
 from router.core.records import Planned, StoredRoute
 from router.core.report import Report, report
 from router.runtime.accounts import Account
-from router.runtime.hands import RouteHands, Tools
+from router.runtime.hands import RouteHands, Tools, no_more
 from router.runtime.ladders import Ladders
 from router.runtime.lanes import LaneFull, Lanes
+from router.runtime.planner import Planner
+from router.runtime.rounds import Rounds
 from router.runtime.runner import run
 from router.runtime.store.protocol import StoreDown
 from venues.base.contract import Traits
-from venues.base.orders import Order, OrderId, Side
-from venues.base.units import plain
+from venues.base.orders import Order, Side
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -45,6 +42,7 @@ class Router:
     ) -> None:
         self._tools, self._accounts, self._ladders, self._answer_ms = tools, accounts, ladders, answer_ms
         self._traits: dict[str, Traits] = {name: venue.traits for name, venue in tools.venues.items()}
+        self._planner = Planner(ladders, tools.balances, tools.ledger, tools.clock)
         self._lanes = Lanes(tools.metrics)
         self._registry: Registry | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -124,16 +122,20 @@ class Router:
             raise StoreUnavailable("the order could not be recorded, so nothing was sent") from down
 
     async def _route(self, account: Account, asked: MarketOrder, outcome: Outcome, request_id: str) -> Report:
-        merged = self._ladders.read(outcome, asked.side, account.venues)
-        means, unread = await self._means(account, asked, merged)
-        merged = self._ladders.read(outcome, asked.side, account.venues)  # reading the means took time
-        plan = allocate(merged, asked, means)
-        if not plan.orders:
-            raise NothingAllocated(_why_nothing(plan, merged, unread))
-        execution = Execution(self._planned(account, asked, plan, request_id))
-        for order in execution.planned.orders:
-            self._tools.ledger.hold(account.account_id, order)
-        await self._executed(account, execution)
+        draft = await self._planner.draft(account, asked, outcome)
+        planned = Planned(
+            route_id=self._tools.clock.new_route_id(),
+            account_id=account.account_id,
+            request_id=request_id,
+            asked=asked,
+            orders=self._planner.orders(draft),
+            considered=draft.plan.considered,
+            at_ms=self._tools.clock.now_ms(),
+        )
+        self._hold(account, planned.orders)
+        execution = Execution(planned, held_back=draft.bounded.held_back)
+        rounds = Rounds(self._planner, account, asked, outcome, draft)
+        await self._executed(account, execution, rounds)
         return report(execution.planned, execution.known, self._traits)
 
     def _outcome(self, account: Account, asked: MarketOrder) -> Outcome:
@@ -146,55 +148,10 @@ class Router:
             raise UnknownOutcome(f"no venue enabled for this account lists {asked.outcome}")
         return outcome
 
-    async def _means(
-        self, account: Account, asked: MarketOrder, merged: Merged
-    ) -> tuple[Means, dict[str, str]]:
-        """What the account can use on the venues with a usable book, and the venues that did not say."""
-        listings = [t.listing for t in merged.terms if t.listing.key not in merged.unusable]
-        free, account_id = self._tools.ledger.free, account.account_id
-        if asked.side is Side.SELL:
-            holdings, unread = await self._tools.balances.holdings(account, listings)
-            return free(account_id, {}, holdings), unread
-        venues = sorted({listing.venue for listing in listings})
-        funds, unread = await self._tools.balances.funds(account, venues)
-        means = free(account_id, funds, {})
-        have = sum(means.funds.values())
-        if venues and not unread and have < asked.amount:
-            raise NotEnoughFunds(f"insufficient balance: need {plain(asked.amount)}, have {plain(have)}")
-        return means, unread
-
-    def _planned(self, account: Account, asked: MarketOrder, plan: Plan, request_id: str) -> Planned:
-        """The plan with ids and stamps: from here on it can be sent, and looked up after a crash."""
-        clock = self._tools.clock
-        now_ms = clock.now_ms()
-        orders = tuple(
-            Order(
-                order_id=OrderId(clock.new_id()),
-                listing=part.listing,
-                side=part.side,
-                limit=part.limit,
-                size=part.size,
-                cash=part.cash,
-                fee_reserve=part.fee_reserve,
-                created_ms=now_ms,
-                salt=clock.new_salt(),
-            )
-            for part in plan.orders
-        )
-        return Planned(
-            route_id=clock.new_route_id(),
-            account_id=account.account_id,
-            request_id=request_id,
-            asked=asked,
-            orders=orders,
-            considered=plan.considered,
-            at_ms=now_ms,
-        )
-
-    async def _executed(self, account: Account, execution: Execution) -> None:
+    async def _executed(self, account: Account, execution: Execution, rounds: Rounds) -> None:
         """Return when the caller can be answered; the execution goes on to the last word."""
         replied: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        hands = RouteHands(self._tools, account, replied)
+        hands = RouteHands(self._tools, account, replied, rounds.extend)
         running = self._keep(self._run(account.account_id, execution, execution.start(), hands))
         await asyncio.wait({running, replied}, return_when=asyncio.FIRST_COMPLETED)
         if running.done():
@@ -220,11 +177,14 @@ class Router:
             )
             return
         execution = Execution(planned, stored.answers)
-        for order in execution.open_orders:
-            self._tools.ledger.hold(planned.account_id, order)
-        hands = RouteHands(self._tools, account, asyncio.get_running_loop().create_future())
+        self._hold(account, execution.open_orders)
+        hands = RouteHands(self._tools, account, asyncio.get_running_loop().create_future(), no_more)
         effects = execution.resume(self._tools.clock.now_ms())
         self._keep(self._run(planned.account_id, execution, effects, hands))
+
+    def _hold(self, account: Account, orders: Iterable[Order]) -> None:
+        for order in orders:
+            self._tools.ledger.hold(account.account_id, order)
 
     def _keep(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """A task that is not forgotten: the event loop alone holds tasks weakly."""
@@ -235,13 +195,3 @@ class Router:
 
 
 _UNSEEDED = frozenset({"not_seeded", "not_connected"})
-
-
-def _why_nothing(plan: Plan, merged: Merged, unread: Mapping[str, str]) -> str:
-    """One sentence for a caller who gets nothing."""
-    reasons = [
-        f"{entry.venue}: {entry.dropped.replace('_', ' ')}" for entry in plan.considered if entry.dropped
-    ]
-    reasons += [f"{key.venue}: book {why.replace('_', ' ')}" for key, why in merged.unusable.items()]
-    reasons += [f"{venue}: balance unreadable ({why})" for venue, why in unread.items()]
-    return f"nothing could be allocated ({'; '.join(reasons) or 'no venue has a usable book'})"

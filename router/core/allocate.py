@@ -7,7 +7,7 @@ found. Pure: equal arguments give equal plans.
 """
 
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, islice
 
 import msgspec
 
@@ -21,10 +21,21 @@ from router.core.considered import (
     ZERO_DEPTH,
     considered,
 )
-from router.core.ladder import Ladder, ladder, notional
+from router.core.ladder import Ladder, ladder
 from router.core.merge import Merged, Offer
 from router.core.model import MarketOrder, Means, Plan, PlannedOrder, Terms
-from router.core.relaxation import SCALE, Counts, Mark, Prices, Problem, Relaxed, Walked, relax, steps, walk
+from router.core.relaxation import (
+    SCALE,
+    Counts,
+    Mark,
+    Prices,
+    Problem,
+    Relaxed,
+    Walked,
+    relax,
+    steps,
+    walk,
+)
 from router.core.search import Search
 from venues.base.orders import Side
 from venues.base.units import ONE, Cash, Price, Size, down, up
@@ -32,7 +43,7 @@ from venues.base.units import ONE, Cash, Price, Size, down, up
 LISTINGS_MAX = 8
 """Orders per route. More venues than exist list one claim; the search is exponential in this."""
 PEEK_MAX = 16
-"""Offers looked at beyond the one where the total runs out, for venues with finer lots."""
+"""Offers looked at beyond the one where the total runs out, for what is left."""
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -170,9 +181,9 @@ class Market:
         used = zip(choice.ladders, choice.counts, strict=True)
         return len({one.terms.listing.venue for one, count in used if count})
 
-    def _problem(self, by_index: dict[int, list[Offer]]) -> Problem:
+    def _problem(self, by_index: Sequence[list[Offer]]) -> Problem:
         side, terms = self.asked.side, self.merged.terms
-        ladders = [ladder(terms[index], side, offers) for index, offers in by_index.items() if offers]
+        ladders = [ladder(terms[index], side, offers) for index, offers in enumerate(by_index) if offers]
         pools = [self.pools[one.index] for one in ladders]
         return Problem(ladders, self.total, pools, self.limits)
 
@@ -189,7 +200,7 @@ class Market:
     def _stroll(self, offers: Sequence[Offer]) -> tuple[Problem, Walked]:
         """The offers a best-first walk takes, and one more of each listing that comes soon after."""
         column, worth = (4, 3) if self.buying else (3, 4)
-        taken: dict[int, list[Offer]] = {index: [] for index in self.allowed}
+        taken: list[list[Offer]] = [[] for _ in self.merged.terms]
         paid: dict[int, int] = {}
         rooms, pools = list(self.limits), self.pools
         left = self.total - sum(self.merged.terms[i].curve.fixed(self.asked.side) for i in self.allowed)
@@ -218,7 +229,7 @@ class Market:
             broke.append(index)
             left -= room
             rooms[pool] = 0
-        for offer, _ in zip(rest, range(PEEK_MAX), strict=False):
+        for offer in islice(rest, PEEK_MAX):
             if offer[1] not in paid:
                 paid[offer[1]] = len(taken[offer[1]])
                 taken[offer[1]].append(offer)
@@ -229,7 +240,7 @@ class Market:
         return problem, Walked(counts, levels, Prices(total, closed), [places[i] for i in broke])
 
     def _search(self, offers: Sequence[Offer], limited: bool) -> Choice:
-        by_index: dict[int, list[Offer]] = {index: [] for index in self.allowed}
+        by_index: list[list[Offer]] = [[] for _ in self.merged.terms]
         for offer in offers:
             by_index[offer[1]].append(offer)
         venues = {self.merged.terms[index].listing.venue for index in self.allowed}
@@ -237,16 +248,16 @@ class Market:
             return self._searched(by_index, limited)
         return self._over_few_venues(by_index, limited)
 
-    def _searched(self, by_index: dict[int, list[Offer]], limited: bool) -> Choice:
+    def _searched(self, by_index: Sequence[list[Offer]], limited: bool) -> Choice:
         problem = self._problem(by_index)
         search = Search(problem, tolerance=problem.tolerance if limited else 1, limited=limited)
         search.run()
         return Choice(problem.ladders, search.counts, search.exact)
 
-    def _over_few_venues(self, by_index: dict[int, list[Offer]], limited: bool) -> Choice:
+    def _over_few_venues(self, by_index: Sequence[list[Offer]], limited: bool) -> Choice:
         """Search each set of venues that may still beat the best, the most promising first."""
         terms = self.merged.terms
-        venues = sorted({terms[index].listing.venue for index in by_index})
+        venues = sorted({terms[index].listing.venue for index in self.allowed})
         best, best_gain = Choice((), (), exact=True), 0
         bound, peaks = self._peaks(by_index)
         missing = {
@@ -256,14 +267,14 @@ class Market:
         for kept in sorted(missing, key=missing.__getitem__):
             if bound - missing[kept] <= best_gain * SCALE:
                 break
-            mine = {i: offers for i, offers in by_index.items() if terms[i].listing.venue in kept}
+            mine = [offers if terms[i].listing.venue in kept else [] for i, offers in enumerate(by_index)]
             found = self._searched(mine, limited)
             gain = sum(one.at(n)[1] for one, n in zip(found.ladders, found.counts, strict=True))
             if gain > best_gain:
                 best, best_gain = found, gain
         return best
 
-    def _peaks(self, by_index: dict[int, list[Offer]]) -> tuple[int, dict[str, int]]:
+    def _peaks(self, by_index: Sequence[list[Offer]]) -> tuple[int, dict[str, int]]:
         """A bound over all venues, and how much of it each of them stands for."""
         problem = self._problem(by_index)
         marks = [Mark.FREE] * len(problem.ladders)
@@ -273,7 +284,7 @@ class Market:
         peaks: dict[str, int] = {}
         for one, peak in zip(problem.ladders, relaxed.peaks, strict=True):
             venue = one.terms.listing.venue
-            peaks[venue] = peaks.get(venue, 0) + peak
+            peaks[venue] = peaks.get(venue, 0) + peak.profit
         return relaxed.bound, peaks
 
     def explain(self, used: dict[int, int]) -> None:
@@ -312,19 +323,14 @@ class Market:
 def _order(one: Ladder, count: int, side: Side) -> PlannedOrder:
     parts = one.parts(count)
     use, gain = one.at(count)
-    if side is Side.SELL:
-        cash = notional(parts, side)
-        reserve = cash - gain
-    else:
-        cash = Cash(count * one.step) if one.terms.traits.buys_in_cash else notional(parts, side)
-        reserve = use - cash
+    cash = one.spent(count)
     return PlannedOrder(
         listing=one.terms.listing,
         side=side,
         limit=parts[-1][0],
         size=Size(sum(size for _, size in parts)),
         cash=cash,
-        fee_reserve=Cash(reserve),
+        fee_reserve=Cash(use - cash if side is Side.BUY else cash - gain),
         parts=parts,
     )
 

@@ -5,15 +5,17 @@ a Write starts until that Write is on disk. The store is therefore always ahead 
 recovery needs nothing but the store: it builds the machine again and calls `resume`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from router.core.records import Answered, Finished, Planned, Record
+from router.core.records import Answered, Extended, Finished, Planned, Record
 from venues.base.orders import Answer, Filled, Order, OrderId, Pending, Rejected, Unknown, Working
 
 LOOK_UP_FIRST_MS = 50
 """Wait before the first look-up: most venues show an order within this time."""
+ROUNDS_MAX = 4
+"""Plans per route. Each leaves a few percent of the one before, so that more would move dust."""
 LOOK_UP_LAST_MS = 5_000
 """Waits double up to this; an order without a last word is asked about for ever."""
 
@@ -39,6 +41,10 @@ class LookUp(msgspec.Struct, frozen=True):
     after_ms: int
 
 
+class Extend(msgspec.Struct, frozen=True):
+    """The orders so far have their last words and a part was held back: hand more to `extended`."""
+
+
 class Reply(msgspec.Struct, frozen=True):
     """The caller can be answered from `Execution.known` now. Comes exactly once."""
 
@@ -47,13 +53,14 @@ class Done(msgspec.Struct, frozen=True):
     """Nothing is open any more. The last effect."""
 
 
-Effect = Write | Send | LookUp | Reply | Done
+Effect = Write | Send | LookUp | Extend | Reply | Done
 
 
 class Execution:
     """The state of one route."""
 
-    def __init__(self, planned: Planned, answers: Iterable[Answer] = ()) -> None:
+    def __init__(self, planned: Planned, answers: Iterable[Answer] = (), *, held_back: bool = False) -> None:
+        """`held_back` says that the plan left a part for a further round."""
         assert planned.orders, "a route without orders is refused before it becomes an execution"
         self.planned = planned
         self.orders: dict[OrderId, Order] = {order.order_id: order for order in planned.orders}
@@ -61,6 +68,8 @@ class Execution:
         self._known: dict[OrderId, Answer] = {}
         self._asked: dict[OrderId, int] = dict.fromkeys(self.orders, 0)
         self._replied = False
+        self._held_back = held_back
+        self._rounds = 1
         for answer in answers:
             self._learn(answer)
 
@@ -96,6 +105,29 @@ class Execution:
         if not self._settled(order.order_id):
             return [*effects, self._ask(order)]
         return [*effects, *self._finish(now_ms)]
+
+    def extended(self, orders: Sequence[Order], *, held_back: bool, now_ms: int) -> list[Effect]:
+        """The answer to `Extend`: a further round, or none. It too is on disk before it leaves."""
+        assert not self.open_orders, "a round ends before the next begins"
+        self._held_back, self._rounds = held_back, self._rounds + 1
+        if not orders:
+            return self._finish(now_ms)
+        for order in orders:
+            assert order.order_id not in self.orders, "order ids are unique"
+            self.orders[order.order_id] = order
+            self._asked[order.order_id] = 0
+        self.planned = msgspec.structs.replace(self.planned, orders=tuple(self.orders.values()))
+        record = Extended(route_id=self.planned.route_id, orders=tuple(orders), at_ms=now_ms)
+        return [Write(record), *(Send(order) for order in orders)]
+
+    def withdrawn(self, orders: Sequence[Order], now_ms: int) -> list[Effect]:
+        """The further round could not be written, so none of it leaves; the route ends with what it has."""
+        for order in orders:
+            assert order.order_id not in self._known, "only orders that never left are withdrawn"
+            del self.orders[order.order_id]
+        self.planned = msgspec.structs.replace(self.planned, orders=tuple(self.orders.values()))
+        self._held_back = False
+        return self._finish(now_ms)
 
     def overdue(self) -> list[Effect]:
         """The caller has waited long enough: answer with what is known. Look-ups go on."""
@@ -139,5 +171,8 @@ class Execution:
     def _finish(self, now_ms: int) -> list[Effect]:
         if self.open_orders:
             return []
+        if self._held_back and self._rounds < ROUNDS_MAX and not self._replied:
+            self._held_back = False
+            return [Extend()]
         finished = Write(Finished(route_id=self.planned.route_id, at_ms=now_ms))
         return [finished, *self.overdue(), Done()]

@@ -9,14 +9,20 @@ from abc import ABC, abstractmethod
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
+from operator import itemgetter, mul
 
 from router.core.merge import Offer
 from router.core.model import Terms
 from venues.base.orders import Side
 from venues.base.units import ONE, Cash, Price, Size, affordable, cost, down, proceeds, up
 
+MEMO_MAX = 4_096
+"""Counts remembered per order: a plan asks for the same few again and again."""
 SLOP = 2
 """Millionths by which rounding up can make a piece of a level cheaper than its share of the level."""
+
+
+_price, _size, _cash = itemgetter(2), itemgetter(3), itemgetter(4)
 
 
 class Ladder(ABC):
@@ -30,14 +36,15 @@ class Ladder(ABC):
         self._side = side
         self._curve = terms.curve
         self.fixed = terms.curve.fixed(side)
-        self.sizes: list[int] = [0, *accumulate(offer[3] for offer in offers)]
+        self.sizes: list[int] = list(accumulate(map(_size, offers), initial=0))
         """Shares of the first n levels."""
-        self.cash: list[int] = [0, *accumulate(offer[4] for offer in offers)]
+        self.cash: list[int] = list(accumulate(map(_cash, offers), initial=0))
         """Cash of the first n levels, fees included."""
         self.uses = self.cash
         """Use of the first n levels without the fixed charge, as if steps did not matter."""
         self.slop = SLOP + self._curve.reserve(side, offers[0][2], Size(1)) if offers else SLOP
         self._notional: list[int] | None = None
+        self._memo: dict[int, tuple[int, int]] = {}
         self.step = self._step()
         self.depth = self.steps(len(offers))
         self.floor = self._floor()
@@ -47,12 +54,21 @@ class Ladder(ABC):
     def notional(self) -> list[int]:
         """Price times size of the first n levels, fees not included, in millionths of millionths."""
         if self._notional is None:
-            self._notional = [0, *accumulate(offer[2] * offer[3] for offer in self.offers)]
+            exact = map(mul, map(_price, self.offers), map(_size, self.offers))
+            self._notional = list(accumulate(exact, initial=0))
         return self._notional
 
-    @abstractmethod
     def at(self, count: int) -> tuple[int, int]:
         """(use, gain) of an order of this count; nothing for 0."""
+        known = self._memo.get(count)
+        if known is None:
+            if len(self._memo) >= MEMO_MAX:
+                self._memo.clear()
+            known = self._memo[count] = self._reckon(count) if count else (0, 0)
+        return known
+
+    @abstractmethod
+    def _reckon(self, count: int) -> tuple[int, int]: ...
 
     @abstractmethod
     def bound(self, levels: int) -> tuple[int, int]:
@@ -65,6 +81,10 @@ class Ladder(ABC):
     @abstractmethod
     def steps(self, levels: int) -> int:
         """The largest count that takes nothing beyond the first n levels."""
+
+    @abstractmethod
+    def spent(self, count: int) -> Cash:
+        """The notional of an order of this count, fees not included: for a buy rounded up, else down."""
 
     @abstractmethod
     def parts(self, count: int) -> tuple[tuple[Price, Size], ...]:
@@ -90,8 +110,7 @@ class Ladder(ABC):
             start += down((room - self.fixed - self.uses[levels]) * (high - 1 - start), width)
         guess, stride = start, 1
         while high - low > 1:
-            if not low < guess < high:
-                guess = (low + high) >> 1
+            guess = min(max(guess, low + 1), high - 1)
             if self.at(guess)[0] <= room:
                 low, guess = guess, guess + stride
             else:
@@ -125,6 +144,15 @@ class SizedLadder(Ladder):
         """Whole lots in the first n levels."""
         return down(self.sizes[levels], self.step)
 
+    def spent(self, count: int) -> Cash:
+        """Exact over the parts, rounded once."""
+        size = count * self.step
+        levels = bisect_right(self.sizes, size) - 1
+        exact = self.notional[levels]
+        if size > self.sizes[levels]:
+            exact += (size - self.sizes[levels]) * self.offers[levels][2]
+        return Cash((up if self._side is Side.BUY else down)(exact, ONE))
+
     def parts(self, count: int) -> tuple[tuple[Price, Size], ...]:
         """Whole levels, and what is left on the last one."""
         size = count * self.step
@@ -138,7 +166,7 @@ class SizedLadder(Ladder):
 class Purchase(SizedLadder):
     """A buy in lots of shares: uses cash, gains shares."""
 
-    def at(self, count: int) -> tuple[int, int]:
+    def _reckon(self, count: int) -> tuple[int, int]:
         """Cost with the fee reserve of each part and the fixed charge; shares."""
         size = count * self.step
         levels = bisect_right(self.sizes, size) - 1
@@ -147,7 +175,7 @@ class Purchase(SizedLadder):
         if rest:
             price = self.offers[levels][2]
             use += cost(price, rest) + self._curve.reserve(self._side, price, rest)
-        return (use + self.fixed, size) if count else (0, 0)
+        return use + self.fixed, size
 
     def bound(self, levels: int) -> tuple[int, int]:
         """Whole levels."""
@@ -161,7 +189,7 @@ class Purchase(SizedLadder):
 class Sale(SizedLadder):
     """A sale in lots of shares: uses shares, gains cash."""
 
-    def at(self, count: int) -> tuple[int, int]:
+    def _reckon(self, count: int) -> tuple[int, int]:
         """Shares; proceeds without the fee reserve of each part and the fixed charge."""
         size = count * self.step
         levels = bisect_right(self.sizes, size) - 1
@@ -170,7 +198,7 @@ class Sale(SizedLadder):
         if rest:
             price = self.offers[levels][2]
             net += proceeds(price, rest) - self._curve.reserve(self._side, price, rest)
-        return (size, net - self.fixed) if count else (0, 0)
+        return size, net - self.fixed
 
     def bound(self, levels: int) -> tuple[int, int]:
         """Whole levels."""
@@ -190,8 +218,9 @@ class CashPurchase(Ladder):
 
     def __init__(self, terms: Terms, side: Side, offers: Sequence[Offer]) -> None:
         super().__init__(terms, side, offers)
-        self._fees: list[int] = [0, *accumulate(offer[4] - cost(offer[2], offer[3]) for offer in offers)]
-        self.uses = [down(n, ONE) + fee for n, fee in zip(self.notional, self._fees, strict=True)]
+        fees = [cash + -price * size // ONE for _, _, price, size, cash in offers]
+        self._fees: list[int] = list(accumulate(fees, initial=0))
+        self.uses = [exact // ONE + fee for exact, fee in zip(self.notional, self._fees, strict=True)]
 
     def _step(self) -> int:
         return self.terms.traits.cash_lot
@@ -211,14 +240,14 @@ class CashPurchase(Ladder):
         """Whole cash lots that the first n levels can take."""
         return down(self.notional[levels], self.step * ONE)
 
-    def at(self, count: int) -> tuple[int, int]:
+    def _reckon(self, count: int) -> tuple[int, int]:
         """The notional with the fee reserve of each part and the fixed charge; shares, the last floored."""
         spent = count * self.step
         levels, rest = self._split(spent)
         use = spent + self._fees[levels]
         if rest:
             use += self._curve.reserve(self._side, self.offers[levels][2], rest)
-        return (use + self.fixed, self.sizes[levels] + rest) if count else (0, 0)
+        return use + self.fixed, self.sizes[levels] + rest
 
     def bound(self, levels: int) -> tuple[int, int]:
         """Whole levels, their notional rounded down."""
@@ -227,6 +256,10 @@ class CashPurchase(Ladder):
     def least_gain(self) -> int:
         """What a cash lot buys."""
         return affordable(self.offers[0][2], Cash(self.step))
+
+    def spent(self, count: int) -> Cash:
+        """So many cash lots."""
+        return Cash(count * self.step)
 
     def parts(self, count: int) -> tuple[tuple[Price, Size], ...]:
         """Whole levels, and on the last one the whole millionths of a share that the rest pays for."""
@@ -250,9 +283,3 @@ def ladder(terms: Terms, side: Side, offers: Sequence[Offer]) -> Ladder:
     if side is Side.SELL:
         return Sale(terms, side, offers)
     return (CashPurchase if terms.traits.buys_in_cash else Purchase)(terms, side, offers)
-
-
-def notional(parts: Sequence[tuple[Price, Size]], side: Side) -> Cash:
-    """What the parts cost or bring before fees, each rounded against us."""
-    each = cost if side is Side.BUY else proceeds
-    return Cash(sum(each(price, size) for price, size in parts))

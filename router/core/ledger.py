@@ -47,7 +47,7 @@ class Ledger:
 
 def _cash_held(orders: Iterable[Order], pool: tuple[str, str]) -> int:
     return sum(
-        order.cash + order.fee_reserve
+        order.cash + order.reserve
         for order in orders
         if order.side is Side.BUY and (order.listing.venue, order.listing.pool) == pool
     )

@@ -1,5 +1,7 @@
 """What is written durably, as values. The store keeps them in order; recovery needs nothing else."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from router.core.model import AccountId, Considered, MarketOrder, RouteId
@@ -18,6 +20,14 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, tag="planned"):
     at_ms: int
 
 
+class Extended(msgspec.Struct, frozen=True, kw_only=True, tag="extended"):
+    """More orders of a route whose earlier ones have their last words. Durable before any of them leaves."""
+
+    route_id: RouteId
+    orders: tuple[Order, ...]
+    at_ms: int
+
+
 class Answered(msgspec.Struct, frozen=True, kw_only=True, tag="answered"):
     """What a venue said about one order. A final answer is its last word; others only add knowledge."""
 
@@ -33,19 +43,20 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True, tag="finished"):
     at_ms: int
 
 
-Record = Planned | Answered | Finished
+Record = Planned | Extended | Answered | Finished
 
 
 class StoredRoute(msgspec.Struct, frozen=True, kw_only=True):
     """A route as read back: its intent and what was learnt since, oldest first."""
 
     planned: Planned
+    """The intent, with the orders of every extension."""
     answers: tuple[Answer, ...]
     finished: bool
 
 
 _encoder = msgspec.json.Encoder()
-_decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Planned | Answered | Finished)
+_decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Planned | Extended | Answered | Finished)
 
 
 def encode(record: Record) -> bytes:
@@ -56,3 +67,18 @@ def encode(record: Record) -> bytes:
 def decode(text: bytes) -> Record:
     """A record from JSON; ValueError if it is none."""
     return _decoder.decode(text)
+
+
+def assemble(records: Sequence[Record]) -> StoredRoute:
+    """A route from its records, oldest first. ValueError if they do not begin with its intent."""
+    if not records or not isinstance(records[0], Planned):
+        raise ValueError("does not begin with its intent")
+    orders = records[0].orders
+    for record in records:
+        if isinstance(record, Extended):
+            orders += record.orders
+    return StoredRoute(
+        planned=msgspec.structs.replace(records[0], orders=orders),
+        answers=tuple(record.answer for record in records if isinstance(record, Answered)),
+        finished=any(isinstance(record, Finished) for record in records),
+    )

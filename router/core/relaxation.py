@@ -9,6 +9,7 @@ minus its own) and of the limits left unused, so good choices lie where every lo
 from collections.abc import Sequence
 from enum import Enum
 from math import gcd
+from typing import NamedTuple
 
 import msgspec
 
@@ -93,12 +94,18 @@ class Walked(msgspec.Struct, frozen=True):
     """Orders at which a limit ran out, the total's first."""
 
 
+class Peak(NamedTuple):
+    """The most an order can profit, times SCALE, and about the count where it does."""
+
+    profit: int
+    where: int
+
+
 class Relaxed(msgspec.Struct, frozen=True):
     """A choice that keeps all rules, and a bound that no choice under the same marks can exceed."""
 
     counts: Counts
-    peaks: tuple[int, ...]
-    """Each order's peak profit, times SCALE."""
+    peaks: tuple[Peak, ...]
     bound: int
     """Gain times SCALE."""
     short: list[int]
@@ -116,10 +123,10 @@ def steps(ladders: Sequence[Ladder]) -> list[tuple[int, int, int]]:
     found: list[tuple[int, int, int]] = []
     for v, ladder in enumerate(ladders):
         worth = 0
-        use = gain = 0
+        use, gain = ladder.bound(0)
         for level in range(len(ladder.offers)):
             use_after, gain_after = ladder.bound(level + 1)
-            here = (gain_after - gain) * SCALE // max(use_after - use, 1)
+            here = max(0, gain_after - gain) * SCALE // max(use_after - use, 1)
             worth = min(worth, here) if level else here
             use, gain = use_after, gain_after
             found.append((-worth, v, level))
@@ -168,7 +175,7 @@ def relax(problem: Problem, walked: Walked, marks: Sequence[Mark]) -> Relaxed:
     orders = zip(problem.ladders, problem.pools, walked.levels, marks, strict=True)
     peaks = tuple(peak(ladder, prices.of(pool), levels, mark) for ladder, pool, levels, mark in orders)
     pooled = sum((prices.of(pool) - prices.total) * problem.limits[pool] for pool in prices.pools)
-    bound = sum(peaks) + prices.total * problem.total + pooled
+    bound = sum(at.profit for at in peaks) + prices.total * problem.total + pooled
     return Relaxed(tuple(counts), peaks, bound, short, walked)
 
 
@@ -186,7 +193,9 @@ def settle(problem: Problem, walked: Walked, marks: Sequence[Mark]) -> tuple[lis
     for v in dict.fromkeys((*walked.broke, *range(len(counts)))):
         ladder, pool = problem.ladders[v], problem.pools[v]
         room = min(left, rooms[pool])
-        if marks[v] is Mark.OFF or room <= 0:
+        if marks[v] is Mark.OFF or room <= 0 or counts[v] == ladder.depth:
+            continue
+        if v not in walked.broke and room * walked.prices.of(pool) < NEGLIGIBLE * SCALE:
             continue
         count = ladder.largest(uses[v] + room, counts[v])
         if count > counts[v] and count >= ladder.floor:
@@ -196,25 +205,28 @@ def settle(problem: Problem, walked: Walked, marks: Sequence[Mark]) -> tuple[lis
     return counts, short
 
 
-def peak(ladder: Ladder, price: int, near: int, mark: Mark) -> int:
+def peak(ladder: Ladder, price: int, near: int, mark: Mark) -> Peak:
     """No count of this order profits more at this price of use. Looked for around the level `near`.
 
-    Profit is concave but for rounding, a millionth or two per level: far enough below its peak it does
-    not recover.
+    From the smallest count on, profit is concave but for rounding, a millionth or two per level: far
+    enough below its peak it does not recover.
     """
     if mark is Mark.OFF or ladder.floor > ladder.depth:
-        return 0
+        return Peak(0, 0)
     unit = max(price, SCALE)
-    dip = (ladder.slop + 2 * len(ladder.offers)) * unit
+    last = len(ladder.offers)
+    dip = (ladder.slop + 2 * last) * unit
     use, gain = ladder.at(ladder.floor)
-    best = gain * SCALE - use * price
-    for way in (range(near, len(ladder.offers) + 1), range(near - 1, 0, -1)):
+    best, count = gain * SCALE - use * price, ladder.floor
+    for way in (range(near, last + 1), range(near - 1, 0, -1)):
         for levels in way:
-            if ladder.steps(levels) >= ladder.floor:
-                use, gain = ladder.bound(levels)
+            here = ladder.steps(levels) if levels < last else ladder.depth
+            if here >= ladder.floor:
+                use, gain = ladder.bound(levels) if levels < last else ladder.at(ladder.depth)
                 profit = gain * SCALE - use * price
                 if profit < best - dip:
                     break
-                best = max(best, profit)
+                if profit > best:
+                    best, count = profit, here
     best += ladder.slop * unit
-    return best if mark is Mark.ON else max(best, 0)
+    return Peak(best if mark is Mark.ON else max(best, 0), count)

@@ -82,7 +82,7 @@ class Search:
                 return v
         for v, ladder in enumerate(self._problem.ladders):
             charged = ladder.fixed > 0 and marks[v] is Mark.FREE and relaxed.counts[v] > 0
-            if charged and relaxed.bound - relaxed.peaks[v] >= (self.gain + self._tolerance) * SCALE:
+            if charged and relaxed.bound - relaxed.peaks[v].profit >= (self.gain + self._tolerance) * SCALE:
                 return v
         return None
 
@@ -97,18 +97,18 @@ class Search:
         """Every count of an order that may be part of something better, least loss first."""
         ladder = self._problem.ladders[v]
         slack = relaxed.bound - self.gain * SCALE
+        peak = relaxed.peaks[v]
         found: list[Candidate] = []
-        if mark is not Mark.ON and relaxed.peaks[v] <= slack:
-            found.append((relaxed.peaks[v], 0, 0, 0))
+        if mark is not Mark.ON and peak.profit <= slack:
+            found.append((peak.profit, 0, 0, 0))
         if mark is Mark.OFF:
             return found
         price = relaxed.walked.prices.of(self._problem.pools[v])
         dip = 2 * (ladder.slop + len(ladder.offers)) * max(price, SCALE)
-        start = min(max(ladder.steps(relaxed.walked.levels[v]), ladder.floor), ladder.depth)
-        for way in (range(start, ladder.depth + 1), range(start - 1, ladder.floor - 1, -1)):
+        for way in (range(peak.where, ladder.depth + 1), range(peak.where - 1, ladder.floor - 1, -1)):
             for tried, count in enumerate(way):
                 use, gain = ladder.at(count)
-                loss = relaxed.peaks[v] - (gain * SCALE - use * price)
+                loss = peak.profit - (gain * SCALE - use * price)
                 if loss > slack + dip:
                     break
                 if loss <= slack:

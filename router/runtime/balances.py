@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from router.core.model import AccountId
 from router.runtime.accounts import Account
 from router.runtime.clock import Clock
-from router.runtime.transport import Transport
+from router.runtime.door import Door
 from venues.base.contract import Venue
 from venues.base.http import Unavailable
 from venues.base.listing import Listing, ListingKey
@@ -34,9 +34,7 @@ class _Purse:
 class Balances:
     """The purses of all accounts."""
 
-    def __init__(
-        self, venues: Mapping[str, Venue], transport: Transport, clock: Clock, *, age_ms: int
-    ) -> None:
+    def __init__(self, venues: Mapping[str, Venue], transport: Door, clock: Clock, *, age_ms: int) -> None:
         self._venues, self._transport, self._clock, self._age_ms = venues, transport, clock, age_ms
         self._purses: dict[tuple[AccountId, str], _Purse] = {}
 

@@ -8,7 +8,7 @@ import structlog
 
 from router.core.model import Terms
 from router.runtime.clock import Clock
-from router.runtime.transport import Transport
+from router.runtime.door import Door
 from venues.base.contract import Venue
 from venues.base.events import Regrid
 from venues.base.http import Unavailable
@@ -28,7 +28,7 @@ class Catalog:
     """Metadata of every listing the registry names. A venue that cannot be read keeps what it said last."""
 
     def __init__(
-        self, venues: Mapping[str, Venue], transport: Transport, clock: Clock, *, refresh_ms: int
+        self, venues: Mapping[str, Venue], transport: Door, clock: Clock, *, refresh_ms: int
     ) -> None:
         self._venues, self._transport, self._clock, self._refresh_ms = venues, transport, clock, refresh_ms
         self._natives: dict[str, set[Native]] = {}

@@ -1,20 +1,20 @@
 """The hands of one route's runner: its account's keys, the transport, the store and the holds."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 import structlog
 
-from router.core.execution import Execution
+from router.core.execution import Effect, Execution
 from router.core.ledger import Ledger
-from router.core.records import Record
+from router.core.records import Extended, Record
 from router.runtime.accounts import Account
 from router.runtime.balances import Balances
 from router.runtime.clock import Clock
+from router.runtime.door import Door
 from router.runtime.metrics import Metrics
 from router.runtime.store.protocol import Store, StoreDown
-from router.runtime.transport import Transport
 from venues.base.contract import Venue
 from venues.base.orders import Answer, Filled, Order, Pending, Rejected, Unknown, Working
 
@@ -28,7 +28,7 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
     """What every route needs."""
 
     venues: Mapping[str, Venue]
-    transport: Transport
+    transport: Door
     store: Store
     ledger: Ledger
     balances: Balances
@@ -36,11 +36,20 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
     metrics: Metrics
 
 
+More = Callable[[Execution], Awaitable[tuple[Sequence[Order], bool]]]
+"""The orders of a further round, and whether that round too holds something back."""
+
+
+async def no_more(_: Execution) -> tuple[Sequence[Order], bool]:
+    """A route taken up after a restart ends with what it has: nobody waits for more."""
+    return (), False
+
+
 class RouteHands:
     """Implements `router.runtime.runner.Hands` for one route of one account."""
 
-    def __init__(self, tools: Tools, account: Account, replied: asyncio.Future[None]) -> None:
-        self._tools, self._account, self._replied = tools, account, replied
+    def __init__(self, tools: Tools, account: Account, replied: asyncio.Future[None], more: More) -> None:
+        self._tools, self._account, self._replied, self._more = tools, account, replied, more
 
     async def append(self, record: Record) -> None:
         """See `Hands`."""
@@ -73,6 +82,13 @@ class RouteHands:
         """See `Hands`."""
         return self._tools.clock.now_ms()
 
+    async def extend(self, execution: Execution) -> Sequence[Effect]:
+        """See `Hands`. What is to be sent is held first."""
+        orders, held_back = await self._more(execution)
+        for order in orders:
+            self._tools.ledger.hold(self._account.account_id, order)
+        return execution.extended(orders, held_back=held_back, now_ms=self.now_ms())
+
     def reply(self, execution: Execution) -> None:
         """See `Hands`."""
         if not self._replied.done():
@@ -96,7 +112,10 @@ class RouteHands:
         log.error("order.crashed", venue=order.listing.venue, order=order.order_id, exc_info=bug)
 
     def not_recorded(self, record: Record, error: StoreDown) -> None:
-        """See `Hands`."""
+        """See `Hands`. Orders of a round that was not recorded do not leave: their holds go."""
+        if isinstance(record, Extended):
+            for order in record.orders:
+                self._tools.ledger.release(self._account.account_id, order.order_id)
         log.error(
             "store.not_recorded", record=type(record).__name__, route=record.route_id, reason=str(error)
         )

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Protocol
 
-from router.core.execution import Done, Effect, Execution, LookUp, Reply, Send, Write
-from router.core.records import Planned, Record
+from router.core.execution import Done, Effect, Execution, Extend, LookUp, Reply, Send, Write
+from router.core.records import Extended, Planned, Record
 from router.runtime.store.protocol import StoreDown
 from venues.base.orders import Answer, Order, Unknown
 
@@ -31,6 +31,10 @@ class Hands(Protocol):
 
     def now_ms(self) -> int:
         """Unix milliseconds."""
+        ...
+
+    async def extend(self, execution: Execution) -> Sequence[Effect]:
+        """Plan a further round; what `Execution.extended` says about it."""
         ...
 
     def reply(self, execution: Execution) -> None:
@@ -78,11 +82,16 @@ class _Runner:
         for effect in effects:
             match effect:
                 case Write(record):
-                    await self._append(record)
+                    written = await self._append(record)
+                    if isinstance(record, Extended) and not written:
+                        withdrawn = self.execution.withdrawn(record.orders, self.hands.now_ms())
+                        return await self.perform(withdrawn)
                 case Send(order):
                     self.ask(self._place(order))
                 case LookUp():
                     self.ask(self._look_up(effect))
+                case Extend():
+                    return await self.perform(await self.hands.extend(self.execution))
                 case Reply():
                     self.hands.reply(self.execution)
                 case Done():
@@ -94,7 +103,7 @@ class _Runner:
         await self.hands.wait(after_ms)
         self.inbox.put_nowait(_Overdue())
 
-    async def _append(self, record: Record) -> None:
+    async def _append(self, record: Record) -> bool:
         """The intent must be durable; what is learnt later is better reported than lost with the store."""
         try:
             await self.hands.append(record)
@@ -102,6 +111,8 @@ class _Runner:
             if isinstance(record, Planned):
                 raise
             self.hands.not_recorded(record, error)
+            return False
+        return True
 
     async def _place(self, order: Order) -> None:
         await self._answer(order, self.hands.place(order))

@@ -53,8 +53,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     post_only: bool = False
     expires_s: int | None = None
     """Unix seconds; only with GTD."""
-    fee_reserve: Cash = Cash(0)
-    """The most the venue may charge for it; held together with what it may cost."""
+    reserve: Cash = Cash(0)
+    """What a buy may cost beyond `cash`: the fee, and worse prices up to the limit. Held with it."""
     created_ms: int
     salt: int
     """Uniqueness where the venue wants a number: 0 < salt < 2**53."""

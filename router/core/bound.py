@@ -1,0 +1,107 @@
+"""From a plan to orders that cannot cost more than was planned, whatever the books do meanwhile.
+
+A buy that names shares fills at any price up to its limit: if its cheap levels are gone when it arrives,
+all of it may trade at the worst one. So it is cut to the shares whose cost at the limit fits what was
+planned for it. A buy that names cash may buy more at its cheapest level than was planned, where each
+dollar pays the highest fee. So it is cut to the cash that fits with that fee. What is held back is planned
+anew, on fresh books, once the order is done. A sale is bounded by itself.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from router.core.model import PlannedOrder, Terms
+from venues.base.listing import ListingKey
+from venues.base.orders import Side
+from venues.base.units import Cash, Price, Size, affordable, cost, floor_to
+
+
+class Bounded(msgspec.Struct, frozen=True):
+    """What to send, and whether a part of the plan was held back."""
+
+    orders: tuple[PlannedOrder, ...]
+    held_back: bool
+
+
+def bound(orders: Sequence[PlannedOrder], terms: Mapping[ListingKey, Terms]) -> Bounded:
+    """The orders of a plan, each cut to what it can cost at worst."""
+    cut = [_cut(order, terms[order.listing.key]) for order in orders]
+    kept = tuple(order for order in cut if order is not None)
+    size = sum(order.size for order in orders)
+    return Bounded(kept, held_back=sum(order.size for order in kept) < size)
+
+
+def _cut(order: PlannedOrder, terms: Terms) -> PlannedOrder | None:
+    if order.side is Side.SELL or len(order.parts) == 1:
+        return order
+    return _cut_cash(order, terms) if terms.traits.buys_in_cash else _cut_shares(order, terms)
+
+
+def _cut_cash(order: PlannedOrder, terms: Terms) -> PlannedOrder | None:
+    cheapest = order.parts[0][0]
+    dearest_fee = terms.curve.reserve(order.side, cheapest, affordable(cheapest, order.cash))
+    dearest_fee = Cash(dearest_fee + terms.curve.fixed(order.side))
+    budget = order.cash + order.fee_reserve
+    cash = Cash(floor_to(min(order.cash, budget - dearest_fee), terms.traits.cash_lot))
+    parts = _bought(order.parts, cash)
+    size = Size(sum(size for _, size in parts))
+    if cash < max(terms.listing.minimum_cash, 1) or size < max(terms.listing.minimum_size, 1):
+        return None
+    return msgspec.structs.replace(
+        order, limit=parts[-1][0], size=size, cash=cash, fee_reserve=dearest_fee, parts=tuple(parts)
+    )
+
+
+def _cut_shares(order: PlannedOrder, terms: Terms) -> PlannedOrder | None:
+    budget = order.cash + order.fee_reserve
+    best, depth, dearest = _Cut(Price(0), Size(0), 0), 0, 0
+    for price, size in order.parts:
+        depth += size
+        dearest = max(dearest, _lot_cost(price, terms))
+        lots = min(depth // terms.listing.lot, (budget - terms.curve.fixed(order.side)) // dearest)
+        size_here = Size(lots * terms.listing.lot)
+        if size_here > best.size:
+            best = _Cut(price, size_here, lots * dearest + terms.curve.fixed(order.side))
+    small = best.size < max(terms.listing.minimum_size, 1)
+    if small or cost(order.parts[0][0], best.size) < terms.listing.minimum_cash:
+        return None
+    parts = tuple(_first(order.parts, best.size))
+    assert best.worst <= budget, "a cut order costs no more than was planned"
+    cash = Cash(sum(cost(price, size) for price, size in parts))
+    return msgspec.structs.replace(
+        order, limit=best.limit, size=best.size, cash=cash, fee_reserve=Cash(best.worst - cash), parts=parts
+    )
+
+
+class _Cut(msgspec.Struct, frozen=True):
+    limit: Price
+    size: Size
+    worst: int
+
+
+def _lot_cost(price: Price, terms: Terms) -> int:
+    """One lot at this price with the most the venue may charge for it."""
+    lot = Size(terms.listing.lot)
+    return cost(price, lot) + terms.curve.reserve(Side.BUY, price, lot)
+
+
+def _bought(parts: Sequence[tuple[Price, Size]], cash: Cash) -> list[tuple[Price, Size]]:
+    """What this much cash buys of the levels, best first."""
+    taken: list[tuple[Price, Size]] = []
+    for price, offered in parts:
+        size = min(offered, affordable(price, cash))
+        if size > 0:
+            taken.append((price, size))
+            cash = Cash(cash - cost(price, size))
+    return taken
+
+
+def _first(parts: Sequence[tuple[Price, Size]], size: int) -> list[tuple[Price, Size]]:
+    """The best levels that hold `size`."""
+    taken: list[tuple[Price, Size]] = []
+    for price, offered in parts:
+        if size > 0:
+            taken.append((price, Size(min(offered, size))))
+            size -= offered
+    return taken

@@ -1,0 +1,48 @@
+"""The further rounds of one route: what the first plan held back, planned again on fresh books."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from registry.model import Outcome
+from router.core.errors import Refusal
+from router.core.execution import Execution
+from router.core.model import MarketOrder
+from router.runtime.accounts import Account
+from router.runtime.planner import Draft, Planner
+from venues.base.orders import Filled, Order
+from venues.base.units import Cash
+
+LEFT_BPS_MIN = 50
+"""Less than this part of the amount is not worth another journey to the venues."""
+
+
+class Rounds:
+    """Knows what a buy still has to spend. The amount bounds all rounds together."""
+
+    def __init__(
+        self, planner: Planner, account: Account, asked: MarketOrder, outcome: Outcome, draft: Draft
+    ) -> None:
+        self._planner, self._account, self._asked, self._outcome = planner, account, asked, outcome
+        self._draft = draft
+
+    async def extend(self, execution: Execution) -> tuple[Sequence[Order], bool]:
+        """The next round's orders, and whether it holds something back as well."""
+        left = self._left(execution)
+        if left * 10_000 < self._asked.amount * LEFT_BPS_MIN:
+            return (), False
+        side = self._asked.side
+        if not await self._planner.caught_up(self._account, self._draft, self._outcome, side):
+            return (), False
+        asked = msgspec.structs.replace(self._asked, amount=left)
+        try:
+            self._draft = await self._planner.draft(self._account, asked, self._outcome)
+        except Refusal:
+            return (), False
+        return self._planner.orders(self._draft), self._draft.bounded.held_back
+
+    def _left(self, execution: Execution) -> Cash:
+        """Dollars of the amount that no order has spent; an order that did not fill has spent nothing."""
+        assert not execution.open_orders, "a round is planned when the one before has ended"
+        spent = sum(a.cash + a.fee.amount for a in execution.known.values() if isinstance(a, Filled))
+        return Cash(max(0, self._asked.amount - spent))

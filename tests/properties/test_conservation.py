@@ -1,0 +1,124 @@
+"""Money and shares at the venues move by exactly what the reports say, for thousands of random orders."""
+
+import random
+
+import pytest
+
+from router.core.errors import Refusal
+from router.core.report import FillLine, FillStatus, Report
+from router.service import Router
+from tests.virtual_time import VirtualLoop, run
+from tests.world import NO, YES, World, buy, sell
+from venues.base.orders import Side
+from venues.base.units import ONE, Price, Size
+
+WORLDS, ORDERS = 100, 100
+"""Ten thousand orders: each world has its own books, account and history."""
+ATTEMPTS = 800
+"""Many random orders are refused, for want of cash, shares or offers; only those routed count."""
+CENT = 10_000
+IMPROVEMENT_CENTS = 2
+"""How far a book may improve between plan and fill for the promise to hold: docs/money.md."""
+
+Picture = dict[str, tuple[int, int, int]]
+
+
+def picture(world: World) -> Picture:
+    """Cash and both outcomes' shares by venue."""
+    return {name: (world.cash(name), *world.shares(name)) for name in world.venues}
+
+
+def expected(
+    world: World, venue: str, before: tuple[int, int, int], lines: list[FillLine], report: Report
+) -> tuple[int, int, int]:
+    """The picture of one venue after these fills; a venue that nets turns pairs into dollars."""
+    cash, first, second = before
+    sign = 1 if report.asked.side is Side.BUY else -1
+    for line in lines:
+        cash -= sign * line.cash + (line.fee.amount if line.fee else 0)
+        if report.asked.outcome == YES:
+            first += sign * line.size
+        else:
+            second += sign * line.size
+    if world.simulators[venue].exchange.nets_positions:
+        pairs = max(0, min(first, second))
+        cash, first, second = cash + pairs, first - pairs, second - pairs
+    return cash, first, second
+
+
+def random_books(world: World, luck: random.Random) -> None:
+    """New books everywhere: thin, deep, gapped, one-sided or empty, on whole cents and with odd sizes."""
+    for name, natives in world.natives.items():
+        middle = luck.randrange(4, 96)
+        step = max(CENT, world.simulators[name].exchange.by_native[natives[0]][0].size_step)
+        bids = levels(luck, range(middle - 1, 0, -1), step)
+        asks = levels(luck, range(middle + 1, 100), step)
+        world.simulators[name].exchange.set_book(natives[0], bids, asks, world.clock.now_ms())
+
+
+def levels(luck: random.Random, cents: range, step: int) -> list[tuple[Price, Size]]:
+    found: list[tuple[Price, Size]] = []
+    for cent in cents:
+        if len(found) < luck.choice((0, 1, 3, 12)) and luck.random() < 0.7:
+            units = max(1, int(luck.lognormvariate(3, 2) * ONE) // step)
+            found.append((Price(cent * CENT), Size(units * step)))
+    return found
+
+
+def move_market(world: World, venue: str, luck: random.Random) -> None:
+    """Somebody was faster: the venue's book changes before our order gets there."""
+    if luck.random() < 0.3:
+        exchange, native = world.simulators[venue].exchange, world.natives[venue][0]
+        bids, asks = exchange.levels(native)
+        shift = luck.randrange(-IMPROVEMENT_CENTS, 6) * CENT
+        kept_asks = [(Price(p + shift), s) for p, s in asks if 0 < p + shift < ONE][luck.randrange(2) :]
+        kept_bids = [(Price(p - shift), s) for p, s in bids if 0 < p - shift < ONE][luck.randrange(2) :]
+        if not (kept_asks and kept_bids and kept_asks[0][0] <= kept_bids[0][0]):
+            exchange.set_book(native, kept_bids, kept_asks, world.clock.now_ms())
+
+
+async def trade(world: World, router: Router, luck: random.Random) -> Report | None:
+    """One random order and every check on it."""
+    outcome = luck.choice((YES, NO))
+    quantity = max(1, int(luck.lognormvariate(2.5, 2) * ONE))
+    asked = buy(quantity, outcome) if luck.random() < 0.6 else sell(quantity, outcome)
+    before = picture(world)
+    try:
+        report = await world.route(router, asked)
+    except Refusal:
+        assert picture(world) == before, "a refused order moved something"
+        return None
+    after = picture(world)
+    for venue in world.venues:
+        lines = [line for line in report.fills if line.venue == venue]
+        assert after[venue] == expected(world, venue, before[venue], lines, report), venue
+    spent = sum(line.cash + (line.fee.amount if line.fee else 0) for line in report.fills)
+    if asked.side is Side.BUY:
+        assert spent <= asked.amount, "a buy cost more than its amount"
+    else:
+        assert report.size <= asked.size, "a sale sold more than its size"
+    assert all(line.status is not FillStatus.OPEN for line in report.fills)
+    for simulator in world.simulators.values():
+        simulator.exchange.audit()
+    return report
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(WORLDS))
+def test_what_is_reported_is_what_moved(seed: int) -> None:
+    loop = VirtualLoop()
+    luck = random.Random(seed)
+
+    async def live() -> int:
+        world = World(loop, seed, balance=luck.choice(("300", "5000", "100000")), shares="500")
+        router = await world.start()
+        world.network.before_order = lambda venue: move_market(world, venue, luck)
+        done = 0
+        for _ in range(ATTEMPTS):
+            random_books(world, luck)
+            done += await trade(world, router, luck) is not None
+            if done == ORDERS:
+                break
+        return done
+
+    assert run(loop, live()) == ORDERS

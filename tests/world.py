@@ -1,0 +1,303 @@
+"""The whole router in memory: all simulated venues, a store that survives, a network that misbehaves.
+
+Only the socket, the disk and the wall clock are replaced; everything between them is the product's own.
+"""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from registry.index import Registry
+from registry.model import Outcome, OutcomeId
+from router.core.book import Books, Pulse
+from router.core.ledger import Ledger
+from router.core.model import AccountId, MarketOrder, RouteId
+from router.core.records import Record, StoredRoute, assemble, decode, encode
+from router.core.report import Report
+from router.runtime.accounts import Account, open_account
+from router.runtime.balances import Balances
+from router.runtime.catalog import Catalog
+from router.runtime.hands import Tools
+from router.runtime.ladders import Ladders
+from router.runtime.metrics import Metrics
+from router.service import Router
+from tests.virtual_time import VirtualClock, VirtualLoop
+from venues import discover
+from venues.base.contract import Signer, Venue
+from venues.base.events import Ask, Refused, Say
+from venues.base.http import Purpose, Reply, Request, Response, Silence, Talk
+from venues.base.listing import ListingKey, Native
+from venues.base.orders import Side
+from venues.base.units import Cash, Size, plain
+from venues.sim.contract import Call, Simulator, Socket
+from venues.sim.model import HOUSE
+
+T = TypeVar("T")
+ACCOUNT = AccountId("acct-1")
+YES, NO = OutcomeId("px-yesyesyesyes"), OutcomeId("px-nononononono")
+
+FRAME_MS = 8
+"""How long a market-data frame takes: longer than the reply to the order that caused it."""
+Misdeed = Callable[[str, Request], str]
+"""What goes wrong with a request to a venue: "", or one of the words of `Network.exchange`."""
+
+
+class MemoryStore:
+    """A disk that keeps what was appended, as bytes, over any number of routers."""
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+        self.failing: str | None = None
+
+    async def open(self) -> None:
+        """See `Store`."""
+
+    async def close(self) -> None:
+        """See `Store`."""
+
+    async def append(self, record: Record) -> None:
+        """See `Store`."""
+        self.lines.append(encode(record))
+
+    async def unfinished(self) -> list[StoredRoute]:
+        """See `Store`."""
+        return [route for route in self.stored().values() if not route.finished]
+
+    async def route(self, account_id: AccountId, route_id: RouteId) -> StoredRoute | None:
+        """See `Store`."""
+        return self.stored().get(route_id)
+
+    async def routes(self, account_id: AccountId, limit: int) -> list[StoredRoute]:
+        """See `Store`."""
+        return list(reversed(self.stored().values()))[:limit]
+
+    def stored(self) -> dict[RouteId, StoredRoute]:
+        """Every route, oldest first."""
+        grouped: dict[RouteId, list[Record]] = {}
+        for record in map(decode, self.lines):
+            grouped.setdefault(record.route_id, []).append(record)
+        return {route_id: assemble(records) for route_id, records in grouped.items()}
+
+
+class Network:
+    """Requests go straight into the simulators. Implements `router.runtime.door.Door`."""
+
+    def __init__(self, simulators: Mapping[str, Simulator], clock: VirtualClock) -> None:
+        self.simulators, self.clock = simulators, clock
+        self.misdeed: Misdeed = lambda _venue, _request: ""
+        self.before_order: Callable[[str], None] = lambda _venue: None
+        """Called before a venue receives an order: the market may move."""
+        self.after: Callable[[], object] = lambda: None
+        """Called after every exchange: the venues' frames are on their way."""
+        self.latency_ms = 5
+
+    async def perform(
+        self, venue: Venue, talk: Talk[T], *, signer: Signer | None = None, deadline_ms: int
+    ) -> T:
+        """See `Door`."""
+        reply: Reply | None = None
+        while True:
+            try:
+                request = talk.send(reply) if reply is not None else next(talk)
+            except StopIteration as stop:
+                done: T = stop.value
+                return done
+            reply = await self.exchange(venue, request, signer)
+
+    async def exchange(self, venue: Venue, request: Request, signer: Signer | None) -> Reply:
+        """One request and what comes back, or does not."""
+        await self.clock.sleep(self.latency_ms)
+        misdeed = self.misdeed(venue.name, request)
+        if misdeed == "refused":
+            return Silence("refused", sent=False)
+        if misdeed == "lost":
+            await self.clock.sleep(1_000)
+            return Silence("deadline", sent=True)
+        if misdeed == "busy":
+            return Response(503, b'{"error":"busy"}')
+        reply = self.answer(venue, request, signer)
+        if misdeed == "doubled":
+            self.answer(venue, request, signer)
+        self.after()
+        if misdeed == "silent":
+            return Silence("deadline", sent=True)
+        if misdeed == "error_after":
+            return Response(500, b"upstream connect error")
+        if misdeed == "limited_after":
+            return Response(429, b"<html>slow down</html>")
+        if misdeed == "garbled":
+            return Response(reply.status, reply.body[: len(reply.body) // 2] + b"\xff")
+        return reply
+
+    def answer(self, venue: Venue, request: Request, signer: Signer | None) -> Response:
+        """The simulator's answer to a request as it would arrive."""
+        if request.purpose is Purpose.ORDER:
+            self.before_order(venue.name)
+        simulator, now_ms = self.simulators[venue.name], self.clock.now_ms()
+        if request.private:
+            assert signer is not None
+            request = signer.sign(request, now_ms)
+        simulator.tick(now_ms)
+        return simulator.answer(call_of(request), now_ms)
+
+
+def call_of(request: Request) -> Call:
+    """A request as the simulator's server would receive it."""
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    return Call(
+        method=request.method,
+        path=request.path,
+        query=dict(request.query),
+        headers=headers,
+        body=request.body,
+    )
+
+
+@dataclass
+class Line:
+    """One market-data connection without a socket: the venue's feed joined to its simulator."""
+
+    venue: Venue
+    simulator: Simulator
+    books: Books
+    signer: Signer
+    clock: VirtualClock
+    pulse: Pulse = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pulse = Pulse(self.clock.monotonic_ms())
+        self.feed = self.venue.feed()
+        handshake = self.feed.handshake()
+        if handshake.private:
+            handshake = self.signer.sign(handshake, self.clock.now_ms())
+        socket = self.simulator.connect(call_of(handshake), self.clock.now_ms())
+        assert not isinstance(socket, Response), socket
+        self.socket: Socket = socket
+
+    def subscribe(self, natives: Sequence[Native]) -> None:
+        for native in natives:
+            self.books.open(self.venue.name, native).attach(self.pulse)
+        self._take(self.feed.subscribe(natives))
+
+    def pump(self) -> None:
+        """Deliver everything the venue has to say."""
+        self.pulse.heard_ms = self.clock.monotonic_ms()
+        self.simulator.tick(self.clock.now_ms())
+        while self.socket.outbox:
+            frames, self.socket.outbox[:] = list(self.socket.outbox), []
+            for frame in frames:
+                self._take(self.feed.receive(frame, self.clock.now_ms()))
+
+    def _take(self, events: Sequence[object]) -> None:
+        for event in events:
+            match event:
+                case Say(text):
+                    self.socket.receive(text, self.clock.now_ms())
+                case Ask(native, request):
+                    reply = self.simulator.answer(call_of(request), self.clock.now_ms())
+                    self._take(self.feed.fetched(native, reply, self.clock.now_ms()))
+                case Refused():
+                    raise AssertionError(event)
+                case _:
+                    book = self.books.open(self.venue.name, event.native)  # type: ignore[attr-defined]  # a book event
+                    if book.apply(event, self.clock.monotonic_ms()):  # type: ignore[arg-type]  # all others are above
+                        self._take(self.feed.resync(book.native, self.clock.now_ms()))
+
+
+class World:
+    """One outcome pair on every venue, one account, and a router that can be killed and started again."""
+
+    def __init__(self, loop: VirtualLoop, seed: int, *, balance: str = "1000", shares: str = "0") -> None:
+        self.clock = VirtualClock(loop)
+        self.luck = random.Random(seed)
+        self.venues = discover()
+        self.simulators = {name: venue.simulator(seed) for name, venue in self.venues.items()}
+        self.natives: dict[str, list[Native]] = {}
+        credentials: dict[str, Mapping[str, str]] = {}
+        for name, simulator in self.simulators.items():
+            self.natives[name] = [Native(n) for n in simulator.list_market({"title": "A question"})]
+            held = {self.natives[name][0]: shares} if shares != "0" else {}
+            wish = {"balance": balance, "positions": held}
+            credentials[name] = simulator.open_account(wish, self.clock.now_ms())
+        self.account: Account = open_account(ACCOUNT, credentials, self.venues)
+        self.registry = Registry(self._outcomes())
+        self.network = Network(self.simulators, self.clock)
+        self.network.after = lambda: loop.call_later(FRAME_MS / 1000, self.pump)
+        self.store = MemoryStore()
+        self.lines: list[Line] = []
+
+    def _outcomes(self) -> list[Outcome]:
+        sides: tuple[list[ListingKey], list[ListingKey]] = ([], [])
+        for name, natives in self.natives.items():
+            sides[0].append(ListingKey(name, natives[0], inverted=False))
+            turned = ListingKey(name, natives[-1], inverted=len(natives) == 1)
+            sides[1].append(turned)
+        return [
+            Outcome(outcome_id=outcome_id, title="A question", label=label, listings=tuple(keys))
+            for outcome_id, label, keys in zip((YES, NO), ("Yes", "No"), sides, strict=True)
+        ]
+
+    async def start(self, *, answer_ms: int = 10_000) -> Router:
+        """A fresh router on the surviving store and venues."""
+        books = Books({name: venue.limits for name, venue in self.venues.items()})
+        catalog = Catalog(self.venues, self.network, self.clock, refresh_ms=60_000)
+        for name in self.venues:
+            catalog.watch(name, self.registry.natives(name))
+        assert await catalog.refresh() == {}
+        self.lines = [
+            Line(venue, self.simulators[name], books, self.account.signers[name], self.clock)
+            for name, venue in self.venues.items()
+        ]
+        for line in self.lines:
+            line.subscribe(self.registry.natives(line.venue.name))
+        metrics = Metrics()
+        tools = Tools(
+            venues=self.venues,
+            transport=self.network,
+            store=self.store,
+            ledger=Ledger(),
+            balances=Balances(self.venues, self.network, self.clock, age_ms=2_000),
+            clock=self.clock,
+            metrics=metrics,
+        )
+        ladders = Ladders(self.venues, books, catalog, self.clock, silent_ms=5_000)
+        router = Router(tools, {ACCOUNT: self.account}, ladders, answer_ms=answer_ms)
+        router.use(self.registry)
+        self.pump()
+        await router.recover()
+        return router
+
+    def pump(self) -> None:
+        """Deliver what the venues have to say about their books."""
+        for line in self.lines:
+            line.pump()
+
+    async def route(self, router: Router, asked: MarketOrder) -> Report:
+        """One order as a caller sends it; RuntimeError's and refusals come through."""
+        self.pump()
+        return await router.route(self.account, asked, request_id="req")
+
+    def cash(self, venue: str) -> Cash:
+        """What the customers of a venue have, reserved or not."""
+        accounts = self.simulators[venue].exchange.accounts.values()
+        return Cash(sum(account.cash for account in accounts if account.name != HOUSE))
+
+    def shares(self, venue: str) -> tuple[Size, Size]:
+        """The customers' first and second outcome's shares."""
+        held = [0, 0]
+        for account in self.simulators[venue].exchange.accounts.values():
+            if account.name != HOUSE:
+                for (_, outcome), size in account.positions.items():
+                    held[outcome] += size
+        return Size(held[0]), Size(held[1])
+
+
+def buy(amount: int, outcome: OutcomeId = YES) -> MarketOrder:
+    """A buy for this many millionths of a dollar."""
+    return MarketOrder(outcome=outcome, side=Side.BUY, amount=Cash(amount), requested=plain(amount))
+
+
+def sell(size: int, outcome: OutcomeId = YES) -> MarketOrder:
+    """A sale of this many millionths of a share."""
+    return MarketOrder(outcome=outcome, side=Side.SELL, size=Size(size), requested=plain(size))
