@@ -364,6 +364,18 @@ def test_a_cancelled_resting_order_filled_nothing_and_a_maker_pays_no_fee() -> N
     assert (filled.size, filled.cash, filled.fee.amount) == (20_000_000, 10_400_000, 0)
 
 
+@pytest.mark.parametrize(("side", "cash"), [(Side.BUY, 173_334), (Side.SELL, 173_333)])
+def test_a_fraction_of_a_millionth_is_the_buyers_to_pay(side: Side, cash: int) -> None:
+    """0.333333 shares at 0.52 are 0.17333316 dollars."""
+    order = world.order(side=side, time_in_force=TimeInForce.GTC)
+    order_hash = SIGNER.order_hash(draft_of(order))
+    met = maker("0.333333", "0.52") | {"order_id": order_hash}
+    trades = page(trade(met, taker_order_id="0x22"))
+    done = look_up(kept("CANCELED", "0.333333", order_hash), trades, order=order)
+    assert isinstance(done, Filled)
+    assert done.cash == cash
+
+
 @pytest.mark.parametrize(
     ("time_in_force", "where"),
     [(TimeInForce.IOC, ("asset_id", world.TOKEN)), (TimeInForce.GTC, ("market", world.CONDITION))],
