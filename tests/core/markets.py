@@ -10,7 +10,7 @@ from router.core.merge import Merged, Offer
 from router.core.model import MarketOrder, Means, Terms
 from venues.base.listing import ListingKey
 from venues.base.orders import Side
-from venues.base.units import ONE, Cash, Price, Size, cost, down, proceeds
+from venues.base.units import ONE, Cash, Price, Size, cost, down, proceeds, up
 
 OUTCOME = OutcomeId("px-k3v7q2mzt5wd")
 Levels = Sequence[tuple[int, int]]
@@ -86,24 +86,24 @@ def slow_order(shop: Shop, side: Side, count: int) -> Slow | None:
     listing, curve, traits = shop.terms.listing, shop.terms.curve, shop.terms.traits
     in_cash = side is Side.BUY and traits.buys_in_cash
     want = count * traits.cash_lot * ONE if in_cash else count * listing.lot
-    size = cash = fee = exact = 0
+    size = paid = fee = exact = 0
     for price, offered in shop.levels:
         part = min(offered, down(want - exact, price) if in_cash else want - size)
         if part <= 0:
             break
         size, exact = size + part, exact + part * price
         each = cost if side is Side.BUY else proceeds
-        cash += each(Price(price), Size(part))
+        paid += each(Price(price), Size(part))
         fee += curve.reserve(side, Price(price), Size(part))
     if in_cash:
         deepest = sum(price * offered for price, offered in shop.levels)
         if deepest < want:
             return None
-        cash = count * traits.cash_lot
+        paid = count * traits.cash_lot
     elif size < want:
         return None
-    notional = cash if in_cash else down(exact, ONE)
-    if size < listing.minimum_size or notional < listing.minimum_cash:
+    cash = paid if in_cash else (up if side is Side.BUY else down)(exact, ONE)
+    if size < listing.minimum_size or (cash if in_cash else down(exact, ONE)) < listing.minimum_cash:
         return None
     fee += curve.fixed(side)
-    return Slow(cash + fee, size, size, cash) if side is Side.BUY else Slow(size, cash - fee, size, cash)
+    return Slow(paid + fee, size, size, cash) if side is Side.BUY else Slow(size, paid - fee, size, cash)
