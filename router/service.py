@@ -30,6 +30,9 @@ from router.runtime.store.protocol import StoreDown
 from venues.base.contract import Traits
 from venues.base.orders import Order, Side
 
+RESUME_MS = 1_000
+"""Wait before a route whose runner failed is taken up again."""
+
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
@@ -154,8 +157,13 @@ class Router:
         hands = RouteHands(self._tools, account, replied, rounds.extend)
         running = self._keep(self._run(account.account_id, execution, execution.start(), hands))
         await asyncio.wait({running, replied}, return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            running.result()
+        bug = running.exception() if running.done() else None
+        if isinstance(bug, StoreDown):
+            raise bug
+        if bug is not None:  # our own code failed, but orders may have left: they are open, not failed
+            self._tools.metrics.violations.labels("internal_error").inc()
+            log.error("route.crashed", route=execution.planned.route_id, exc_info=bug)
+            self._keep(self._resumed_later(account, execution))
 
     async def _run(
         self, account_id: AccountId, execution: Execution, effects: Sequence[Effect], hands: RouteHands
@@ -166,6 +174,12 @@ class Router:
             for order in execution.planned.orders:
                 self._tools.ledger.release(account_id, order.order_id)
             raise
+
+    async def _resumed_later(self, account: Account, execution: Execution) -> None:
+        await self._tools.clock.sleep(RESUME_MS)
+        hands = RouteHands(self._tools, account, asyncio.get_running_loop().create_future(), no_more)
+        effects = execution.resume(self._tools.clock.now_ms())
+        await self._run(account.account_id, execution, effects, hands)
 
     def _resume(self, stored: StoredRoute) -> None:
         planned = stored.planned

@@ -44,7 +44,8 @@ UPWARD = (("venues.base.contract", "venues.sim.contract"),)
 DISCOVERERS = ("router.main", "router.cli")
 """Who may look for venues; everybody else is given them."""
 PRINTERS = ("router.cli", "benchmarks", "tests")
-CATCH_ALLS: tuple[str, ...] = ()
+CATCH_ALLS: tuple[str, ...] = ("router.http.app",)
+"""The edge of the program: a caller gets a 500 with a request id, whatever went wrong."""
 SIM_MAY_NOT = frozenset({"orders", "signer", "feed", "fees"})
 """A simulator that shared code with these could be wrong together with them."""
 NOT_VENUES = frozenset({"base", "kit", "sim"})

@@ -40,7 +40,7 @@ STEP = 20_000
 """Between the levels of one venue; those of neighbours interleave."""
 SPREAD = 60_000
 """Between best bid and best ask: no venue's bid reaches another's ask."""
-LEVEL = Size(20 * ONE)
+LEVEL = Size(30 * ONE)
 """Shares at the best level; each further level holds as many more."""
 DEPTH = 6
 QUESTION = "Highest temperature in New York tomorrow: 50 to 51 degrees?"
@@ -196,8 +196,15 @@ async def _order(facts: DemoFacts, emit: Callable[[str], None]) -> int:
     answered = await client.place(facts.base_url, facts.api_key, facts.account_id, asked)
     emit(f"POST {facts.base_url}/api/accounts/{facts.account_id}/router/orders")
     emit(f"{msgspec.json.encode(asked).decode()}\n\n{answered.status}")
-    emit(msgspec.json.format(answered.body, indent=2).decode())
+    emit(_pretty(answered.body))
     return 0 if answered.status == 201 else 1
+
+
+def _pretty(body: bytes) -> str:
+    try:
+        return msgspec.json.format(body, indent=2).decode()
+    except msgspec.DecodeError:
+        return body.decode(errors="replace")
 
 
 async def _interrupted(emit: Callable[[str], None]) -> None:

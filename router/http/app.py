@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 def make_app(router: Router, keys: KeyRing, metrics: Metrics) -> web.Application:
     """Every route of the router on one application."""
-    app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[_identify, _contain])
+    app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[_identify, _shelter])
     predexon.add(app, router, keys)
     health.add(app, router, metrics)
     return app
@@ -35,19 +35,22 @@ def make_app(router: Router, keys: KeyRing, metrics: Metrics) -> web.Application
 
 @web.middleware
 async def _identify(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every response carries the caller's x-request-id, or one of ours."""
+    """Every response carries the caller's x-request-id, or one of ours; a bug answers 500 and is logged."""
     request[REQUEST_ID] = request_id(request.headers.get("x-request-id"))
     try:
         response = await handler(request)
     except web.HTTPException as refused:
         response = _refused(request, refused)
+    except Exception:
+        log.exception("http.internal_error", request=request[REQUEST_ID], path=request.path)
+        response = docs_error(request, 500, "internal_error", "the router failed; see its log")
     response.headers["x-request-id"] = request[REQUEST_ID]
     return response
 
 
 @web.middleware
-async def _contain(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """While a handler has the request its connection is not reaped; a bug answers 500 and is logged."""
+async def _shelter(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """While a handler has the request its connection is not reaped."""
     fleet = request.app.get(FLEET)
     reaper = fleet.of(request.transport) if fleet else None
     if reaper:

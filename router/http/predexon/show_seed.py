@@ -119,13 +119,15 @@ def _fill(line: FillLine) -> SeedFill:
 
 
 def _summary(report: Report) -> SeedSummary:
-    failed = sum(line.status is FillStatus.FAILED for line in report.fills)
+    """A venue that got several orders counts once: as used if any of them was not a failure."""
+    used = {line.venue for line in report.fills if line.status is not FillStatus.FAILED}
+    failed = {line.venue for line in report.fills} - used
     return SeedSummary(
         total_size=decimal(report.size),
         total_amount=decimal(report.cash),
         avg_price="0" if report.average is None else decimal(report.average),
-        venues_used=len(report.fills) - failed,
-        venues_failed=failed,
+        venues_used=len(used),
+        venues_failed=len(failed),
     )
 
 

@@ -14,7 +14,7 @@ CREATE INDEX routes_unfinished ON routes (number) WHERE finished_ms IS NULL;
 CREATE TABLE records (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     route_id TEXT NOT NULL REFERENCES routes (route_id),
-    kind TEXT NOT NULL CHECK (kind IN ('planned', 'answered', 'finished')),
+    kind TEXT NOT NULL CHECK (kind IN ('planned', 'extended', 'answered', 'finished')),
     at_ms INTEGER NOT NULL,
     body BLOB NOT NULL
 ) STRICT;
