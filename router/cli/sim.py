@@ -29,10 +29,13 @@ class SimFacts(msgspec.Struct, frozen=True):
 
     venue: str
     rest: str
+    """What the venue's client takes for its REST base URL, path included."""
     ws: str
+    """The market-data WebSocket."""
     rpc: str | None
     control: str
     hosts: Mapping[str, str]
+    """What `[venues.<name>.hosts]` of Crossbook's own settings takes."""
     credentials: Mapping[str, str]
     listings: list[SimListing]
 
@@ -81,8 +84,8 @@ def _facts(server: SimServer) -> SimFacts:
     hosts = server.hosts
     return SimFacts(
         venue=server.simulator.name,
-        rest=hosts["rest"],
-        ws=hosts["socket"],
+        rest=server.origin + server.simulator.prefix,
+        ws=server.socket_origin + server.simulator.socket_path,
         rpc=hosts.get("rpc"),
         control=f"{server.origin}/_sim",
         hosts=hosts,
