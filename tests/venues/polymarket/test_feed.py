@@ -26,7 +26,7 @@ from venues.base.events import (
 from venues.base.http import Response
 from venues.base.listing import Native
 from venues.base.units import Price, Size
-from venues.polymarket.feed import PING_MS, PolymarketFeed, book_hash
+from venues.polymarket.feed import PING_MS, REPLAY_MAX, PolymarketFeed, book_hash
 from venues.polymarket.wire import BookBody
 
 A, B = Native("71"), Native("72")
@@ -325,3 +325,14 @@ def test_books_from_events_equal_a_slow_reading_of_the_same_frames(frames: list[
         replay.receive(json.dumps(frame))
         slow.receive(frame)
         assert replay.books == slow.books
+
+
+def test_a_book_that_never_comes_is_asked_for_anew_and_not_waited_for_in_memory() -> None:
+    made = feed()
+    made.resync(A, 0)
+    asked = [
+        number
+        for number in range(1, 2 * REPLAY_MAX + 3)
+        if any(isinstance(event, Ask) for event in hear(made, changes(change(), at=str(1_000 + number))))
+    ]
+    assert asked == [REPLAY_MAX + 1, 2 * (REPLAY_MAX + 1)]

@@ -154,6 +154,13 @@ def test_trades_are_read_page_by_page() -> None:
     assert cursors == ["MA==", "Mg=="]
 
 
+def test_pages_without_end_are_not_read_for_ever() -> None:
+    endless = page(trade(maker("19.2307", "0.52")), cursor="Mg==")
+    done = place(MATCH, endless)
+    assert isinstance(done, Pending)
+    assert isinstance(look_up(kept("MATCHED", "19.2307"), endless), Unknown)
+
+
 def test_a_trade_shown_twice_counts_once() -> None:
     once = trade(maker("19.2307", "0.52"))
     assert isinstance(place(MATCH, page(once, once)), Filled)
