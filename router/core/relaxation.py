@@ -208,21 +208,23 @@ def settle(problem: Problem, walked: Walked, marks: Sequence[Mark]) -> tuple[lis
 def peak(ladder: Ladder, price: int, near: int, mark: Mark) -> Peak:
     """No count of this order profits more at this price of use. Looked for around the level `near`.
 
-    From the smallest count on, profit is concave but for rounding, a millionth or two per level: far
-    enough below its peak it does not recover.
+    From the smallest count on (from nothing, where starting is free) profit is concave but for rounding,
+    a millionth or two per level: far enough below its peak it does not recover.
     """
     if mark is Mark.OFF or ladder.floor > ladder.depth:
         return Peak(0, 0)
     unit = max(price, SCALE)
     last = len(ladder.offers)
     dip = (ladder.slop + 2 * last) * unit
-    use, gain = ladder.at(ladder.floor)
-    best, count = gain * SCALE - use * price, ladder.floor
+    best, count = 0, ladder.floor
+    if mark is Mark.ON or ladder.floor > 1 or ladder.fixed:
+        use, gain = ladder.at(ladder.floor)
+        best = gain * SCALE - use * price
     for way in (range(near, last + 1), range(near - 1, 0, -1)):
         for levels in way:
             here = ladder.steps(levels) if levels < last else ladder.depth
             if here >= ladder.floor:
-                use, gain = ladder.bound(levels) if levels < last else ladder.at(ladder.depth)
+                use, gain = ladder.bound(levels) if price or levels < last else ladder.at(here)
                 profit = gain * SCALE - use * price
                 if profit < best - dip:
                     break
