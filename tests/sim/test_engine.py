@@ -241,6 +241,15 @@ def test_a_resting_purchase_that_fills_in_parts_nets_each_part() -> None:
     assert plain(pit.bob.cash) == "16.5"
 
 
+def test_a_position_can_be_given_up_only_once() -> None:
+    pit = Pit(nets=True)
+    pit.place(BUY, "0.45", "50", account="bob", outcome=1)
+    with pytest.raises(EngineError, match="insufficient_balance"):
+        pit.place(BUY, "0.3", "1", account="bob", outcome=1)
+    with pytest.raises(EngineError, match="insufficient_position"):
+        pit.place(SELL, "0.9", "1", account="bob")
+
+
 def test_setting_the_book_replaces_the_houses_levels_exactly(pit: Pit) -> None:
     pit.book([("0.4", "10"), ("0.3", "5")], [("0.6", "20")])
     pit.book([("0.41", "1")], [], native="NO")
