@@ -172,7 +172,7 @@ class Exchange:
         self._leave(order, queue)
         order.status, order.reason = Status.CANCELLED, reason
         self._finished(order)
-        self._changed(order.market, order.book_side, order.book_price, -remaining, now_ms, order)
+        self._changed(order, -remaining, now_ms, cause=order)
         self.events.append(OrderMoved(order, now_ms))
         return True
 
@@ -192,7 +192,7 @@ class Exchange:
         order.fills.remove(fill)
         if order.status is Status.RESTING:
             set_aside(self, order)
-            self._changed(order.market, order.book_side, order.book_price, fill.size, now_ms, order)
+            self._changed(order, fill.size, now_ms, cause=order)
         elif order.status is Status.FILLED:
             order.status, order.reason = Status.CANCELLED, "settlement_failed"
         self.events.append(OrderMoved(order, now_ms))
@@ -307,7 +307,7 @@ class Exchange:
                 else:
                     done.makers.append((maker, fill))
             set_aside(self, maker)
-            self._changed(order.market, maker.book_side, maker.book_price, -size, now_ms, order)
+            self._changed(maker, -size, now_ms, cause=order)
             if maker.remaining == 0:
                 maker.status = Status.FILLED
                 self._leave(maker, self._queues(order.market, maker.book_side))
@@ -348,7 +348,7 @@ class Exchange:
         if order.expires_ms is not None:
             self._expiring[order.order_id] = order
         set_aside(self, order)
-        self._changed(order.market, order.book_side, order.book_price, order.remaining, now_ms, order)
+        self._changed(order, order.remaining, now_ms, cause=order)
 
     def _finished(self, order: SimOrder) -> None:
         """Free what a finished order held. The house's are forgotten: book makers place them for ever."""
@@ -370,9 +370,9 @@ class Exchange:
         if not queue:
             del queues[order.book_price]
 
-    def _changed(
-        self, market: Market, side: BookSide, price: Price, delta: int, now_ms: int, cause: SimOrder
-    ) -> None:
+    def _changed(self, order: SimOrder, delta: int, now_ms: int, *, cause: SimOrder) -> None:
+        """The level on which this order rests, or did, has `delta` more."""
+        market, side, price = order.market, order.book_side, order.book_price
         total = _total(self._queues(market, side).get(price, {}))
         self.events.append(BookChange(market, side, price, total, delta, now_ms, cause))
 
