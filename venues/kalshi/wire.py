@@ -332,9 +332,9 @@ _plain = msgspec.json.Decoder(_Plain)
 
 
 def read(decoder: msgspec.json.Decoder[T], body: bytes | str) -> T:
-    """Decode, or raise ValueError whatever is wrong with the text."""
+    """Decode, or raise ValueError whatever is wrong with the text, also where no field of ours is damaged."""
     try:
-        return decoder.decode(body)
+        return decoder.decode(body if isinstance(body, str) else body.decode())
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
 

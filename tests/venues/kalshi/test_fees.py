@@ -2,7 +2,7 @@
 
 from decimal import ROUND_CEILING, Decimal
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.venues.kalshi.examples import listing
@@ -27,7 +27,6 @@ def reserved(curve: Curve, side: Side, fills: Fills) -> int:
     return sum(curve.reserve(side, price, size) for price, size in fills) + curve.fixed(side)
 
 
-@settings(max_examples=400)
 @given(MULTIPLIERS, st.sampled_from(Side), CUTS)
 def test_no_cut_costs_more_than_was_reserved(
     multiplier: int, side: Side, cuts: list[tuple[Price, int]]
@@ -36,7 +35,6 @@ def test_no_cut_costs_more_than_was_reserved(
     assert 0 <= curve.charged(side, fills) <= reserved(curve, side, fills)
 
 
-@settings(max_examples=400)
 @given(MULTIPLIERS, st.sampled_from(Side), PRICES, st.integers(1, 3), st.integers(1, 400))
 def test_no_cut_into_equal_pieces_costs_more_than_was_reserved(
     multiplier: int, side: Side, price: Price, lots: int, pieces: int
@@ -48,7 +46,6 @@ def test_no_cut_into_equal_pieces_costs_more_than_was_reserved(
     )
 
 
-@settings(max_examples=400)
 @given(MULTIPLIERS, st.sampled_from(Side), PRICES, CUTS)
 def test_better_prices_never_cost_more_than_was_reserved_at_the_limit(
     multiplier: int, side: Side, limit: Price, cuts: list[tuple[Price, int]]
@@ -66,7 +63,6 @@ def test_better_prices_never_cost_more_than_was_reserved_at_the_limit(
         assert money - curve.charged(side, fills) >= at_limit - most
 
 
-@settings(max_examples=400)
 @given(MULTIPLIERS, st.sampled_from(Side), CUTS, st.integers(0, 99))
 def test_through_a_broker_whole_contracts_and_one_broken_piece_are_covered(
     multiplier: int, side: Side, cuts: list[tuple[Price, int]], broken: int

@@ -171,6 +171,7 @@ def test_readable_refusals_of_the_list_are_rejections(status: int, flat: bool) -
         reply(400, b"<html>"), reply(404, {}), reply(429, {"error": "slow down"}), reply(429, b""),
         reply(500, {"error": "too many requests"}),
         reply(201, b"{}"), reply(201, b""), reply(201, b"[" * 99_999),
+        reply(400, b'{"error":{"code":"no","message":"m","\x80etails":"d"}}'),
         created(client_order_id="other"), created(order_id=""), created(fill_count="11.00"),
         created(fill_count="x"), created(average_fill_price="0.5600001"), Silence("cut", sent=True),
     ],

@@ -105,3 +105,14 @@ def test_the_published_example_is_exact() -> None:
 def test_a_large_order_on_a_fine_grid_is_not_guessed() -> None:
     of = order(listing(grid=Grid.uniform(100)), limit=560_000, size=100 * ONE)
     assert from_averages(of, of.size, price=555_500, fee=17_284) is None
+
+
+@pytest.mark.parametrize("side", Side)
+def test_the_fee_aligns_the_cash_of_a_purchase_up_and_of_a_sale_down(side: Side) -> None:
+    """1.03 contracts at 0.951 are 0.979530: a buyer pays 0.003370 on top, a seller 0.003430."""
+    price, size = Price(951_000), Size(103 * LOT)
+    of = order(listing(grid=Grid.uniform(1_000)), side=side, limit=price, size=size)
+    fee = Curve(ONE).charged(side, [(price, size)])
+    assert fee == (3_370 if side is Side.BUY else 3_430)
+    averages = {"price": price, "fee": average(fee, size, ROUND_HALF_UP)}
+    assert from_averages(of, size, **averages) == Totals(size, Cash(979_530), fee)
