@@ -5,7 +5,7 @@ import re
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -162,7 +162,7 @@ def _items(table: object) -> list[tuple[str, object]]:
     return list(table.items()) if isinstance(table, Mapping) else []
 
 
-def _wrong(value: object, kind: Any, at: str) -> list[str]:
+def _wrong(value: object, kind: object, at: str) -> list[str]:
     try:
         msgspec.convert(value, kind)
     except msgspec.ValidationError as error:

@@ -43,7 +43,9 @@ class Router:
     def __init__(
         self, tools: Tools, accounts: Mapping[AccountId, Account], ladders: Ladders, *, answer_ms: int
     ) -> None:
-        self._tools, self._accounts, self._ladders, self._answer_ms = tools, accounts, ladders, answer_ms
+        self._tools, self._accounts, self._ladders = tools, accounts, ladders
+        self.answer_ms = answer_ms
+        """How long a caller waits at most; what is then unknown is reported open."""
         self._traits: dict[str, Traits] = {name: venue.traits for name, venue in tools.venues.items()}
         self._planner = Planner(ladders, tools.balances, tools.ledger, tools.clock)
         self._lanes = Lanes(tools.metrics)
@@ -137,7 +139,7 @@ class Router:
         )
         self._hold(account, planned.orders)
         execution = Execution(planned, held_back=draft.bounded.held_back)
-        rounds = Rounds(self._planner, account, asked, outcome, draft)
+        rounds = Rounds(self._planner, account, asked, outcome=outcome, draft=draft)
         await self._executed(account, execution, rounds)
         return report(execution.planned, execution.known, self._traits)
 
@@ -169,7 +171,7 @@ class Router:
         self, account_id: AccountId, execution: Execution, effects: Sequence[Effect], hands: RouteHands
     ) -> None:
         try:
-            await run(execution, effects, hands, reply_ms=self._answer_ms)
+            await run(execution, effects, hands, reply_ms=self.answer_ms)
         except StoreDown:  # nothing was sent, so nothing is held
             for order in execution.planned.orders:
                 self._tools.ledger.release(account_id, order.order_id)

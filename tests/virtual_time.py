@@ -25,12 +25,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._virtual
 
     def _run_once(self) -> None:
-        if not self._ready:  # type: ignore[attr-defined]  # private to the base class, and stable since 3.4
-            timers = [handle for handle in self._scheduled if not handle.cancelled()]  # type: ignore[attr-defined]
+        if not self._ready:  # type: ignore[attr-defined]  # private to asyncio
+            timers = [handle for handle in self._scheduled if not handle.cancelled()]  # type: ignore[attr-defined]  # private to asyncio
             if not timers:
                 raise StuckError("every task waits and no timer is set")
             self._virtual = max(self._virtual, min(handle.when() for handle in timers))
-        super()._run_once()  # type: ignore[misc]
+        super()._run_once()  # type: ignore[misc]  # private to asyncio
 
 
 class VirtualClock:

@@ -2,11 +2,13 @@
 
 import sys
 from collections.abc import Coroutine
+from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 import uvloop
+from rich.console import Console
 
 from registry.text import RegistryError
 from router.cli import book as book_view
@@ -14,12 +16,26 @@ from router.cli import client
 from router.cli import demo as demo_run
 from router.cli import doctor as doctor_run
 from router.cli import order as order_call
+from router.cli import record as record_run
+from router.cli import replay as replay_run
 from router.cli import serve as server
+from router.cli import sim as sim_run
+from router.cli.signals import interrupted
 from router.config import ConfigError
 from router.runtime import logs
 from router.runtime.accounts import CredentialError
+from router.runtime.clock import SystemClock
 from router.runtime.keys import digest, new_key
 from router.runtime.store.protocol import StoreFault
+from venues import discover
+
+
+class Speed(Enum):
+    """How fast recorded frames are driven."""
+
+    FULL = "full"
+    RECORDED = "recorded"
+
 
 EXPECTED = (ConfigError, CredentialError, RegistryError, StoreFault, client.Unreachable, OSError)
 """Errors that a user can mend: shown as one line, without a traceback."""
@@ -105,6 +121,59 @@ def doctor(config: ConfigFile = Path("crossbook.toml")) -> None:
     """Check settings, registry, clocks, venues and credentials."""
     logs.configure(redactor, level="error")
     _run(doctor_run.examine(config, redactor))
+
+
+@app.command()
+def sim(
+    venues: Annotated[
+        list[str] | None, typer.Argument(metavar="[VENUE]...", help="All when none is named.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="First port; each venue takes the next one.")] = None,
+    seed: Seed = 1,
+) -> None:
+    """Run venue simulators alone; prints one JSON line per venue."""
+    logs.configure(redactor, level="warning")
+    _run(_simulate(venues or [], port, seed))
+
+
+async def _simulate(venues: list[str], port: int | None, seed: int) -> int:
+    stop = interrupted()
+    clock = SystemClock().now_ms
+    await sim_run.run_simulators(venues, port=port, seed=seed, emit=typer.echo, clock=clock, stop=stop)
+    return 0
+
+
+@app.command()
+def replay(
+    paths: Annotated[list[Path], typer.Argument(help="Recordings: .jsonl or .jsonl.gz")],
+    speed: Annotated[Speed, typer.Option(help="As fast as possible, or as recorded.")] = Speed.FULL,
+    venue: Annotated[
+        str | None, typer.Option(help="Whose frames they are; found by trying if not given.")
+    ] = None,
+    keep_numbers: Annotated[
+        bool, typer.Option(help="Do not close the holes that cutting left in sequences.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON line per recording.")] = False,
+) -> None:
+    """Drive recorded frames through the books and compare with slow exact ones; 0 if none was wrong."""
+    numbering: Literal["auto", "keep"] = "keep" if keep_numbers else "auto"
+    try:
+        reports = replay_run.replay(paths, discover(), speed=speed.value, venue=venue, numbering=numbering)
+        code = replay_run.show(reports, Console(), json=typer.echo if json else None)
+    except ValueError as error:
+        sys.exit(f"crossbook: {error}")
+    raise typer.Exit(code)
+
+
+@app.command()
+def record(
+    folder: Annotated[Path, typer.Argument(help="Where the recordings go.")],
+    config: ConfigFile = Path("crossbook.toml"),
+    seconds: Annotated[int | None, typer.Option(help="How long; until interrupted if not given.")] = None,
+) -> None:
+    """Record every frame of the registry's books, in the format that replay reads."""
+    logs.configure(redactor, level="warning")
+    _run(record_run.record_live(config, folder, redactor, seconds=seconds, emit=typer.echo))
 
 
 @app.command()

@@ -1,12 +1,9 @@
 """`crossbook demo`: a router and every venue simulated, in one process, and one routed order through HTTP."""
 
-import asyncio
 import random
-import signal
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import tomli_w
@@ -16,6 +13,7 @@ from registry.model import Outcome, mint
 from registry.text import dump
 from router.assembly import Instance
 from router.cli import client
+from router.cli.signals import interrupted
 from router.config import Config, parse
 from router.runtime.clock import SystemClock
 from router.runtime.keys import digest, new_key
@@ -135,7 +133,7 @@ class Demo:
         """Registry and settings as files, so that every other command can be tried on the running demo."""
         registry = self._folder / "registry.yaml"
         registry.write_text(dump(self.registry))
-        tree: dict[str, Any] = {
+        tree: dict[str, object] = {
             "server": {"port": self._port},
             "store": {"directory": str(self._folder / "data")},
             "registry": {"file": str(registry)},
@@ -208,8 +206,6 @@ def _pretty(body: bytes) -> str:
 
 
 async def _interrupted(emit: Callable[[str], None]) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = interrupted()
     emit("Router and simulated venues keep running; Ctrl-C ends them.")
     await stop.wait()

@@ -8,6 +8,7 @@ import structlog
 
 from registry.text import RegistryError
 from router.assembly import Instance
+from router.cli.signals import interrupted
 from router.config import load
 from router.runtime.logs import Redactor, configure
 from router.runtime.registry_file import read_registry
@@ -22,12 +23,9 @@ async def serve(path: Path, redactor: Redactor) -> None:
     config = load(path, venues)
     configure(redactor, level=config.log.level)
     instance = Instance(config, venues, redactor)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    stop = interrupted()
     await instance.start()
-    loop.add_signal_handler(signal.SIGHUP, reload, instance)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload, instance)
     try:
         await stop.wait()
     finally:

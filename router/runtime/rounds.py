@@ -21,10 +21,10 @@ class Rounds:
     """Knows what a buy still has to spend. The amount bounds all rounds together."""
 
     def __init__(
-        self, planner: Planner, account: Account, asked: MarketOrder, outcome: Outcome, draft: Draft
+        self, planner: Planner, account: Account, asked: MarketOrder, *, outcome: Outcome, draft: Draft
     ) -> None:
-        self._planner, self._account, self._asked, self._outcome = planner, account, asked, outcome
-        self._draft = draft
+        self._planner, self._account, self._asked = planner, account, asked
+        self._outcome, self._draft = outcome, draft
 
     async def extend(self, execution: Execution) -> tuple[Sequence[Order], bool]:
         """The next round's orders, and whether it holds something back as well."""

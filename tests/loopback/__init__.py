@@ -1,0 +1,1 @@
+"""The whole router over real sockets and a real disk."""
