@@ -139,11 +139,13 @@ class Book:
 
     def best_bid(self) -> Price | None:
         """The highest bid, whatever the book's state."""
-        return next(reversed(self.bids.levels), None)
+        levels = self.bids.levels
+        return levels.peekitem(-1)[0] if levels else None
 
     def best_ask(self) -> Price | None:
         """The lowest ask, whatever the book's state."""
-        return next(iter(self.asks.levels), None)
+        levels = self.asks.levels
+        return levels.peekitem(0)[0] if levels else None
 
     def attach(self, pulse: Pulse) -> None:
         """Fed from now on by the connection with this pulse."""
