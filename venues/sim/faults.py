@@ -152,6 +152,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 PLAINLY = Treatment()
+LOST = Delivery()
 POLICY_VIOLATION = 1008
 INTERNAL_ERROR = 1011
 """Close codes of RFC 6455, section 7.4.1."""
@@ -207,7 +208,7 @@ class Faults:
         rule = self._willing(call, now_ms)
         match rule.fault if rule else None:
             case Fault.LOST | Fault.EXECUTED_THEN_LOST:
-                return Delivery()
+                return LOST
             case Fault.DOUBLED:
                 return Delivery(texts=(text, text))
             case Fault.GARBLED:

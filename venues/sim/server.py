@@ -24,7 +24,7 @@ from venues.sim.book_maker import BookMaker, maker_of
 from venues.sim.clock import SimClock
 from venues.sim.contract import Call, Simulator, Socket
 from venues.sim.control import PREFIX, Control
-from venues.sim.faults import Delivery, Faults, Reply
+from venues.sim.faults import LOST, Delivery, Faults, Reply
 from venues.sim.model import Market
 
 TICK_MS = 100
@@ -308,7 +308,7 @@ class SimServer:
 
     def _silent(self, connection: _Connection) -> bool:
         """Whether a fault swallows pings now: a half-open connection has neither frames nor pings."""
-        return not self.faults.deliver(f"ping {connection.path}", "ping", self.clock.real()).texts
+        return self.faults.deliver(f"ping {connection.path}", "", self.clock.real()) == LOST
 
     def _flush(self) -> None:
         """Queue what the simulator has to say, on every connection."""
