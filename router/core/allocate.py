@@ -6,7 +6,7 @@ funds, holdings, lots, minimums, grids and the caller's own limits hold. The spl
 found. Pure: equal arguments give equal plans.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from itertools import combinations, islice
 
 import msgspec
@@ -64,17 +64,15 @@ def allocate(merged: Merged, asked: MarketOrder, means: Means, *, limited: bool 
     assert merged.side is asked.side
     market = Market(merged, asked, means)
     choice = market.choose(limited)
-    orders = tuple(
-        _order(one, count, asked.side)
-        for one, count in zip(choice.ladders, choice.counts, strict=True)
-        if count
-    )
-    used = {one.index: count for one, count in zip(choice.ladders, choice.counts, strict=True) if count}
-    market.explain(used)
-    unfilled = market.total - sum(_use(order) for order in orders)
-    _check(orders, market, unfilled)
-    entries = considered(merged, orders, market.dropped)
-    return Plan(orders=orders, considered=entries, unfilled=unfilled, exact=choice.exact)
+    used = {one.index: (one, n) for one, n in zip(choice.ladders, choice.counts, strict=True) if n}
+    orders = {index: _order(one, count, asked.side) for index, (one, count) in used.items()}
+    market.explain(used.keys())
+    unfilled = market.total - sum(_use(order) for order in orders.values())
+    assert unfilled >= 0, "a plan uses no more than was asked"
+    _check(orders, market)
+    chosen = tuple(orders.values())
+    entries = considered(merged, chosen, market.dropped)
+    return Plan(orders=chosen, considered=entries, unfilled=unfilled, exact=choice.exact)
 
 
 class Market:
@@ -287,11 +285,11 @@ class Market:
             peaks[venue] = peaks.get(venue, 0) + peak.profit
         return relaxed.bound, peaks
 
-    def explain(self, used: dict[int, int]) -> None:
+    def explain(self, used: Set[int]) -> None:
         """Note for every allowed listing that got nothing why it did not."""
         crowded = self.asked.max_venues is not None
         venues = {self.merged.terms[index].listing.venue for index in used}
-        for index in self.allowed - used.keys():
+        for index in self.allowed - used:
             terms = self.merged.terms[index]
             top = self.merged.tops[index]
             assert top is not None
@@ -323,7 +321,7 @@ class Market:
 def _order(one: Ladder, count: int, side: Side) -> PlannedOrder:
     parts = one.parts(count)
     use, gain = one.at(count)
-    cash = one.spent(count)
+    cash = one.spent(count, parts)
     return PlannedOrder(
         listing=one.terms.listing,
         side=side,
@@ -339,25 +337,23 @@ def _use(order: PlannedOrder) -> int:
     return order.cash + order.fee_reserve if order.side is Side.BUY else order.size
 
 
-def _check(orders: Sequence[PlannedOrder], market: Market, unfilled: int) -> None:
-    """What must be true of every plan, whatever the search did."""
-    assert unfilled >= 0, "a plan uses no more than was asked"
+def _check(orders: Mapping[int, PlannedOrder], market: Market) -> None:
+    """What must be true of every plan, whatever the search did. Orders by listing index."""
     left = list(market.limits)
-    pool_of = {t.listing.key: pool for t, pool in zip(market.merged.terms, market.pools, strict=True)}
-    cash_lots = {t.listing.key: t.traits.cash_lot for t in market.merged.terms if t.traits.buys_in_cash}
-    for order in orders:
-        listing = order.listing
-        left[pool_of[listing.key]] -= _use(order)
-        in_cash = market.buying and listing.key in cash_lots
+    for index, order in orders.items():
+        listing, traits = order.listing, market.merged.terms[index].traits
+        assert index in market.allowed
+        left[market.pools[index]] -= _use(order)
         assert order.fee_reserve >= 0
-        assert listing.key not in market.merged.unusable
         assert listing.valid_price(order.limit)
         assert market.acceptable(order.limit)
         assert order.size >= listing.minimum_size
-        exact = order.cash * ONE if in_cash else sum(price * size for price, size in order.parts)
-        assert exact >= listing.minimum_cash * ONE
-        lot, quantity = (cash_lots[listing.key], order.cash) if in_cash else (listing.lot, order.size)
-        assert quantity % lot == 0
+        if market.buying and traits.buys_in_cash:
+            assert order.cash % traits.cash_lot == 0
+            assert order.cash >= listing.minimum_cash
+        else:
+            assert order.size % listing.lot == 0
+            assert order.cash >= listing.minimum_cash
         prices = [price for price, _ in order.parts]
         assert prices == sorted(prices, reverse=not market.buying), "venues fill the best price first"
     assert min(left, default=0) >= 0, "no more than the funds or holdings"

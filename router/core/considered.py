@@ -24,7 +24,7 @@ def considered(
     """
     indexes: dict[str, list[int]] = {}
     for index, terms in enumerate(merged.terms):
-        if terms.listing.key not in merged.unusable:
+        if not merged.unusable or terms.listing.key not in merged.unusable:
             indexes.setdefault(terms.listing.venue, []).append(index)
     used: dict[str, list[PlannedOrder]] = {}
     for order in orders:

@@ -8,7 +8,7 @@ shares and gains cash (fees deducted). Both grow with the count.
 from abc import ABC, abstractmethod
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, starmap
 from operator import itemgetter, mul
 
 from router.core.merge import Offer
@@ -83,8 +83,8 @@ class Ladder(ABC):
         """The largest count that takes nothing beyond the first n levels."""
 
     @abstractmethod
-    def spent(self, count: int) -> Cash:
-        """The notional of an order of this count, fees not included: for a buy rounded up, else down."""
+    def spent(self, count: int, parts: Sequence[tuple[Price, Size]]) -> Cash:
+        """The notional of these parts of this count, fees not included: for a buy rounded up, else down."""
 
     @abstractmethod
     def parts(self, count: int) -> tuple[tuple[Price, Size], ...]:
@@ -144,13 +144,9 @@ class SizedLadder(Ladder):
         """Whole lots in the first n levels."""
         return down(self.sizes[levels], self.step)
 
-    def spent(self, count: int) -> Cash:
+    def spent(self, count: int, parts: Sequence[tuple[Price, Size]]) -> Cash:
         """Exact over the parts, rounded once."""
-        size = count * self.step
-        levels = bisect_right(self.sizes, size) - 1
-        exact = self.notional[levels]
-        if size > self.sizes[levels]:
-            exact += (size - self.sizes[levels]) * self.offers[levels][2]
+        exact = sum(starmap(mul, parts))
         return Cash((up if self._side is Side.BUY else down)(exact, ONE))
 
     def parts(self, count: int) -> tuple[tuple[Price, Size], ...]:
@@ -257,7 +253,7 @@ class CashPurchase(Ladder):
         """What a cash lot buys."""
         return affordable(self.offers[0][2], Cash(self.step))
 
-    def spent(self, count: int) -> Cash:
+    def spent(self, count: int, parts: Sequence[tuple[Price, Size]]) -> Cash:
         """So many cash lots."""
         return Cash(count * self.step)
 

@@ -195,7 +195,7 @@ def settle(problem: Problem, walked: Walked, marks: Sequence[Mark]) -> tuple[lis
         room = min(left, rooms[pool])
         if marks[v] is Mark.OFF or room <= 0 or counts[v] == ladder.depth:
             continue
-        if v not in walked.broke and room * walked.prices.of(pool) < NEGLIGIBLE * SCALE:
+        if v not in walked.broke and room * walked.prices.of(pool) < problem.tolerance * SCALE:
             continue
         count = ladder.largest(uses[v] + room, counts[v])
         if count > counts[v] and count >= ladder.floor:
