@@ -191,8 +191,8 @@ class Market:
         marks = [Mark.FREE] * len(problem.ladders)
         relaxed = relax(problem, walked, marks)
         gap = relaxed.bound - problem.gain(relaxed.counts) * SCALE
-        if relaxed.short or gap >= problem.tolerance * SCALE:
-            return None
+        if relaxed.short or gap >= problem.tolerance * SCALE or not problem.fits(relaxed.counts):
+            return None  # charges per order are not part of the walk: they can break a pool
         return Choice(problem.ladders, relaxed.counts, exact=gap < problem.grain * SCALE)
 
     def _stroll(self, offers: Sequence[Offer]) -> tuple[Problem, Walked]:

@@ -103,6 +103,15 @@ def test_funds_bound_each_venue_and_two_listings_share_their_pool() -> None:
     assert sum(order.cash for order in plan.orders if order.listing.venue == "bolt") == 3_100_000
 
 
+def test_charges_of_orders_that_share_a_pool_stay_within_its_funds() -> None:
+    """Found by the optimality test: the levels fit the pool to the last cent, their charges do not."""
+    charged = FlatFee(charge=10_000)
+    shops = [Shop(terms("acme", f"M{n}", curve=charged, lot=ONE), [(300_000, ONE)]) for n in (1, 2)]
+    funds = {("acme", ""): 600_000}
+    plan = allocate(merged(Side.BUY, shops), buy(10 * ONE), means(shops, funds=funds))
+    assert sum(order.cash + order.fee_reserve for order in plan.orders) == 310_000
+
+
 def test_a_venue_without_funds_is_dropped_for_its_balance() -> None:
     plan = allocate(merged(Side.BUY, [ACME, BOLT]), buy(ONE), means([ACME, BOLT], funds={("acme", ""): 0}))
     assert (entry(plan, "acme").dropped, entry(plan, "bolt").dropped) == ("insufficient_balance", None)
