@@ -122,3 +122,16 @@ def test_a_markets_own_grid_is_used() -> None:
     exchange.add_market(Market("M", ("YES",), size_step=ONE, grid=TENTHS))
     maker_of(exchange, Native("YES"), random.Random(1)).open(0)
     check(exchange, "YES", TENTHS, ONE)
+
+
+@pytest.mark.parametrize("price", [10_000, 990_000])
+def test_a_side_with_no_room_left_gets_no_level(price: int) -> None:
+    exchange, maker = made(CENTS, seed=1)
+    wall = [(Price(price), Size(10**15))]
+    low = price < ONE // 2
+    exchange.set_book("YES", [] if low else wall, wall if low else [], 0)
+    for now_ms in range(200):
+        maker.step(now_ms)
+        check_priority(exchange)
+        bids, asks = exchange.levels("YES")
+        assert not (bids if low else asks)
