@@ -1,0 +1,134 @@
+"""The command line as a user runs it: real processes, exit codes, and what they print."""
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CROSSBOOK = str(Path(sys.executable).parent / "crossbook")
+Json = dict[str, Any]
+
+
+async def crossbook(*words: str, wait_s: float = 60) -> tuple[int, str, str]:
+    """Run a command to its end: exit code, output, errors."""
+    process = await asyncio.create_subprocess_exec(
+        CROSSBOOK, *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    async with asyncio.timeout(wait_s):
+        out, err = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+@asynccontextmanager
+async def started(*words: str) -> AsyncIterator[tuple[Json, asyncio.subprocess.Process]]:
+    """A command that keeps running, once it has printed its first line; interrupted at the end."""
+    process = await asyncio.create_subprocess_exec(CROSSBOOK, *words, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(60):
+            yield json.loads(await process.stdout.readline()), process
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(20):
+            await process.wait()
+
+
+async def test_the_demo_fills_on_every_venue_and_ends_with_success() -> None:
+    code, out, _ = await crossbook("demo", "--once")
+    first, rest = out.split("\n", 1)
+    facts = json.loads(first)
+    assert code == 0
+    assert set(facts) == {"baseUrl", "apiKey", "accountId", "config", "outcomes", "venues"}
+    assert all({"rest", "ws", "control"} == set(venue) for venue in facts["venues"].values())
+    assert "\n201\n" in rest
+    body = json.loads(rest[rest.index("201\n") + 4 :])
+    assert {fill["venue"] for fill in body["fills"]} == set(facts["venues"])
+    assert {fill["status"] for fill in body["fills"]} == {"filled"}
+
+
+async def test_the_same_seed_makes_the_same_ids() -> None:
+    async with started("demo", "--serve", "--seed", "5") as (facts, _):
+        pass
+    async with started("demo", "--serve", "--seed", "5") as (again, _):
+        assert again["outcomes"] == facts["outcomes"]
+
+
+async def test_every_command_works_on_a_running_demo() -> None:
+    async with started("demo", "--serve") as (facts, process):
+        outcome, config = facts["outcomes"][0]["predexonId"], facts["config"]
+        where = ("--url", facts["baseUrl"], "--key", facts["apiKey"], "--account", facts["accountId"])
+        code, out, err = await crossbook("order", "buy", outcome, "5", *where, "--json")
+        assert (code, json.loads(out)["requestedAmount"]) == (0, "5"), err
+        code, out, _ = await crossbook("order", "sell", outcome, "1.5", *where)
+        assert code == 0
+        assert "Sold 1.5" in out
+        code, out, _ = await crossbook("order", "buy", outcome, "0", *where)
+        assert code == 1
+        assert "parse_error: amount: " in out
+        code, out, _ = await crossbook("book", "--config", config, "--once", outcome)
+        assert code == 0
+        assert all(venue in out for venue in facts["venues"])
+        code, out, _ = await crossbook("doctor", "--config", config)
+        assert (code, "FAIL" in out) == (0, False), out
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(20):
+            assert await process.wait() == 0
+
+
+async def test_the_doctor_names_what_is_wrong() -> None:
+    async with started("demo", "--serve") as (facts, _):
+        config = Path(facts["config"])
+        name = min(facts["venues"])
+        broken = config.with_name("broken.toml")
+        port = facts["venues"][name]["rest"].rsplit(":", 1)[1]
+        broken.write_text(config.read_text().replace(f":{port}", ":9"))
+        code, out, _ = await crossbook("doctor", "--config", str(broken))
+    assert code == 1
+    assert f"{name} reachable" in next(line[5:] for line in out.splitlines() if line.startswith("FAIL"))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("serve", "--config", "/nowhere.toml"), "crossbook: /nowhere.toml: cannot be read"),
+        (("book", "--config", "/nowhere.toml", "px-aaaaaaaa"), "crossbook: /nowhere.toml: cannot be read"),
+        (("sim", "atlantis"), "no venue called atlantis"),
+        (("replay", "/nowhere.jsonl"), "/nowhere.jsonl"),
+        (("order", "buy", "px-aaaaaaaa", "1"), "CROSSBOOK_API_KEY"),
+        (
+            (
+                "order",
+                "buy",
+                "px-aaaaaaaa",
+                "1",
+                "--key",
+                "k",
+                "--account",
+                "a",
+                "--url",
+                "http://127.0.0.1:9",
+            ),
+            "no answer",
+        ),
+        (("demo", "--once", "--serve"), "choose one"),
+    ],
+)
+async def test_a_mistake_is_one_line_and_no_traceback(words: tuple[str, ...], message: str) -> None:
+    code, _, err = await crossbook(*words)
+    assert code != 0
+    assert message in err
+    assert "Traceback" not in err
+
+
+async def test_a_simulator_alone_says_how_to_reach_it() -> None:
+    async with started("sim", "--seed", "3") as (facts, _):
+        assert {"venue", "rest", "ws", "rpc", "control", "credentials", "listings"} <= set(facts)
+        assert facts["listings"][0]["native"]
