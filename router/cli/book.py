@@ -22,6 +22,7 @@ from venues.base.units import DIGITS, NANOS_PER_MICRO, ONE, Price, decimal, half
 
 LEVELS = 12
 """Levels a side: what fits on a terminal of ordinary height."""
+NATIVE_CHARS_MAX = 20
 REFRESH_MS = 250
 SEED_MS_MAX = 15_000
 """Longest wait for a first book before showing what is there."""
@@ -70,8 +71,9 @@ def draw(market: MarketData, outcome: Outcome) -> Group:
     """Asks above bids, best ones meeting in the middle; below, the books that may not be used and why."""
     asks, bids = read(market, outcome, Side.BUY), read(market, outcome, Side.SELL)
     table = Table(title=f"{outcome.title} [bold]{outcome.label}[/bold]", caption=outcome.outcome_id)
-    for heading in ("side", "price after fees", "price", "fee bps", "size", "venue", "listing"):
-        table.add_column(heading, justify="left" if heading in ("side", "venue", "listing") else "right")
+    for heading in ("side", "after fees", "price", "fee bps", "size", "venue", "listing"):
+        text = heading in ("side", "venue", "listing")
+        table.add_column(heading, justify="left" if text else "right", no_wrap=True)
     for row in reversed(_rows(asks, "[red]ask[/red]")):
         table.add_row(*row)
     table.add_section()
@@ -85,10 +87,10 @@ def _rows(merged: Merged, word: str) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for key, index, price, size, _ in islice(_offers(merged), LEVELS):
         listing = merged.terms[index].listing
-        native = (
-            listing.native if len(listing.native) <= 24 else f"{listing.native[:10]}…{listing.native[-10:]}"
-        )
-        turned = " (inverted)" if listing.inverted else ""
+        native = str(listing.native)
+        if len(native) > NATIVE_CHARS_MAX:
+            native = f"{native[:6]}…{native[-6:]}"
+        turned = ", turned" if listing.inverted else ""
         fees = _fee_bps(abs(key), price)
         rows.append(
             (word, _nanos(abs(key)), decimal(price)[:6], fees, plain(size), listing.venue, native + turned)
