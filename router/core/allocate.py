@@ -322,11 +322,13 @@ def _order(one: Ladder, count: int, side: Side) -> PlannedOrder:
     parts = one.parts(count)
     use, gain = one.at(count)
     cash = one.spent(count, parts)
+    size = sum(shares for _, shares in parts)
+    assert size == (gain if side is Side.BUY else use), "the parts are what was reckoned with"
     return PlannedOrder(
         listing=one.terms.listing,
         side=side,
         limit=parts[-1][0],
-        size=Size(sum(size for _, size in parts)),
+        size=Size(size),
         cash=cash,
         fee_reserve=Cash(use - cash if side is Side.BUY else cash - gain),
         parts=parts,
