@@ -30,6 +30,8 @@ from venues.kalshi.sim_wire import (
 from venues.sim.contract import Call, Socket
 from venues.sim.engine import Exchange
 from venues.sim.model import Market, SimOrder
+from venues.sim.numeral import numeral
+from venues.sim.wish import amount, check_keys, positions
 
 SIZE_STEP = 10_000
 """Counts are multiples of 0.01."""
@@ -38,8 +40,8 @@ END_OF_TIME_MS = 4_102_444_800_000
 ACCOUNT_KEYS = frozenset({"balance", "shards", "positions", "credentials", "subaccount", "account_precision"})
 MARKET_KEYS = frozenset({"title", "ticker", "series", "event", "structure", "fee_type", "fee_multiplier",
                          "exchange_index", "open_time", "close_time"})  # fmt: skip
-STAMP_DIGITS_MAX = 16
-"""Milliseconds for the next 300,000 years."""
+STAMP_MS_MAX = 10**16 - 1
+"""The next 300,000 years."""
 PUBLIC, READ, CREATED, EMPTY = 0, 200, 201, 204
 """What kind of endpoint it is: unsigned, or signed with the status of its success."""
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -97,7 +99,7 @@ class KalshiSimulator:
     def open_account(self, wish: Mapping[str, Any], now_ms: int) -> Mapping[str, str]:
         """A customer. Beside the keys of the contract: `shards` (cash by exchange_index above 0, decimal
         text), `subaccount` (the number its key is locked to), `account_precision` ("0.0001" or "0.01")."""
-        _known("account", wish, ACCOUNT_KEYS)
+        check_keys("account", wish, ACCOUNT_KEYS)
         number = len(self._keys)
         named = wish.get("credentials", {})
         key_id = str(named.get("key_id", uuid_of(self._board.seed, "key", number)))
@@ -115,38 +117,33 @@ class KalshiSimulator:
             step=micros(precision),
             subaccount=int(wish.get("subaccount", 0)),
         )
-        grants = [self._grant(key, micros(text)) for key, text in wish.get("positions", {}).items()]
-        if len({facts.ticker for facts, _, _ in grants}) < len(grants):
+        grants = positions(self.exchange, wish.get("positions", {}))
+        if len({market.market_id for market, _, _ in grants}) < len(grants):
             raise ValueError("positions: YES and NO of one market never coexist")
-        cash = {0: micros(wish.get("balance", "0"))}
-        cash |= {int(shard): micros(text) for shard, text in wish.get("shards", {}).items()}
-        for shard, amount in sorted(cash.items()):
-            self._board.open_pot(customer, shard, Cash(amount))
+        cash = {0: amount("balance", wish.get("balance", "0"))}
+        cash |= {
+            int(shard): amount(f"shards[{shard!r}]", text) for shard, text in wish.get("shards", {}).items()
+        }
+        for shard, free in sorted(cash.items()):
+            self._board.open_pot(customer, shard, Cash(free))
         held: dict[str, Holding] = {}
-        for facts, outcome, size in grants:
-            pot = self.exchange.accounts[self._board.pot(customer, facts.exchange_index)]
-            self.exchange.grant(pot, facts.market, outcome, size)
-            held[facts.ticker] = Holding(net=size if outcome == 0 else -size, at_ms=now_ms)
+        for market, outcome, size in grants:
+            shard = self._board.facts[market.market_id].exchange_index
+            self.exchange.grant(
+                self.exchange.accounts[self._board.pot(customer, shard)], market, outcome, size
+            )
+            held[market.market_id] = Holding(net=size if outcome == 0 else -size, at_ms=now_ms)
         self._keys[key_id] = customer
         remember(customer.holdings, 0, held)
         self._board.note_cash(customer, 0)
         given = {"key_id": key_id, "private_key": pem}
         return given | {key: str(wish[key]) for key in ("subaccount", "account_precision") if key in wish}
 
-    def _grant(self, key: str, size: int) -> tuple[Facts, int, Size]:
-        ticker = key.removesuffix(":inverted")
-        facts = self._board.facts.get(ticker)
-        if facts is None:
-            raise ValueError(f"positions: no market {ticker!r}")
-        if size % SIZE_STEP:
-            raise ValueError(f"positions: {key} is not a multiple of 0.01")
-        return facts, 0 if ticker == key else 1, Size(size)
-
     def list_market(self, wish: Mapping[str, Any]) -> list[str]:
         """A market, open at once. Keys: `title`, `ticker`, `series`, `event`, `structure` (a
         price_level_structure of the card), `fee_type` and `fee_multiplier` (decimal text) of its series,
         `exchange_index`, `open_time` and `close_time` ("2026-11-20T14:00:00Z")."""
-        _known("market", wish, MARKET_KEYS)
+        check_keys("market", wish, MARKET_KEYS)
         number = len(self._board.facts) + 1
         series = str(wish.get("series", "KXSIM"))
         event = str(wish.get("event", f"{series}-26"))
@@ -242,12 +239,12 @@ class KalshiSimulator:
         key_id, stamp, signature = (
             call.headers.get(f"kalshi-access-{name}", "") for name in ("key", "timestamp", "signature")
         )
-        customer = self._keys.get(key_id)
-        if customer is None or not (stamp.isascii() and stamp.isdecimal() and len(stamp) <= STAMP_DIGITS_MAX):
+        customer, signed_ms = self._keys.get(key_id), numeral(stamp, STAMP_MS_MAX)
+        if customer is None or signed_ms is None:
             raise Refusal(401, "token_authentication_failure")
         if not verifies(customer.key, signature, f"{stamp}{call.method}{call.path}"):
             raise Refusal(401, "token_authentication_failure")
-        if int(stamp) <= now_ms - CLOCK_PAST_MS_MAX:
+        if signed_ms <= now_ms - CLOCK_PAST_MS_MAX:
             raise Refusal(401, "header_timestamp_expired")
         return customer
 
@@ -269,12 +266,6 @@ class KalshiSimulator:
 
     def _cancel_all(self, ask: Ask) -> None:
         self._desk.cancel_all(ask.customer, ask.now_ms)
-
-
-def _known(thing: str, wish: Mapping[str, Any], keys: frozenset[str]) -> None:
-    strange = sorted(set(wish) - keys)
-    if strange:
-        raise ValueError(f"{strange[0]}: no key of an {thing}; there are {sorted(keys)}")
 
 
 def _rate(wish: Mapping[str, Any], series: tuple[str, str] | None) -> tuple[str, str]:

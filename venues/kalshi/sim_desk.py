@@ -164,7 +164,7 @@ class Desk:
             if held < order.size:
                 order.size, order.reason = held, "reduce_only"
         ahead, others, own = self._reach(order)
-        if body.post_only and (others or own):
+        if body.post_only and order.crosses:
             raise Refusal(400, "invalid_order", "post only cross")
         keeps = body.self_trade_prevention_type == "maker"
         if order.time_in_force is TimeInForce.FOK and (others if keeps else ahead) < order.size:

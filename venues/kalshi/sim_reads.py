@@ -20,6 +20,7 @@ from venues.kalshi.sim_wire import (
     position_row,
     series_row,
 )
+from venues.sim.numeral import numeral
 
 CENT = 10_000
 PAGE_MAX = 1_000
@@ -54,10 +55,10 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
 
     def number(self, name: str, default: int, *, most: int = 2**53) -> int:
         """A number of the query."""
-        text = self.query.get(name) or str(default)
-        if not (text.isascii() and text.isdecimal() and int(text) <= most):
+        number = numeral(self.query.get(name) or str(default), most)
+        if number is None:
             raise Refusal(400, "invalid_parameters", f"{name}: takes a number up to {most}")
-        return int(text)
+        return number
 
 
 def _page(name: str, rows: list[Row], ask: Ask) -> Row:

@@ -21,9 +21,11 @@ from venues.polymarket.sim_rows import Json
 from venues.polymarket.sim_rules import RefusedError, Terms
 from venues.sim.contract import Call, Socket
 from venues.sim.model import Market
+from venues.sim.wish import amount, check_keys, whole
 
 NO_PAGE = "404 page not found"
-WHOLE_MAX = {"fee_exponent": 4, "taker_delay_ms": 60_000}
+FEE_EXPONENT_MAX = 4
+TAKER_DELAY_MS_MAX = 60_000
 MARKET_WISHES = {
     "title", "ids", "condition_id", "tick", "neg_risk", "fee_rate", "fee_exponent", "minimum_size",
     "taker_delay_ms", "protocol_v2",
@@ -117,18 +119,12 @@ class PolymarketSimulator:
         "delayed" and match later; `protocol_v2` (false): ids of Exchange V3; `ids` (two token ids) and
         `condition_id` fix the identity.
         """
-        unknown = sorted(set(wish) - MARKET_WISHES)
-        if unknown:
-            raise ValueError(f"market: no such fields {unknown}; there are {sorted(MARKET_WISHES)}")
-        tick = _decimal(wish, "tick", "0.01")
+        check_keys("market", wish, MARKET_WISHES)
+        tick = amount("tick", wish.get("tick", "0.01"))
         if tick not in rules.TICKS:
             raise ValueError(f"tick: one of {[plain(t) for t in rules.TICKS]}, was {wish['tick']!r}")
-        numbers = {
-            name: wish.get(name, value) for name, value in (("fee_exponent", 1), ("taker_delay_ms", 0))
-        }
-        for name, value in numbers.items():
-            if type(value) is not int or not 0 <= value <= WHOLE_MAX[name]:
-                raise ValueError(f"{name}: a whole number from 0 to {WHOLE_MAX[name]}, was {value!r}")
+        exponent = whole("fee_exponent", wish.get("fee_exponent", 1), FEE_EXPONENT_MAX)
+        delay_ms = whole("taker_delay_ms", wish.get("taker_delay_ms", 0), TAKER_DELAY_MS_MAX)
         condition = str(wish.get("condition_id") or f"0x{self._luck.getrandbits(256):064x}")
         ids = tuple(str(token) for token in wish.get("ids") or self._token_ids(bool(wish.get("protocol_v2"))))
         if len(ids) != 2 or not all(token.isdecimal() for token in ids):
@@ -142,10 +138,10 @@ class PolymarketSimulator:
             title=str(wish.get("title", "Will it happen?")),
             tick=tick,
             neg_risk=bool(wish.get("neg_risk", False)),
-            fee_rate=_decimal(wish, "fee_rate", "0.05"),
-            fee_exponent=numbers["fee_exponent"],
-            minimum=_decimal(wish, "minimum_size", "5"),
-            delay_ms=numbers["taker_delay_ms"],
+            fee_rate=amount("fee_rate", wish.get("fee_rate", "0.05")),
+            fee_exponent=exponent,
+            minimum=amount("minimum_size", wish.get("minimum_size", "5")),
+            delay_ms=delay_ms,
         )
         self._unannounced.append(terms)
         return list(ids)
@@ -171,13 +167,6 @@ class PolymarketSimulator:
     def _snapshot(self, token: str, now_ms: int) -> Json | None:
         self._desk.publish(now_ms)
         return self._desk.book(token, now_ms) if token in self.exchange.by_native else None
-
-
-def _decimal(wish: Mapping[str, Any], field: str, default: str) -> int:
-    try:
-        return micros(str(wish.get(field, default)))
-    except ValueError as error:
-        raise ValueError(f"{field}: {error}") from error
 
 
 def _route(routes: Mapping[str, Any], call: Call) -> Any:

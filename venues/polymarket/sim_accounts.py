@@ -10,19 +10,22 @@ from typing import Any
 
 import coincurve
 
-from venues.base.units import Cash, Size, down, micros
+from venues.base.units import Cash, down
 from venues.polymarket import sim_rules as rules
 from venues.polymarket.sim_rows import Json
 from venues.polymarket.sim_rules import RefusedError
 from venues.sim.contract import Call
 from venues.sim.engine import Exchange
-from venues.sim.model import Account, Market
+from venues.sim.model import Account
+from venues.sim.numeral import numeral
+from venues.sim.wish import amount, check_keys, positions
 
 WRONG_L1 = "Invalid L1 Request headers"
 WRONG_L2 = "Unauthorized/Invalid api key"
 CURVE_ORDER = 2 * rules.HALF_CURVE + 1
 MAINNET = 137
-NUMBER_DIGITS = 18
+NUMBER_MAX = 10**18 - 1
+"""Of a header."""
 HEX_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 CREDENTIALS = (
     "private_key",
@@ -83,13 +86,12 @@ class Accounts:
         funder = _address("funder", given.get("funder") or rules.wallet_of(address, kind))
         if address in self._customers or funder in self._exchange.accounts:
             raise ValueError(f"credentials: {address} or its wallet {funder} has an account already")
-        balance = Cash(_micros("balance", wish.get("balance", "0")))
-        grants = [self._read_position(key, size) for key, size in (wish.get("positions") or {}).items()]
+        balance = Cash(amount("balance", wish.get("balance", "0")))
+        grants = positions(self._exchange, wish.get("positions") or {})
         customer = self._join(address, funder, kind, balance)
         for market, outcome, size in grants:
             self._exchange.grant(customer.account, market, outcome, size)
-        names = ("api_key", "api_secret", "api_passphrase")
-        api_key = self._issue(customer, 0, [given.get(name) for name in names])
+        api_key = self._issue(customer, 0, given)
         chain = {} if self._chain_id == MAINNET else {"chain_id": str(self._chain_id)}
         return {
             "private_key": secret,
@@ -106,9 +108,7 @@ class Accounts:
         for name in ("signature_type", "funder"):
             if wish.get(name):
                 given.setdefault(name, str(wish[name]))
-        unknown = sorted(set(given) - set(CREDENTIALS))
-        if unknown:
-            raise ValueError(f"credentials: no such fields {unknown}; there are {list(CREDENTIALS)}")
+        check_keys("credentials", given, CREDENTIALS)
         if given.get("chain_id", str(self._chain_id)) != str(self._chain_id):
             raise ValueError(f"chain_id: this venue is on chain {self._chain_id}")
         if given.setdefault("signature_type", "0") not in ("0", "1", "2", "3"):
@@ -121,28 +121,20 @@ class Accounts:
             raise ValueError(f"api_secret: not base64: {error}") from error
         return given
 
-    def _read_position(self, key: str, size: Any) -> tuple[Market, int, Size]:
-        native, _, inverted = key.partition(":")
-        if native not in self._exchange.by_native or inverted not in ("", "inverted"):
-            raise ValueError(f"positions: no listing {key!r}")
-        market, outcome = self._exchange.by_native[native]
-        return market, 1 - outcome if inverted else outcome, Size(_micros(f"positions[{key!r}]", size))
-
     def create(self, call: Call, now_ms: int) -> Json:
         """POST /auth/api-key: a new key for this nonce; a new customer if need be, with an empty wallet."""
         address, nonce = self._login(call, now_ms)
-        if any(key.customer.address == address and key.nonce == nonce for key in self._keys.values()):
+        if self._key_of(address, nonce) is not None:
             raise RefusedError(400, "Could not create api key")
         customer = self._customers.get(address) or self._join(address, address, 0, Cash(0))
-        return self._issue(customer, nonce, [None, None, None]).shown()
+        return self._issue(customer, nonce, {}).shown()
 
     def derive(self, call: Call, now_ms: int) -> Json:
         """GET /auth/derive-api-key: the key this nonce already has."""
-        address, nonce = self._login(call, now_ms)
-        for key in self._keys.values():
-            if key.customer.address == address and key.nonce == nonce:
-                return key.shown()
-        raise RefusedError(400, "Could not derive api key!")
+        key = self._key_of(*self._login(call, now_ms))
+        if key is None:
+            raise RefusedError(400, "Could not derive api key!")
+        return key.shown()
 
     def of(self, customer: Customer) -> list[str]:
         """GET /auth/api-keys."""
@@ -181,32 +173,34 @@ class Accounts:
         """Check the L1 headers: the address they prove, and the nonce."""
         head = call.headers
         address, stamp = head.get("poly_address", ""), head.get("poly_timestamp", "")
-        nonce = head.get("poly_nonce", "0")
-        if not (_short_number(nonce) and self._fresh(stamp, now_ms)):
+        nonce = numeral(head.get("poly_nonce", "0"), NUMBER_MAX)
+        if nonce is None or not self._fresh(stamp, now_ms):
             raise RefusedError(401, WRONG_L1)
         proof = head.get("poly_signature", "")
-        who = rules.login_signer(address, stamp, int(nonce), chain_id=self._chain_id, signature=proof)
+        who = rules.login_signer(address, stamp, nonce, chain_id=self._chain_id, signature=proof)
         if who is None or who.lower() != address.lower():
             raise RefusedError(401, WRONG_L1)
-        return who, int(nonce)
+        return who, nonce
+
+    def _key_of(self, address: str, nonce: int) -> ApiKey | None:
+        mine = (key for key in self._keys.values() if (key.customer.address, key.nonce) == (address, nonce))
+        return next(mine, None)
 
     def _fresh(self, stamp: str, now_ms: int) -> bool:
         """Whether a timestamp in seconds is near the venue's clock."""
-        if not _short_number(stamp):
-            return False
-        return abs(down(now_ms, 1_000) - int(stamp)) <= self._knobs["clock_tolerance_s"]
+        at_s = numeral(stamp, NUMBER_MAX)
+        return at_s is not None and abs(down(now_ms, 1_000) - at_s) <= self._knobs["clock_tolerance_s"]
 
     def _join(self, address: str, funder: str, signature_type: int, cash: Cash) -> Customer:
         account = self._exchange.open_account(funder, cash)
         customer = self._customers[address] = Customer(address, signature_type, account)
         return customer
 
-    def _issue(self, customer: Customer, nonce: int, given: list[str | None]) -> ApiKey:
-        name, secret, passphrase = given
+    def _issue(self, customer: Customer, nonce: int, given: Mapping[str, str]) -> ApiKey:
         key = ApiKey(
-            api_key=name or new_uuid(self._luck),
-            secret=secret or base64.urlsafe_b64encode(self._luck.randbytes(32)).decode(),
-            passphrase=passphrase or self._luck.randbytes(32).hex(),
+            api_key=given.get("api_key") or new_uuid(self._luck),
+            secret=given.get("api_secret") or base64.urlsafe_b64encode(self._luck.randbytes(32)).decode(),
+            passphrase=given.get("api_passphrase") or self._luck.randbytes(32).hex(),
             nonce=nonce,
             customer=customer,
         )
@@ -216,11 +210,6 @@ class Accounts:
 
 def _same(wanted: str, given: str) -> bool:
     return hmac.compare_digest(wanted.encode(), given.encode(errors="replace"))
-
-
-def _short_number(text: str) -> bool:
-    """Whether a header is a number that fits the machine."""
-    return text.isascii() and text.isdecimal() and len(text) <= NUMBER_DIGITS
 
 
 def _private_key(text: str) -> coincurve.PrivateKey:
@@ -235,13 +224,6 @@ def _address(field: str, text: str) -> str:
     if not raw:
         raise ValueError(f"{field}: 0x and 40 hexadecimal digits, was {text!r}")
     return rules.checksummed(raw)
-
-
-def _micros(field: str, text: Any) -> int:
-    try:
-        return micros(str(text))
-    except ValueError as error:
-        raise ValueError(f"{field}: {error}") from error
 
 
 def new_uuid(luck: Random) -> str:

@@ -1,5 +1,6 @@
 """Where the simulated venue takes orders, matches, settles and tells: between the wire and the engine."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from random import Random
@@ -89,7 +90,7 @@ class Desk:
         if not terms.market.trading:
             raise RefusedError(400, REFUSALS[engine.NOT_TRADING])
         order = _order(order_id, ticket, terms, outcome=outcome, now_ms=now_ms, account=key.customer.account)
-        crosses = _crosses(order)
+        crosses = order.crosses
         if crosses and order.side is Side.BUY and ticket.maker_amount < MARKETABLE_BUY_MIN:
             shown = plain(ticket.maker_amount)
             raise RefusedError(400, f"invalid amount for a marketable BUY order (${shown}), min size: $1")
@@ -136,7 +137,7 @@ class Desk:
         """Match and rest. A killed order is told to the user stream and then refused."""
         ticket = order.notes["ticket"]
         assert isinstance(ticket, Ticket)
-        refusal = FAK_KILLED if order.time_in_force is TimeInForce.IOC and not _crosses(order) else ""
+        refusal = FAK_KILLED if order.time_in_force is TimeInForce.IOC and not order.crosses else ""
         if not refusal:
             try:
                 self.exchange.place(order, now_ms, post_only=ticket.post_only)
@@ -193,14 +194,12 @@ class Desk:
 
     def _can_unwind(self, trade: Trade) -> bool:
         """Whether every customer still has all that the trade gave; else it settles after all."""
-        gave: dict[tuple[str, int], int] = {}
-        cash: dict[str, int] = {}
+        gave, cash = Counter[tuple[str, int]](), Counter[str]()
         for order, fill in _parties(trade):
             if order.account != HOUSE and order.side is Side.BUY:
-                key = order.account, order.outcome
-                gave[key] = gave.get(key, 0) + fill.size
+                gave[order.account, order.outcome] += fill.size
             elif order.account != HOUSE:
-                cash[order.account] = cash.get(order.account, 0) + proceeds(fill.price, fill.size)
+                cash[order.account] += proceeds(fill.price, fill.size)
         accounts, market = self.exchange.accounts, trade.terms.market
         shares_left = all(
             self.exchange.free_shares(accounts[name], market, outcome) >= size
@@ -357,27 +356,15 @@ def _order(
     )
 
 
-def _crosses(order: SimOrder) -> bool:
-    """Whether it would trade at once."""
-    if order.book_side is BookSide.BID:
-        asks = order.market.asks
-        return bool(asks) and order.book_price >= asks.peekitem(0)[0]
-    bids = order.market.bids
-    return bool(bids) and order.book_price <= bids.peekitem(-1)[0]
-
-
 def _reply(order: SimOrder) -> Json:
     """The answer to POST /order (section 5.6)."""
     status = rows.status_of(order).lower()
     given, taken = (order.value, order.filled) if order.side is Side.BUY else (order.filled, order.value)
-    return {
-        "success": True,
-        "errorMsg": "",
+    return rows.order_reply() | {
         "orderID": order.order_id,
         "status": status,
         "makingAmount": plain(given) if order.fills else "",
         "takingAmount": plain(taken) if order.fills else "",
-        "transactionsHashes": [],
         "tradeIDs": rows.trades_of(order),
     }
 

@@ -13,10 +13,9 @@ from venues.polymarket.sim_rules import RefusedError, Terms
 from venues.sim.contract import Call
 
 LEGACY_FEE_BPS = 1_000
+BUILDER_FEES = {"builder_maker_fee_rate_bps": 0, "builder_taker_fee_rate_bps": 0}
 HELD_LONG_MS = 1_000
 """From here on the delay shows as seconds_delay, below as `itode` (section 6)."""
-
-
 BOOKS_MAX = 500
 Handler = Callable[[Call, int], Any]
 
@@ -27,40 +26,25 @@ class PublicFace:
     def __init__(self, desk: Desk, accounts: Accounts) -> None:
         self._desk = desk
         self.routes: dict[str, Handler] = {
-            "GET /ok": self._ok,
-            "GET /version": self._version,
-            "GET /time": self._time,
+            "GET /ok": lambda *_: "OK",
+            "GET /version": lambda *_: {"version": 2},
+            "GET /time": lambda _, now_ms: down(now_ms, 1_000),
             "POST /auth/api-key": accounts.create,
             "GET /auth/derive-api-key": accounts.derive,
             "GET /markets-by-token/*": self._market_of_token,
-            "GET /clob-markets/*": self._clob_market,
-            "GET /markets/*": self._full_market,
+            "GET /clob-markets/*": lambda call, _: clob_market(self._market(call)),
+            "GET /markets/*": lambda call, _: full_market(self._market(call)),
             "GET /gamma/markets": self._gamma_markets,
             "GET /tick-size": self._tick_size,
-            "GET /neg-risk": self._neg_risk,
+            "GET /neg-risk": lambda call, _: {"neg_risk": self._asked(call).neg_risk},
             "GET /fee-rate": self._fee_rate,
-            "GET /fees/builder-fees/*": self._builder_fees,
-            "GET /book": self._book,
+            "GET /fees/builder-fees/*": lambda *_: BUILDER_FEES,
+            "GET /book": lambda call, now_ms: desk.book(call.query.get("token_id", ""), now_ms),
             "POST /books": self._books,
         }
 
-    def _ok(self, call: Call, now_ms: int) -> str:
-        return "OK"
-
-    def _version(self, call: Call, now_ms: int) -> Json:
-        return {"version": 2}
-
-    def _time(self, call: Call, now_ms: int) -> int:
-        return down(now_ms, 1_000)
-
     def _market_of_token(self, call: Call, now_ms: int) -> Json:
         return {"condition_id": self._desk.token(last_segment(call))[0].market.market_id}
-
-    def _clob_market(self, call: Call, now_ms: int) -> Json:
-        return clob_market(self._market(call))
-
-    def _full_market(self, call: Call, now_ms: int) -> Json:
-        return full_market(self._market(call))
 
     def _gamma_markets(self, call: Call, now_ms: int) -> list[Json]:
         """By clob_token_ids or condition_ids, each a list with commas."""
@@ -75,17 +59,8 @@ class PublicFace:
     def _tick_size(self, call: Call, now_ms: int) -> Json:
         return {"minimum_tick_size": Decimal(plain(self._asked(call).tick))}
 
-    def _neg_risk(self, call: Call, now_ms: int) -> Json:
-        return {"neg_risk": self._asked(call).neg_risk}
-
     def _fee_rate(self, call: Call, now_ms: int) -> Json:
         return {"base_fee": LEGACY_FEE_BPS if self._asked(call).fee_rate else 0}
-
-    def _builder_fees(self, call: Call, now_ms: int) -> Json:
-        return {"builder_maker_fee_rate_bps": 0, "builder_taker_fee_rate_bps": 0}
-
-    def _book(self, call: Call, now_ms: int) -> Json:
-        return self._desk.book(call.query.get("token_id", ""), now_ms)
 
     def _books(self, call: Call, now_ms: int) -> list[Json]:
         """Unknown tokens are left out."""

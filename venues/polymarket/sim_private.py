@@ -15,6 +15,7 @@ from venues.polymarket.sim_rows import Json
 from venues.polymarket.sim_rules import RefusedError
 from venues.sim.contract import Call
 from venues.sim.model import Status
+from venues.sim.numeral import numeral
 
 BATCH_MAX = 15
 """Orders in one POST /orders (section 5.5)."""
@@ -23,7 +24,7 @@ END = -1
 """The offset behind the last page: its cursor is "LTE="."""
 FIRST_PAGE = "MA=="
 ALLOWANCE = str(2**256 - 1)
-SECONDS_DIGITS = 18
+SECONDS_MAX = 10**18 - 1
 OPEN = ("LIVE", "DELAYED")
 Handler = Callable[[ApiKey, Call, int], Any]
 
@@ -35,13 +36,12 @@ class PrivateFace:
         self, desk: Desk, accounts: Accounts, spenders: Sequence[str], knobs: Mapping[str, int]
     ) -> None:
         self._desk = desk
-        self._accounts = accounts
         self._spenders = spenders
         self._knobs = knobs
         self.routes: dict[str, Handler] = {
-            "GET /auth/api-keys": self._api_keys,
-            "DELETE /auth/api-key": self._delete_key,
-            "GET /auth/ban-status/closed-only": self._ban_status,
+            "GET /auth/api-keys": lambda key, *_: {"apiKeys": accounts.of(key.customer)},
+            "DELETE /auth/api-key": lambda key, *_: accounts.delete(key),
+            "GET /auth/ban-status/closed-only": lambda *_: {"closed_only": False},
             "POST /order": self._post,
             "POST /orders": self._post_batch,
             "DELETE /order": self._cancel,
@@ -54,15 +54,6 @@ class PrivateFace:
             "GET /balance-allowance": self._balance,
             "GET /balance-allowance/update": self._balance,
         }
-
-    def _api_keys(self, key: ApiKey, call: Call, now_ms: int) -> Json:
-        return {"apiKeys": self._accounts.of(key.customer)}
-
-    def _delete_key(self, key: ApiKey, call: Call, now_ms: int) -> str:
-        return self._accounts.delete(key)
-
-    def _ban_status(self, key: ApiKey, call: Call, now_ms: int) -> Json:
-        return {"closed_only": False}
 
     def _cancel(self, key: ApiKey, call: Call, now_ms: int) -> Json:
         """One order as {"orderID": id}, or a list of ids."""
@@ -78,7 +69,7 @@ class PrivateFace:
         except RefusedError as refusal:
             if not self._knobs["soft_refusals"]:
                 raise
-            return rows.refused_order(refusal.text, success=False)
+            return rows.order_reply(refusal.text, success=False)
 
     def _post_batch(self, key: ApiKey, call: Call, now_ms: int) -> list[Json]:
         """One result each; a refused order reads success true with errorMsg set (section 5.5)."""
@@ -90,7 +81,7 @@ class PrivateFace:
             try:
                 results.append(self._desk.post(key, payload, now_ms))
             except RefusedError as refusal:
-                results.append(rows.refused_order(refusal.text, success=True))
+                results.append(rows.order_reply(refusal.text, success=True))
         return results
 
     def _cancel_where(self, key: ApiKey, call: Call, now_ms: int) -> Json:
@@ -124,16 +115,8 @@ class PrivateFace:
             for order in self._desk.orders.values()
             if order.account == key.customer.account.name and order.created_ms <= shown_ms
         ]
-        return self._page(
-            [
-                row
-                for row in found
-                if (row["id"] == wanted if wanted else row["status"] == "LIVE")
-                and call.query.get("market") in (None, row["market"])
-                and call.query.get("asset_id") in (None, row["asset_id"])
-            ],
-            call,
-        )
+        chosen = [row for row in found if (row["id"] == wanted if wanted else row["status"] == "LIVE")]
+        return self._page(_asked(chosen, call, "market", "asset_id"), call)
 
     def _trades(self, key: ApiKey, call: Call, now_ms: int) -> Json:
         """The account's trades on either side, newest last."""
@@ -147,8 +130,7 @@ class PrivateFace:
             and (after is None or down(trade.at_ms, 1_000) >= after)
             and (before is None or down(trade.at_ms, 1_000) <= before)
         ]
-        fields = ("id", "market", "asset_id")
-        chosen = [row for row in found if all(call.query.get(f) in (None, row[f]) for f in fields)]
+        chosen = _asked(found, call, "id", "market", "asset_id")
         wallet = call.query.get("maker_address")
         return self._page([row for row in chosen if wallet is None or wallet in rows.wallets_of(row)], call)
 
@@ -180,15 +162,12 @@ class PrivateFace:
         return {"balance": str(held), "allowances": dict.fromkeys(self._spenders, ALLOWANCE)}
 
 
-def read_json(call: Call, kind: type = object) -> Any:
+def read_json(call: Call, kind: Any = Any) -> Any:
     """The body as JSON of this kind, or the venue's refusal."""
     try:
-        value = msgspec.json.decode(call.body)
+        return msgspec.json.decode(call.body, type=kind)
     except msgspec.DecodeError:
         raise RefusedError(400, "Invalid order payload") from None
-    if not isinstance(value, kind):
-        raise RefusedError(400, "Invalid order payload")
-    return value
 
 
 def last_segment(call: Call) -> str:
@@ -196,9 +175,13 @@ def last_segment(call: Call) -> str:
     return call.path.rpartition("/")[2]
 
 
+def _asked(found: Sequence[Json], call: Call, *fields: str) -> list[Json]:
+    """The rows whose fields are what the query asks for, where it does."""
+    return [row for row in found if all(call.query.get(f) in (None, row[f]) for f in fields)]
+
+
 def _seconds(text: str | None) -> int | None:
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdecimal() and len(text) <= SECONDS_DIGITS):
+    seconds = None if text is None else numeral(text, SECONDS_MAX)
+    if text is not None and seconds is None:
         raise RefusedError(400, "Invalid time")
-    return int(text)
+    return seconds

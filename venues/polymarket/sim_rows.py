@@ -93,6 +93,10 @@ def mirrored(top: tuple[str, str], outcome: int) -> tuple[str, str]:
     return ask, bid
 
 
+def _event(kind: str, terms: Terms, now_ms: int, more: Json) -> Json:
+    return {"event_type": kind, "market": terms.market.market_id, **more, "timestamp": str(now_ms)}
+
+
 def price_change(terms: Terms, changes: Iterable[BookChange], now_ms: int, digests: Sequence[str]) -> Json:
     """The moved levels of a market, each in both outcomes' terms, with the resulting best prices."""
     rows = []
@@ -111,40 +115,27 @@ def price_change(terms: Terms, changes: Iterable[BookChange], now_ms: int, diges
                     "best_ask": ask,
                 }
             )
-    return {
-        "event_type": "price_change",
-        "market": terms.market.market_id,
-        "price_changes": rows,
-        "timestamp": str(now_ms),
-    }
+    return _event("price_change", terms, now_ms, {"price_changes": rows})
 
 
 def last_trade(trade: Trade, now_ms: int) -> Json:
     """The public word on a trade, in the taker's terms."""
-    return {
-        "event_type": "last_trade_price",
-        "market": trade.terms.market.market_id,
+    more = {
         "asset_id": trade.terms.market.natives[trade.taker.outcome],
         "price": plain(trade.price),
         "size": plain(trade.size),
         "side": trade.taker.side.name,
         "fee_rate_bps": "0",
-        "timestamp": str(now_ms),
     }
+    return _event("last_trade_price", trade.terms, now_ms, more)
 
 
 def best_bid_ask(terms: Terms, outcome: int, now_ms: int) -> Json:
     """The top of one outcome's book."""
     bid, ask = mirrored(terms.top, outcome)
-    return {
-        "event_type": "best_bid_ask",
-        "market": terms.market.market_id,
-        "asset_id": terms.market.natives[outcome],
-        "best_bid": bid,
-        "best_ask": ask,
-        "spread": plain(micros(ask) - micros(bid)),
-        "timestamp": str(now_ms),
-    }
+    spread = plain(micros(ask) - micros(bid))
+    more = {"asset_id": terms.market.natives[outcome], "best_bid": bid, "best_ask": ask, "spread": spread}
+    return _event("best_bid_ask", terms, now_ms, more)
 
 
 def market_resolved(terms: Terms, now_ms: int) -> Json:
@@ -164,14 +155,8 @@ def market_resolved(terms: Terms, now_ms: int) -> Json:
 
 def tick_size_change(terms: Terms, token: str, old: int, now_ms: int) -> Json:
     """The prices that a token's book takes have changed."""
-    return {
-        "event_type": "tick_size_change",
-        "market": terms.market.market_id,
-        "asset_id": token,
-        "old_tick_size": plain(old),
-        "new_tick_size": plain(terms.tick),
-        "timestamp": str(now_ms),
-    }
+    more = {"asset_id": token, "old_tick_size": plain(old), "new_tick_size": plain(terms.tick)}
+    return _event("tick_size_change", terms, now_ms, more)
 
 
 def wire_id(order: SimOrder) -> str:
@@ -295,8 +280,8 @@ def _maker_row(trade: Trade, maker: SimOrder, fill: Fill) -> Json:
     }
 
 
-def refused_order(text: str, *, success: bool) -> Json:
-    """A refusal inside a 200."""
+def order_reply(text: str = "", *, success: bool = True) -> Json:
+    """The answer to an order about which there is nothing to tell, or a refusal inside a 200."""
     return {
         "success": success,
         "errorMsg": text,

@@ -137,6 +137,11 @@ class Ticket:
         """The side of the deal that is shares."""
         return Size(self.taker_amount if self.side is Side.BUY else self.maker_amount)
 
+    @property
+    def cash(self) -> Cash:
+        """The side of the deal that is money."""
+        return Cash(self.maker_amount if self.side is Side.BUY else self.taker_amount)
+
 
 def read_ticket(payload: Any) -> Ticket:
     """One object of POST /order. RefusedError when a field is missing or of a wrong type (section 5.5)."""
@@ -192,20 +197,15 @@ def read_amounts(ticket: Ticket, terms: Terms, now_ms: int) -> tuple[Price, Cash
 
 def _grid_price(ticket: Ticket, terms: Terms) -> Price:
     """The price the amounts were made from. A share amount may have been cut by less than two steps."""
-    if ticket.side is Side.SELL:
-        price, rest = divmod(ticket.taker_amount * ONE, ticket.maker_amount)
-        honest = rest == 0 and price % terms.tick == 0
-    else:
-        exact, taken = ticket.maker_amount * ONE, ticket.taker_amount
-        price = floor_to(down(exact, taken), terms.tick)
+    exact, shares = ticket.cash * ONE, ticket.shares
+    price = floor_to(down(exact, shares), terms.tick)
+    honest = exact == price * shares
+    if not honest and ticket.side is Side.BUY and price > 0:
         coarser = [unit for unit in (1, 10, 100, 1_000) if unit >= terms.amount_unit]
-        whole = exact - price * taken == 0
-        cut = price > 0 and any(0 <= floor_to(down(exact, price), u) - taken < 2 * u for u in coarser)
-        honest = whole or (cut and taken % terms.amount_unit == 0)
+        cut = any(0 <= floor_to(down(exact, price), u) - shares < 2 * u for u in coarser)
+        honest = cut and shares % terms.amount_unit == 0
     if not honest or not terms.tick <= price <= ONE - terms.tick:
-        shown = plain(down(ticket.maker_amount * ONE, ticket.taker_amount))
-        if ticket.side is Side.SELL:
-            shown = plain(down(ticket.taker_amount * ONE, ticket.maker_amount))
+        shown = plain(down(exact, shares))
         raise RefusedError(
             400, f"invalid order. Price ({shown}) breaks minimum tick size rule: {plain(terms.tick)}"
         )

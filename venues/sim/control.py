@@ -12,13 +12,14 @@ from msgspec import Meta
 
 from venues.base.events import Level
 from venues.base.http import Response
-from venues.base.units import ONE, Price, Size, complement, micros, plain
+from venues.base.units import ONE, Price, Size, complement, plain
 from venues.sim.clock import SKEW_MS_MAX, SimClock
 from venues.sim.contract import Call, Simulator
 from venues.sim.engine import EngineError
 from venues.sim.faults import Faults, read_rules
-from venues.sim.ledger import book, ledger, parse_key
+from venues.sim.ledger import book, ledger
 from venues.sim.model import Market
+from venues.sim.wish import amount, positions
 
 PREFIX = "/_sim/"
 """No venue has a path that begins so."""
@@ -137,13 +138,8 @@ class Control:
     def _open_account(self, call: Call, rest: str) -> object:
         wish = _object(call)
         checked = msgspec.convert(wish, AccountWish)
-        _decimal("balance", checked.balance)
-        for key, size in checked.positions.items():
-            _decimal(f"positions[{key!r}]", size)
-            try:
-                parse_key(self._exchange, key)
-            except ValueError as error:
-                raise ValueError(f"positions: {error}") from error
+        amount("balance", checked.balance)
+        positions(self._exchange, checked.positions)
         before = set(self._exchange.accounts)
         credentials = self._simulator.open_account(wish, self._clock.now())
         opened = sorted(set(self._exchange.accounts) - before)
@@ -205,19 +201,12 @@ def _object(call: Call) -> Mapping[str, Any]:
     return msgspec.json.decode(call.body, type=dict[str, Any])
 
 
-def _decimal(field: str, text: str) -> int:
-    try:
-        return micros(text)
-    except ValueError as error:
-        raise ValueError(f"{field}: {error}") from error
-
-
 def _levels(side: str, pairs: list[tuple[str, str]], market: Market, *, outcome: int) -> list[Level]:
     """One side of a wished book, checked level by level."""
     levels: dict[Price, Size] = {}
     for n, (price_text, size_text) in enumerate(pairs):
-        price = Price(_decimal(f"{side}[{n}] price", price_text))
-        size = Size(_decimal(f"{side}[{n}] size", size_text))
+        price = Price(amount(f"{side}[{n}] price", price_text))
+        size = Size(amount(f"{side}[{n}] size", size_text))
         if not 0 < price < ONE:
             raise ValueError(f"{side}[{n}] price: must be above 0 and below 1, was {price_text}")
         if market.grid and not market.grid.valid(price if outcome == 0 else complement(price)):

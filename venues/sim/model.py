@@ -111,6 +111,15 @@ class SimOrder:
         """Its price in the terms of outcome 0."""
         return self.price if self.outcome == 0 else Price(ONE - self.price)
 
+    @property
+    def crosses(self) -> bool:
+        """Whether it would trade at once if it were placed now."""
+        if self.book_side is BookSide.BID:
+            asks = self.market.asks
+            return bool(asks) and self.book_price >= asks.peekitem(0)[0]
+        bids = self.market.bids
+        return bool(bids) and self.book_price <= bids.peekitem(-1)[0]
+
 
 @dataclass(slots=True)
 class Account:

@@ -1026,3 +1026,8 @@ def check_account(sim: KalshiSimulator, client: Client) -> None:
     for fill in fills:
         counts[fill["order_id"]] -= Decimal(fill["count_fp"])
     assert not any(counts.values())
+
+
+@pytest.mark.parametrize("cursor", ["-1", "next", "9" * 5_000])
+def test_a_cursor_that_is_no_number_is_refused(client: Client, cursor: str) -> None:
+    assert code(client.send("GET", "/markets", cursor=cursor)) == (400, "invalid_parameters")
