@@ -60,6 +60,8 @@ def test_no_digit_is_lost(value: int, digits: int) -> None:
         (b"{", "body: "),
         (b"[]", "body: "),
         (b"\xff", "body: "),
+        (b'{"predexonId":"px-aaaaaaaa","side":"buy","amount":"\xff"}', "body: "),
+        (b'{"predexonId":"px-aaaaaaaa","side":"buy","amount":"1","note":"\xff"}', "body: "),
         (b"[" * 60_000, "body: "),
         (b'{"predexonId":"px-aaaaaaaa","side":"buy","x":' + b"[" * 60_000, "body: "),
         (b'{"side":"buy","amount":"1"}', "predexonId: required"),
@@ -109,7 +111,12 @@ def test_what_the_newer_clients_always_send_is_no_obstacle() -> None:
     assert asked.amount == 5_000_000
 
 
-@given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+WRAPPED = st.binary(max_size=20).map(
+    lambda raw: b'{"predexonId":"px-aaaaaaaa","side":"buy","amount":"' + raw + b'"}'
+)
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode) | WRAPPED)
 def test_any_bytes_are_an_order_or_a_parse_error(raw: bytes) -> None:
     with contextlib.suppress(ParseError):
         market_order(raw)

@@ -37,7 +37,7 @@ _decoder = msgspec.json.Decoder(_Body)
 def market_order(body: bytes) -> MarketOrder:
     """A request body as an order. Decimal strings and JSON numbers are both read exactly."""
     try:
-        seen = _decoder.decode(body)
+        seen = _decoder.decode(body.decode())  # raw fields are not checked to be UTF-8
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ParseError(_named(str(error))) from error
     except RecursionError as error:
