@@ -37,7 +37,7 @@ from router.core.relaxation import (
     walk,
 )
 from router.core.search import Search
-from venues.base.orders import Side
+from venues.base.orders import Side, minimum_cash
 from venues.base.units import ONE, Cash, Price, Size, down, up
 
 LISTINGS_MAX = 8
@@ -314,7 +314,8 @@ class Market:
         use = top[4] if self.buying else top[3]
         size = down(min(limit, use) * top[3], 2 * use)
         lot = max(listing.lot, listing.minimum_size)
-        cash = max(listing.minimum_cash, terms.traits.cash_lot + terms.curve.fixed(self.asked.side))
+        side = self.asked.side
+        cash = max(minimum_cash(listing, side), terms.traits.cash_lot + terms.curve.fixed(side))
         return size >= lot and size * top[2] >= cash * ONE
 
 
@@ -350,12 +351,11 @@ def _check(orders: Mapping[int, PlannedOrder], market: Market) -> None:
         assert listing.valid_price(order.limit)
         assert market.acceptable(order.limit)
         assert order.size >= listing.minimum_size
+        assert order.cash >= minimum_cash(listing, order.side)
         if market.buying and traits.buys_in_cash:
             assert order.cash % traits.cash_lot == 0
-            assert order.cash >= listing.minimum_cash
         else:
             assert order.size % listing.lot == 0
-            assert order.cash >= listing.minimum_cash
         prices = [price for price, _ in order.parts]
         assert prices == sorted(prices, reverse=not market.buying), "venues fill the best price first"
     assert min(left, default=0) >= 0, "no more than the funds or holdings"

@@ -13,7 +13,7 @@ from operator import itemgetter, mul
 
 from router.core.merge import Offer
 from router.core.model import Terms
-from venues.base.orders import Side
+from venues.base.orders import Side, minimum_cash
 from venues.base.units import ONE, Cash, Price, Size, affordable, cost, down, proceeds, up
 
 MEMO_MAX = 4_096
@@ -138,7 +138,8 @@ class SizedLadder(Ladder):
 
     def _floor(self) -> int:
         listing = self.terms.listing
-        return max(1, up(self._least_size(listing.minimum_size, listing.minimum_cash), self.step))
+        least = self._least_size(listing.minimum_size, minimum_cash(listing, self._side))
+        return max(1, up(least, self.step))
 
     def steps(self, levels: int) -> int:
         """Whole lots in the first n levels."""

@@ -103,7 +103,8 @@ def slow_order(shop: Shop, side: Side, count: int) -> Slow | None:
     elif size < want:
         return None
     cash = paid if in_cash else (up if side is Side.BUY else down)(exact, ONE)
-    if size < listing.minimum_size or (cash if in_cash else down(exact, ONE)) < listing.minimum_cash:
+    least = listing.minimum_cash if side is Side.BUY else listing.minimum_sale_cash
+    if size < listing.minimum_size or (cash if in_cash else down(exact, ONE)) < least:
         return None
     fee += curve.fixed(side)
     return Slow(paid + fee, size, size, cash) if side is Side.BUY else Slow(size, paid - fee, size, cash)

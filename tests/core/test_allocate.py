@@ -93,6 +93,21 @@ def test_a_minimum_is_kept_and_a_venue_below_it_says_so() -> None:
     assert entry(plan, "bolt").dropped == "min_order_size"
 
 
+def test_a_minimum_of_buys_does_not_hold_for_sales() -> None:
+    shop = Shop(terms(minimum_cash=ONE), [(300_000, 100 * ONE)])
+    assert split(sold([shop], ONE)) == {"acme": (ONE, 300_000, 300_000)}
+    plan = bought([shop], 300_000)
+    assert not plan.orders
+    assert entry(plan, "acme").dropped == "min_order_size"
+
+
+def test_a_minimum_of_sales_holds_for_sales_only() -> None:
+    shop = Shop(terms(minimum_sale_cash=ONE), [(300_000, 100 * ONE)])
+    assert split(bought([shop], 300_000)) == {"acme": (ONE, 300_000, 300_000)}
+    assert entry(sold([shop], 3 * ONE), "acme").dropped == "min_order_size"
+    assert split(sold([shop], 4 * ONE)) == {"acme": (4 * ONE, 300_000, 1_200_000)}
+
+
 def test_funds_bound_each_venue_and_two_listings_share_their_pool() -> None:
     twin = Shop(terms("acme", "M2"), [(305_000, 10 * ONE)])
     shops = [ACME, twin, BOLT]

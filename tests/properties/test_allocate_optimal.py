@@ -80,6 +80,7 @@ def shops(draw: st.DrawFn, *, side: Side, listings: int, levels: int, counts: in
                     lot=lot,
                     minimum_size=draw(st.sampled_from([0, 0, 2 * lot, 5 * lot])),
                     minimum_cash=draw(st.sampled_from([0, 0, lot, 2 * lot])),
+                    minimum_sale_cash=draw(st.sampled_from([0, 0, lot, 2 * lot])),
                     pool=draw(st.sampled_from(["", "", "other"])),
                 ),
                 [(price, size) for price, size in book if size > 0],

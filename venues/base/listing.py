@@ -97,7 +97,9 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     minimum_size: int = 0
     """Smallest order in millionths of a share."""
     minimum_cash: int = 0
-    """Smallest notional of an order in millionths of a dollar, fees not included."""
+    """Smallest notional of a buy in millionths of a dollar, fees not included."""
+    minimum_sale_cash: int = 0
+    """The same for a sale. `venues.base.orders.minimum_cash` chooses by side."""
     tradable: bool = True
     pool: str = ""
     """Which of the account's pots of money at the venue pays for it; "" when there is only one."""

@@ -25,6 +25,11 @@ class Side(Enum):
         return BookSide.ASK if self is Side.BUY else BookSide.BID
 
 
+def minimum_cash(listing: Listing, side: Side) -> Cash:
+    """The smallest notional of an order on this side, fees not included."""
+    return Cash(listing.minimum_cash if side is Side.BUY else listing.minimum_sale_cash)
+
+
 class TimeInForce(Enum):
     """How long an order may live."""
 
