@@ -9,6 +9,7 @@ and transparency block; `decide` also brings the merged side up to date after th
 import argparse
 import random
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 
@@ -145,8 +146,8 @@ def measure(rounds: int) -> dict[str, dict[str, object]]:
 
         taken = seconds(
             {
-                "walk": lambda amount=amount: bare_walk(ready, amount * 10**9),  # type: ignore[misc]
-                "allocate": lambda asked=asked: allocate(merged, asked, means),  # type: ignore[misc]
+                "walk": partial(bare_walk, ready, amount * 10**9),
+                "allocate": partial(allocate, merged, asked, means),
             },
             rounds=rounds,
             times=200,

@@ -91,7 +91,7 @@ class Search:
         others = [v for v in range(len(marks)) if v != relaxed.last]
         near = [(v, self._near(relaxed, v, marks[v])) for v in others]
         near.sort(key=lambda order: len(order[1]))
-        Descent(self, self._problem, relaxed, near, marks[relaxed.last]).run()
+        Descent(self, self._problem, relaxed, near=near, last_mark=marks[relaxed.last]).run()
 
     def _near(self, relaxed: Relaxed, v: int, mark: Mark) -> list[Candidate]:
         """Every count of an order that may be part of something better, least loss first."""
@@ -139,6 +139,7 @@ class Descent:
         search: Search,
         problem: Problem,
         relaxed: Relaxed,
+        *,
         near: list[tuple[int, list[Candidate]]],
         last_mark: Mark,
     ) -> None:
