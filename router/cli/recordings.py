@@ -2,8 +2,9 @@
 
     {"t": Unix ms, "conn": 1, "frame": the venue's own message}
 
-`conn` numbers the connections of one recording and may be left out; each has its own protocol state. A frame
-that is no JSON is kept as a JSON string. Other kinds of lines are recognised and left to the reader.
+`conn` numbers the sockets of one recording (a reconnect is a new one) and may be left out; each has its own
+protocol state. A frame that is no JSON is kept as a JSON string. Other kinds of lines are recognised and left
+to the reader.
 """
 
 import gzip

@@ -44,6 +44,7 @@ class FileReport(msgspec.Struct, kw_only=True):
     levels_max: int = 0
     connections: int = 0
     reconnects: int = 0
+    """Connections that brought a book which an earlier one had brought."""
     gaps: int = 0
     resyncs: int = 0
     refused: int = 0
@@ -132,6 +133,8 @@ class _Connection:
         self.renumber = Renumber(numbering) if numbering else None
         self.pulse = Pulse(0)
         self.natives: set[Native] = set()
+        self.follows = False
+        """Whether it has taken over a book of an earlier connection."""
 
 
 class _Run:
@@ -197,10 +200,7 @@ class _Run:
     def _connection_of(self, frame: Frame) -> tuple[_Connection, bytes]:
         """The connection this frame came on, and the frame with the number its feed expects."""
         connection = self._connections.get(frame.connection)
-        if connection is None:
-            connection = self._connect(frame.connection)
-        elif connection.renumber is not None and connection.renumber.restarts(frame.text):
-            self._report.reconnects += 1
+        if connection is None or (connection.renumber and connection.renumber.restarts(frame.text)):
             connection = self._connect(frame.connection)
         renumber = connection.renumber
         return connection, renumber.rewrite(frame.text) if renumber else frame.text
@@ -209,8 +209,7 @@ class _Run:
         """A new connection under this number; what an earlier one fed is lost."""
         if (old := self._connections.get(number)) is not None:
             for native in old.natives:
-                self._audits[native].disconnected()
-                self._audits[native].book.lose("disconnected")
+                self._lose(self._audits[native])
         self._report.connections += 1
         connection = _Connection(self._venue.feed(), self._found.numbering)
         self._connections[number] = connection
@@ -223,10 +222,19 @@ class _Run:
         if audit is None:
             book = self._books.open(self._venue.name, native)
             audit = self._audits[native] = Audit(self._venue.name, book, self._venue.limits.silent_ms_max)
+        elif native not in connection.natives:
+            self._lose(audit)
+            self._report.reconnects += not connection.follows
+            connection.follows = True
         if native not in connection.natives:
             connection.natives.add(native)
             audit.book.attach(connection.pulse)
         return audit
+
+    def _lose(self, audit: Audit) -> None:
+        """The connection that fed this book is gone, as far as the recording tells."""
+        audit.disconnected()
+        audit.book.lose("disconnected")
 
     def _ids_of(self) -> list[Native]:
         """Every book that the recording names, as a router would have subscribed to them."""

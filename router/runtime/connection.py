@@ -22,11 +22,11 @@ log = structlog.stdlib.get_logger("crossbook.feeds")
 class Connection:
     """The books of one connection, across all its sessions. At most one session is open."""
 
-    def __init__(self, shared: Shared, number: int) -> None:
+    def __init__(self, shared: Shared) -> None:
         self.natives: dict[Native, None] = {}
         self.session: Session | None = None
         self._shared = shared
-        self._number = number
+        self._number = 0
         self._failures = 0
         self._task: asyncio.Task[None] | None = None
 
@@ -76,6 +76,7 @@ class Connection:
     async def _once(self) -> str:
         """One session from dialling to its end; returns why it ended. Its books are then lost."""
         shared = self._shared
+        self._number = next(shared.numbers)
         feed = shared.venue.feed()
         async with shared.dialling:
             socket = await shared.transport.dial(

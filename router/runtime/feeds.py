@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import Iterable, Mapping
 from functools import partial
+from itertools import count
 
 from router.core.book import Books
 from router.runtime.clock import Clock
@@ -42,7 +43,7 @@ class Feeds(Hooks):
         self._connections: dict[str, list[Connection]] = {name: [] for name in venues}
         self._places: dict[tuple[str, Native], Connection] = {}
         self._closing: set[asyncio.Task[None]] = set()
-        self._number = 0
+        numbers = count(1)
         self._shared = {
             name: Shared(
                 venue=venue,
@@ -52,6 +53,7 @@ class Feeds(Hooks):
                 clock=clock,
                 metrics=metrics,
                 hooks=self,
+                numbers=numbers,
                 dialling=asyncio.Semaphore(DIALS_AT_ONCE),
             )
             for name, venue in venues.items()
@@ -75,8 +77,7 @@ class Feeds(Hooks):
         for connection in self._connections[venue]:
             fresh = self._place(venue, connection, fresh)
         while fresh:
-            self._number += 1
-            connection = Connection(self._shared[venue], self._number)
+            connection = Connection(self._shared[venue])
             self._connections[venue].append(connection)
             fresh = self._place(venue, connection, fresh)
             connection.start()

@@ -1,7 +1,7 @@
 """One market-data connection while it lives: frames in, books kept, subscriptions and heartbeats out."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 
 import msgspec
 import structlog
@@ -58,7 +58,10 @@ class Hooks:
 
     def __init__(self) -> None:
         self.on_frame: Callable[[str, int, str | bytes, int], None] | None = None
-        """Every frame before it is read: venue, connection number, frame, Unix milliseconds."""
+        """Every frame before it is read: venue, number of the socket, frame, Unix milliseconds.
+
+        No two sockets have the same number, of whatever venue: a reconnect shows as a new one.
+        """
         self.on_event: Callable[[str, Halted | Resumed | Regrid | Trade], None] | None = None
         """What concerns more than the book: venue, event. Called after the book has taken it in."""
 
@@ -73,6 +76,8 @@ class Shared(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     metrics: Metrics
     hooks: Hooks
+    numbers: Iterator[int]
+    """Of dials, one after the other over all venues."""
     dialling: asyncio.Semaphore
 
 

@@ -107,6 +107,19 @@ def test_connections_are_numbered_apart(tmp_path: Path) -> None:
     assert (report.gaps, report.connections, report.reconnects, report.books) == (0, 2, 0, 2)
 
 
+def test_a_reconnect_is_a_new_number_with_a_state_of_its_own(tmp_path: Path) -> None:
+    """As `crossbook record` writes it: the numbers of the frames begin anew, and nothing was missed."""
+    before = [numbered(n, book=book()) for n in (1, 2)] + [numbered(3, name="BOOK-B", book=book())]
+    after = [numbered(1, book=book(10, 20)), numbered(2, name="BOOK-B", book=book())]
+    lines = rows([*before, *after])
+    for place, line in enumerate(lines):
+        line["conn"] = 7 if place < len(before) else 9
+    report = one(write(tmp_path / "a.jsonl", lines))
+    assert (report.connections, report.reconnects, report.renumbered) == (2, 1, "")
+    assert (report.gaps, report.resyncs) == (2, 2), "both books were lost with their connection"
+    assert report.sound
+
+
 def test_a_gap_is_counted_and_the_next_snapshot_ends_it(tmp_path: Path) -> None:
     frames = [
         *[numbered(n, book=book()) for n in range(1, 5)],

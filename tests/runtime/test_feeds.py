@@ -488,6 +488,20 @@ async def test_frames_and_events_are_passed_on() -> None:
     assert events == [("acme", Halted(Native("A"), "paused"))]
 
 
+async def test_every_socket_has_a_number_of_its_own_over_reconnects_too() -> None:
+    numbers: dict[str, set[int]] = {}
+    async with world(listings_per_connection=1) as w:
+        w.feeds.on_frame = lambda _, number, frame, __: numbers.setdefault(
+            json.loads(frame)["native"], set()
+        ).add(number)
+        w.watch("A", "B")
+        await w.usable("A", "B")
+        for socket in list(w.server.sockets):
+            await socket.close()
+        await until(lambda: [len(of_book) for of_book in numbers.values()] == [2, 2])
+    assert numbers["A"].isdisjoint(numbers["B"])
+
+
 async def test_stopping_while_connecting_is_quick_and_clean() -> None:
     async with world() as w:
         w.watch(*"ABCDEFG")

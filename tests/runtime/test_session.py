@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from itertools import count
 
 import pytest
 
@@ -75,6 +76,7 @@ def opened(*frames: str) -> tuple[Session, MemorySocket]:
         clock=clock,
         metrics=metrics,
         hooks=Hooks(),
+        numbers=count(1),
         dialling=asyncio.Semaphore(1),
     )
     session = Session(shared, 1, RefusingFeed(), socket)
