@@ -110,7 +110,7 @@ def test_what_is_reported_is_what_moved(seed: int) -> None:
     luck = random.Random(seed)
 
     async def live() -> int:
-        world = World(loop, seed, balance=luck.choice(("300", "5000", "100000")), shares="500")
+        world = World(loop, seed, balance=luck.choice(("3000", "10000", "100000")), shares="500")
         router = await world.start()
         world.network.before_order = lambda venue: move_market(world, venue, luck)
         done = 0
