@@ -93,13 +93,13 @@ class Instance:
         self.market = MarketData(config, venues, data_signers(config, self.accounts))
         self.store = SqliteStore(Path(config.store.directory), self.market.metrics)
         balances = Balances(
-            self.market.venues,
+            venues,
             self.market.transport,
             self.market.clock,
             age_ms=config.routing.balance_age_ms,
         )
         self.tools = Tools(
-            venues=self.market.venues,
+            venues=venues,  # also those not traded now: orders sent there before are still looked up
             transport=self.market.transport,
             store=self.store,
             ledger=Ledger(),

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -16,8 +18,8 @@ from router.core.errors import (
     UnknownOutcome,
 )
 from router.core.execution import Effect, Execution
-from router.core.model import AccountId, MarketOrder
-from router.core.records import Planned, StoredRoute
+from router.core.model import AccountId, MarketOrder, RouteId
+from router.core.records import Finished, Planned, StoredRoute
 from router.core.report import Report, report
 from router.runtime.accounts import Account
 from router.runtime.hands import RouteHands, Tools, no_more
@@ -25,13 +27,18 @@ from router.runtime.ladders import Ladders
 from router.runtime.lanes import LaneFull, Lanes
 from router.runtime.planner import Planner
 from router.runtime.rounds import Rounds
-from router.runtime.runner import run
-from router.runtime.store.protocol import StoreDown
+from router.runtime.runner import OWED_RETRY_MS, run
+from router.runtime.store.protocol import RecordRefused, StoreDown
 from venues.base.contract import Traits
-from venues.base.orders import Order, Side
+from venues.base.listing import ListingKey
+from venues.base.orders import Order
 
-RESUME_MS = 1_000
-"""Wait before a route whose runner failed is taken up again."""
+RESUME_MS_MIN, RESUME_MS_MAX = 1_000, 60_000
+"""Wait before a route whose runner failed is taken up again; doubles while it fails again."""
+FAREWELL_MS_MAX = 1_000
+"""How long routes that are told to answer at shutdown may take to write their report."""
+WAITING_SHOWN_MAX = 20
+"""What is still missing, told to whoever asks whether the router is ready: the first of it is enough."""
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -50,7 +57,12 @@ class Router:
         self._planner = Planner(ladders, tools.balances, tools.ledger, tools.clock)
         self._lanes = Lanes(tools.metrics)
         self._registry: Registry | None = None
+        self._unseeded: dict[ListingKey, None] = {}
+        """Listings of the registry that were never seen with metadata and book."""
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._routes: set[asyncio.Task[Report]] = set()
+        self._unanswered: set[asyncio.Future[None]] = set()
+        """Done when the caller of a route whose orders may have left can be answered."""
         self._stopping = False
 
     def account(self, account_id: AccountId) -> Account | None:
@@ -60,27 +72,33 @@ class Router:
     def use(self, registry: Registry) -> None:
         """From now on this registry is in force, whole."""
         self._registry = registry
+        self._unseeded = dict.fromkeys(key for outcome in registry for key in outcome.listings)
 
     def route(self, account: Account, asked: MarketOrder, *, request_id: str) -> asyncio.Task[Report]:
         """Split one market order over every venue the account can use.
 
         The task goes on when nobody waits for it any more. It raises a Refusal when nothing was sent.
         """
-        return self._keep(self._measured(account, asked, request_id))
+        route = self._keep(self._measured(account, asked, request_id))
+        self._routes.add(route)
+        route.add_done_callback(self._routes.discard)
+        return route
 
     def waiting_for(self) -> list[str]:
         """What must happen before orders can be taken; empty when they can."""
         waiting = ["the registry to be loaded"] if self._registry is None else []
+        if self._stopping:
+            waiting.append("nothing: the router is shutting down")
         if self._tools.store.failing is not None:
             waiting.append(f"the store: {self._tools.store.failing}")
-        for outcome in self._registry or ():
-            venues = frozenset(key.venue for key in outcome.listings)
-            merged = self._ladders.read(outcome, Side.BUY, venues)
-            known = {terms.listing.key for terms in merged.terms}
-            waiting += [f"metadata of {key}" for key in outcome.listings if key not in known]
-            waiting += [
-                f"the book of {key}: {why}" for key, why in merged.unusable.items() if why in _UNSEEDED
-            ]
+        for key in list(self._unseeded):
+            missing = self._ladders.missing(key)
+            if missing is None:
+                del self._unseeded[key]
+            elif len(waiting) < WAITING_SHOWN_MAX:
+                waiting.append(missing)
+            else:
+                break
         return waiting
 
     async def recover(self) -> int:
@@ -91,10 +109,18 @@ class Router:
         return len(stored)
 
     async def stop(self, wait_ms: int) -> None:
-        """Take no new orders; give those under way this long. The next start looks up what is then open."""
+        """Take no new orders; give those under way this long, then answer their callers with what is known.
+
+        The next start looks up what is then open.
+        """
         self._stopping = True
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=wait_ms / 1000)
+        if self._unanswered:
+            for replied in self._unanswered:
+                if not replied.done():
+                    replied.set_result(None)
+            await asyncio.wait(self._routes, timeout=FAREWELL_MS_MAX / 1000)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -118,15 +144,32 @@ class Router:
         if self._tools.store.failing is not None:
             raise StoreUnavailable("orders cannot be recorded at the moment, so none is taken")
         outcome = self._outcome(account, asked)
+        deadline_ms = self._tools.clock.monotonic_ms() + self.answer_ms
         try:
-            async with self._lanes.turn(account.account_id):
-                return await self._route(account, asked, outcome, request_id)
+            async with asyncio.timeout(self.answer_ms / 2_000) as patience:
+                async with self._lanes.turn(account.account_id):
+                    patience.reschedule(None)
+                    if self._stopping:
+                        raise Stopping("the router is shutting down")
+                    return await self._route(
+                        account, asked, outcome, request_id=request_id, deadline_ms=deadline_ms
+                    )
         except LaneFull as full:
             raise TooBusy("too many orders of this account are waiting") from full
+        except TimeoutError as late:
+            if not patience.expired():
+                raise
+            raise TooBusy("orders of this account that came before took too long") from late
         except StoreDown as down:
             raise StoreUnavailable("the order could not be recorded, so nothing was sent") from down
+        except asyncio.CancelledError:  # by `stop`, which lets whatever may have left answer first
+            if not self._stopping:
+                raise
+            raise Stopping("the router shut down before the order was planned") from None
 
-    async def _route(self, account: Account, asked: MarketOrder, outcome: Outcome, request_id: str) -> Report:
+    async def _route(
+        self, account: Account, asked: MarketOrder, outcome: Outcome, *, request_id: str, deadline_ms: int
+    ) -> Report:
         draft = await self._planner.draft(account, asked, outcome)
         planned = Planned(
             route_id=self._tools.clock.new_route_id(),
@@ -140,7 +183,8 @@ class Router:
         self._hold(account, planned.orders)
         execution = Execution(planned, held_back=draft.bounded.held_back)
         rounds = Rounds(self._planner, account, asked, outcome=outcome, draft=draft)
-        await self._executed(account, execution, rounds)
+        left_ms = max(deadline_ms - self._tools.clock.monotonic_ms(), self.answer_ms // 4)
+        await self._executed(account, execution, rounds, reply_ms=left_ms)
         return report(execution.planned, execution.known, self._traits)
 
     def _outcome(self, account: Account, asked: MarketOrder) -> Outcome:
@@ -153,50 +197,94 @@ class Router:
             raise UnknownOutcome(f"no venue enabled for this account lists {asked.outcome}")
         return outcome
 
-    async def _executed(self, account: Account, execution: Execution, rounds: Rounds) -> None:
+    async def _executed(
+        self, account: Account, execution: Execution, rounds: Rounds, *, reply_ms: int
+    ) -> None:
         """Return when the caller can be answered; the execution goes on to the last word."""
         replied: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         hands = RouteHands(self._tools, account, replied, rounds.extend)
-        running = self._keep(self._run(account.account_id, execution, execution.start(), hands))
-        await asyncio.wait({running, replied}, return_when=asyncio.FIRST_COMPLETED)
-        bug = running.exception() if running.done() else None
-        if isinstance(bug, StoreDown):
-            raise bug
-        if bug is not None:  # our own code failed, but orders may have left: they are open, not failed
-            self._tools.metrics.violations.labels("internal_error").inc()
-            log.error("route.crashed", route=execution.planned.route_id, exc_info=bug)
-            self._keep(self._resumed_later(account, execution))
-
-    async def _run(
-        self, account_id: AccountId, execution: Execution, effects: Sequence[Effect], hands: RouteHands
-    ) -> None:
+        running = self._start(account, execution, execution.start(), hands=hands, reply_ms=reply_ms)
+        self._unanswered.add(replied)
         try:
-            await run(execution, effects, hands, reply_ms=self.answer_ms)
-        except StoreDown:  # nothing was sent, so nothing is held
-            for order in execution.planned.orders:
-                self._tools.ledger.release(account_id, order.order_id)
-            raise
+            await asyncio.wait({running, replied}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._unanswered.discard(replied)
+        if running.done() and isinstance(down := running.exception(), StoreDown):
+            raise down
 
-    async def _resumed_later(self, account: Account, execution: Execution) -> None:
-        await self._tools.clock.sleep(RESUME_MS)
+    def _start(
+        self,
+        account: Account,
+        execution: Execution,
+        effects: Sequence[Effect],
+        *,
+        hands: RouteHands,
+        reply_ms: int,
+        again_ms: int = RESUME_MS_MIN,
+    ) -> asyncio.Task[None]:
+        """Let it run, and see to it when it fails by our own fault: its orders may have left."""
+        running = self._keep(run(execution, effects, hands, reply_ms=reply_ms))
+        ended = partial(self._ended, account=account, execution=execution, again_ms=again_ms)
+        running.add_done_callback(ended)
+        return running
+
+    def _ended(
+        self, running: asyncio.Task[None], *, account: Account, execution: Execution, again_ms: int
+    ) -> None:
+        failure = None if running.cancelled() else running.exception()
+        if isinstance(failure, StoreDown):  # nothing was sent, so nothing is held
+            for order in execution.planned.orders:
+                self._tools.ledger.release(account.account_id, order.order_id)
+            self._keep(self._voided(execution.planned.route_id))
+        elif failure is not None:
+            self._tools.metrics.violations.labels("internal_error").inc()
+            log.error("route.crashed", route=execution.planned.route_id, exc_info=failure)
+            self._keep(self._resumed(account, execution, again_ms))
+
+    async def _resumed(self, account: Account, execution: Execution, after_ms: int) -> None:
+        """Begin again from the store, as after a restart: what this execution knew may not be in it."""
+        stored, read = None, False
+        while not read:
+            await self._tools.clock.sleep(after_ms)
+            with suppress(StoreDown):
+                stored = await self._tools.store.route(account.account_id, execution.planned.route_id)
+                read = True
+        again = Execution(stored.planned, stored.answers) if stored and not stored.finished else None
+        open_orders = {order.order_id for order in again.open_orders} if again else ()
+        for order_id in execution.orders:
+            if order_id not in open_orders:
+                self._tools.ledger.release(account.account_id, order_id)
+        if again:
+            self._ask_again(account, again, again_ms=min(2 * after_ms, RESUME_MS_MAX))
+
+    async def _voided(self, route_id: RouteId) -> None:
+        """An intent that failed may be on the disk all the same: close it there, for nothing was sent."""
+        finished = Finished(route_id=route_id, at_ms=self._tools.clock.now_ms())
+        while True:
+            await self._tools.clock.sleep(OWED_RETRY_MS)
+            try:
+                return await self._tools.store.append(finished)
+            except RecordRefused:
+                return None  # it never got there
+            except StoreDown:
+                continue
+
+    def _ask_again(self, account: Account, execution: Execution, *, again_ms: int = RESUME_MS_MIN) -> None:
+        """Nobody waits for it any more; its open orders are looked up until they have their last words."""
         hands = RouteHands(self._tools, account, asyncio.get_running_loop().create_future(), no_more)
         effects = execution.resume(self._tools.clock.now_ms())
-        await self._run(account.account_id, execution, effects, hands)
+        self._start(account, execution, effects, hands=hands, reply_ms=self.answer_ms, again_ms=again_ms)
 
     def _resume(self, stored: StoredRoute) -> None:
         planned = stored.planned
         account = self._accounts.get(planned.account_id)
-        venues = {order.listing.venue for order in planned.orders}
-        if account is None or not venues <= account.venues:
-            log.error(
-                "route.orphaned", route=planned.route_id, account=planned.account_id, venues=sorted(venues)
-            )
+        if account is None:
+            self._tools.metrics.violations.labels("orphaned_route").inc()
+            log.error("route.orphaned", route=planned.route_id, account=planned.account_id)
             return
         execution = Execution(planned, stored.answers)
         self._hold(account, execution.open_orders)
-        hands = RouteHands(self._tools, account, asyncio.get_running_loop().create_future(), no_more)
-        effects = execution.resume(self._tools.clock.now_ms())
-        self._keep(self._run(planned.account_id, execution, effects, hands))
+        self._ask_again(account, execution)
 
     def _hold(self, account: Account, orders: Iterable[Order]) -> None:
         for order in orders:
@@ -208,6 +296,3 @@ class Router:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-
-_UNSEEDED = frozenset({"not_seeded", "not_connected"})

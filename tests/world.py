@@ -4,7 +4,7 @@ Only the socket, the disk and the wall clock are replaced; everything between th
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ from registry.model import Outcome, OutcomeId
 from router.core.book import Books, Pulse
 from router.core.ledger import Ledger
 from router.core.model import AccountId, MarketOrder, RouteId
-from router.core.records import Record, StoredRoute, assemble, decode, encode
+from router.core.records import Planned, Record, StoredRoute, assemble, decode, encode
 from router.core.report import Report
 from router.runtime.accounts import Account, open_account
 from router.runtime.balances import Balances
@@ -21,6 +21,7 @@ from router.runtime.catalog import Catalog
 from router.runtime.hands import Tools
 from router.runtime.ladders import Ladders
 from router.runtime.metrics import Metrics
+from router.runtime.store.protocol import RecordRefused, StoreDown
 from router.service import Router
 from tests.virtual_time import VirtualClock, VirtualLoop
 from venues import discover
@@ -49,6 +50,8 @@ class MemoryStore:
     def __init__(self) -> None:
         self.lines: list[bytes] = []
         self.failing: str | None = None
+        self.misdeed: Callable[[Record], str] = lambda _record: ""
+        """What goes wrong with a record: "", "down" (not written) or "unsure" (written, but it seems not)."""
 
     async def open(self) -> None:
         """See `Store`."""
@@ -58,7 +61,14 @@ class MemoryStore:
 
     async def append(self, record: Record) -> None:
         """See `Store`."""
+        misdeed = self.misdeed(record)
+        if misdeed == "down":
+            raise StoreDown("the disk is full")
+        if not isinstance(record, Planned) and record.route_id not in self.stored():
+            raise RecordRefused(record.route_id)
         self.lines.append(encode(record))
+        if misdeed == "unsure":
+            raise StoreDown("the disk does not answer")
 
     async def unfinished(self) -> list[StoredRoute]:
         """See `Store`."""
@@ -238,20 +248,28 @@ class World:
             for outcome_id, label, keys in zip((YES, NO), ("Yes", "No"), sides, strict=True)
         ]
 
-    async def start(self, *, answer_ms: int = 10_000) -> Router:
-        """A fresh router on the surviving store and venues."""
-        books = Books({name: venue.limits for name, venue in self.venues.items()})
-        catalog = Catalog(self.venues, self.network, self.clock, refresh_ms=60_000)
-        for name in self.venues:
+    async def start(
+        self,
+        *,
+        answer_ms: int = 10_000,
+        venues: Collection[str] | None = None,
+        accounts: Collection[AccountId] = (ACCOUNT,),
+        streaming: bool = True,
+    ) -> Router:
+        """A fresh router on the surviving store and venues. It trades these venues, all by default."""
+        traded = {n: venue for n, venue in self.venues.items() if venues is None or n in venues}
+        books = Books({name: venue.limits for name, venue in traded.items()})
+        catalog = Catalog(traded, self.network, self.clock, refresh_ms=60_000)
+        for name in traded:
             catalog.watch(name, self.registry.natives(name))
         assert await catalog.refresh() == {}
         self.lines = [
             Line(venue, self.simulators[name], books, self.account.signers[name], self.clock)
-            for name, venue in self.venues.items()
+            for name, venue in traded.items()
+            if streaming
         ]
         for line in self.lines:
             line.subscribe(self.registry.natives(line.venue.name))
-        metrics = Metrics()
         tools = Tools(
             venues=self.venues,
             transport=self.network,
@@ -259,10 +277,11 @@ class World:
             ledger=Ledger(),
             balances=Balances(self.venues, self.network, self.clock, age_ms=2_000),
             clock=self.clock,
-            metrics=metrics,
+            metrics=Metrics(),
         )
-        ladders = Ladders(self.venues, books, catalog, self.clock, silent_ms=5_000)
-        router = Router(tools, {ACCOUNT: self.account}, ladders, answer_ms=answer_ms)
+        ladders = Ladders(traded, books, catalog, self.clock, silent_ms=5_000)
+        known = dict.fromkeys(accounts, self.account)
+        router = Router(tools, known, ladders, answer_ms=answer_ms)
         router.use(self.registry)
         self.pump()
         await router.recover()

@@ -20,6 +20,8 @@ RETRY_MS = 2_000
 """Wait before asking again while a venue could not be read."""
 BATCH = 50
 """Listings asked for in one conversation."""
+FAILURES_MAX = 3
+"""Batches in a row that could not be read: the venue is down, and the rest waits for the next refresh."""
 
 log = structlog.get_logger(__name__)
 
@@ -34,12 +36,17 @@ class Catalog:
         self._natives: dict[str, set[Native]] = {}
         self._listings: dict[tuple[str, Native], Listing] = {}
         self._terms: dict[ListingKey, Terms] = {}
+        self._unlisted: set[tuple[str, Native]] = set()
         self.version = 0
         """Grows whenever any listing's terms change; whoever keeps something built from them compares it."""
 
     def watch(self, venue: str, natives: Iterable[Native]) -> None:
-        """From the next refresh on, read exactly these books of the venue."""
-        self._natives[venue] = set(natives)
+        """From the next refresh on, read exactly these books of the venue; what is known of others goes."""
+        watched = self._natives[venue] = set(natives)
+        for of, native in [*self._listings, *self._unlisted]:
+            if of == venue and native not in watched:
+                self._unlisted.discard((of, native))
+                self._forget(of, native)
 
     def terms(self, key: ListingKey) -> Terms | None:
         """What is known of a listing in this orientation; None while nothing is."""
@@ -53,6 +60,10 @@ class Catalog:
         terms = Terms(listing=oriented, curve=venue.fees.curve(oriented), traits=venue.traits)
         self._terms[key] = terms
         return terms
+
+    def unlisted(self, key: ListingKey) -> bool:
+        """Whether the venue was asked for this book last and does not know it."""
+        return (key.venue, key.native) in self._unlisted
 
     def regrid(self, venue: str, event: Regrid) -> None:
         """The feed says that a book's ticks changed; no need to wait for the next refresh."""
@@ -72,25 +83,37 @@ class Catalog:
             await self._clock.sleep(min(RETRY_MS, self._refresh_ms) if unread else self._refresh_ms)
 
     async def _read(self, name: str, natives: list[Native]) -> str:
-        venue = self._venues[name]
+        """Batch by batch; one that cannot be read does not keep the next from being read."""
+        reason, failures = "", 0
         for start in range(0, len(natives), BATCH):
-            batch = natives[start : start + BATCH]
-            talk = venue.listings.fetch(batch)
-            found = await self._transport.perform(venue, talk, signer=None, deadline_ms=FETCH_MS_MAX)
-            if isinstance(found, Unavailable):
-                log.warning("catalog.unavailable", venue=name, reason=found.reason)
-                return found.reason
-            for listing in found:
+            why = await self._read_batch(self._venues[name], natives[start : start + BATCH])
+            reason, failures = why or reason, failures + 1 if why else 0
+            if failures >= FAILURES_MAX:
+                break
+        return reason
+
+    async def _read_batch(self, venue: Venue, batch: list[Native]) -> str:
+        talk = venue.listings.fetch(batch)
+        found = await self._transport.perform(venue, talk, signer=None, deadline_ms=FETCH_MS_MAX)
+        if isinstance(found, Unavailable):
+            log.warning("catalog.unavailable", venue=venue.name, reason=found.reason)
+            return found.reason
+        watched = self._natives[venue.name]
+        for listing in found:
+            if listing.native in watched:
                 self._keep(listing)
-            for missing in set(batch) - {listing.native for listing in found}:
-                log.warning("catalog.unknown_listing", venue=name, native=missing)
-                self._forget(name, missing)
+        for missing in set(batch) - {listing.native for listing in found}:
+            if (venue.name, missing) not in self._unlisted:
+                log.warning("catalog.unknown_listing", venue=venue.name, native=missing)
+                self._unlisted.add((venue.name, missing))
+                self._forget(venue.name, missing)
         return ""
 
     def _keep(self, listing: Listing) -> None:
         if self._listings.get((listing.venue, listing.native)) == listing:
             return
         self._forget(listing.venue, listing.native)
+        self._unlisted.discard((listing.venue, listing.native))
         self._listings[listing.venue, listing.native] = listing
 
     def _forget(self, venue: str, native: Native) -> None:

@@ -66,9 +66,11 @@ class RouteHands:
         return answer
 
     async def look_up(self, order: Order, answer: Answer) -> Answer:
-        """See `Hands`."""
-        venue = self._tools.venues[order.listing.venue]
-        signer = self._account.signers[venue.name]
+        """See `Hands`. The settings may have changed since the order was sent."""
+        venue = self._tools.venues.get(order.listing.venue)
+        signer = self._account.signers.get(order.listing.venue)
+        if venue is None or signer is None:
+            return Unknown(order.order_id, "the account's settings no longer give access to the venue")
         talk = venue.orders.look_up(order, signer, answer, self._tools.clock.now_ms())
         found = await self._tools.transport.perform(venue, talk, signer=signer, deadline_ms=LOOK_UP_MS_MAX)
         self._note("order.looked_up", order, found)

@@ -4,16 +4,18 @@ from collections import OrderedDict
 from collections.abc import Mapping
 
 from registry.model import Outcome, OutcomeId
-from router.core.book import Books
+from router.core.book import Books, State
 from router.core.merge import Merged, MergedSide, RankTables, Source
 from router.runtime.catalog import Catalog
 from router.runtime.clock import Clock
 from venues.base.contract import Venue
+from venues.base.listing import ListingKey
 from venues.base.orders import Side
 
 LADDERS_MAX = 4_096
 """Merged books kept; past this the one unused longest is dropped and built again at need."""
 
+_UNSEEDED = frozenset({State.EMPTY.value, "not_connected"})
 _Key = tuple[OutcomeId, Side, frozenset[str]]
 
 
@@ -39,6 +41,19 @@ class Ladders:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
         return kept[2].read(self._clock.monotonic_ms())
+
+    def missing(self, key: ListingKey) -> str | None:
+        """What a listing still needs before anything of it was ever on offer; None when nothing, or never."""
+        if key.venue not in self._venues or self._catalog.unlisted(key):
+            return None
+        terms = self._catalog.terms(key)
+        if terms is None:
+            return f"metadata of {key}"
+        if not terms.listing.tradable:
+            return None
+        book = self._books.get((key.venue, key.native))
+        why = book.why_unusable(self._clock.monotonic_ms(), self._silent_ms) if book else State.EMPTY.value
+        return f"the book of {key}: {why}" if why in _UNSEEDED else None
 
     def _build(self, outcome: Outcome, side: Side, venues: frozenset[str]) -> MergedSide:
         sources: list[Source] = []

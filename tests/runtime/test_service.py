@@ -1,0 +1,299 @@
+"""The verbs in trouble: a store that fails, our own bugs, a restart, a shutdown. No money gets lost."""
+
+import asyncio
+from collections.abc import Mapping
+
+import pytest
+
+from router.core.errors import Stopping, StoreUnavailable, TooBusy
+from router.core.records import Answered, Extended, Planned, Record
+from router.core.report import FillStatus
+from router.runtime.accounts import Account
+from router.service import Router
+from tests.virtual_time import VirtualLoop, run
+from tests.world import ACCOUNT, World, buy
+from venues.base.contract import Signer
+from venues.base.http import Purpose, Request
+from venues.base.orders import Filled
+from venues.base.units import ONE
+
+AMOUNT = 20 * ONE
+
+
+def books(world: World) -> None:
+    """The same deep book on every venue, one cent apart."""
+    for rank, (name, natives) in enumerate(world.natives.items()):
+        exchange = world.simulators[name].exchange
+        asks = [((44 + rank) * 10_000, 100 * ONE), ((46 + rank) * 10_000, 1_000 * ONE)]
+        exchange.set_book(natives[0], [(300_000, 100 * ONE)], asks, world.clock.now_ms())  # type: ignore[arg-type,list-item]  # plain ints for prices
+
+
+def held(router: Router) -> int:
+    """Orders whose money is held back."""
+    return len(router._tools.ledger.open(ACCOUNT))
+
+
+class Muffled:
+    """Orders are executed and nobody hears of it; from then on nothing can be read about them either."""
+
+    def __init__(self, world: World) -> None:
+        self.on = True
+        self._sent = False
+        world.network.misdeed = self
+
+    def __call__(self, _venue: str, request: Request) -> str:
+        self._sent |= request.purpose is Purpose.ORDER
+        if not self.on or not self._sent:
+            return ""
+        return "silent" if request.purpose is Purpose.ORDER else "busy"
+
+
+def executed(world: World) -> int:
+    """Customers' orders at the venues."""
+    return sum(
+        order.account != "house" for s in world.simulators.values() for order in s.exchange.orders.values()
+    )
+
+
+def test_an_intent_that_may_be_on_disk_is_closed_there_and_nothing_is_held() -> None:
+    loop = VirtualLoop()
+
+    async def live() -> None:
+        world = World(loop, 1)
+        router = await world.start()
+        books(world)
+        down = True
+        world.store.misdeed = lambda record: "unsure" if down and isinstance(record, Planned) else ""
+        with pytest.raises(StoreUnavailable):
+            await world.route(router, buy(AMOUNT))
+        assert executed(world) == 0
+        assert held(router) == 0
+        await world.clock.sleep(5_000)
+        assert await world.store.unfinished() == []
+        [stored] = world.store.stored().values()
+        assert stored.planned.orders == (), "no order of it ever left"
+
+    run(loop, live())
+
+
+def test_an_intent_that_is_not_on_disk_leaves_nothing_behind() -> None:
+    loop = VirtualLoop()
+
+    async def live() -> None:
+        world = World(loop, 1)
+        router = await world.start()
+        books(world)
+        world.store.misdeed = lambda record: "down" if isinstance(record, Planned) else ""
+        with pytest.raises(StoreUnavailable):
+            await world.route(router, buy(AMOUNT))
+        await world.clock.sleep(5_000)
+        assert (world.store.lines, held(router), executed(world)) == ([], 0, 0)
+        assert len(asyncio.all_tasks()) == 1
+
+    run(loop, live())
+
+
+@pytest.mark.parametrize("kind", [Answered, Extended])
+@pytest.mark.parametrize("word", ["down", "unsure"])
+def test_the_store_has_every_fill_once_it_works_again(kind: type[Record], word: str) -> None:
+    loop = VirtualLoop()
+
+    async def live() -> None:
+        world = World(loop, 2)
+        router = await world.start()
+        books(world)
+        ends_ms = world.clock.now_ms() + 3_000
+        world.store.misdeed = lambda r: word if isinstance(r, kind) and world.clock.now_ms() < ends_ms else ""
+        report = await world.route(router, buy(100 * ONE))
+        await world.clock.sleep(10_000)
+        [stored] = world.store.stored().values()
+        assert stored.finished
+        fills = {a.order_id: a.size for a in stored.answers if isinstance(a, Filled)}
+        assert fills == {line.order_id: line.size for line in report.fills if line.size}
+        assert {order.order_id for order in stored.planned.orders} == {f.order_id for f in report.fills}
+        assert held(router) == 0
+
+    run(loop, live())
+
+
+def test_a_bug_after_the_caller_was_answered_does_not_end_the_asking() -> None:
+    loop = VirtualLoop()
+
+    async def live() -> None:
+        world = World(loop, 3)
+        router = await world.start(answer_ms=1_000)
+        books(world)
+        failed = 0
+
+        def bug(record: Record) -> str:
+            nonlocal failed
+            if isinstance(record, Answered) and failed < 3:
+                failed += 1
+                raise ZeroDivisionError("a bug of ours")
+            return ""
+
+        world.store.misdeed = bug
+        muffled = Muffled(world)
+        report = await world.route(router, buy(AMOUNT))
+        muffled.on = False
+        await world.clock.sleep(60_000)
+        assert failed == 3
+        assert await world.store.unfinished() == []
+        assert held(router) == 0
+        assert executed(world) == len(report.fills)
+
+    run(loop, live())
+
+
+def account_without(world: World, *venues: str) -> Account:
+    """The account as the settings have it after a venue was taken out."""
+    signers: Mapping[str, Signer] = {
+        name: signer for name, signer in world.account.signers.items() if name not in venues
+    }
+    return Account(account_id=ACCOUNT, signers=signers)
+
+
+def test_an_account_that_lost_a_venue_keeps_its_holds_and_asks_the_others() -> None:
+    loop = VirtualLoop()
+
+    async def live() -> None:
+        world = World(loop, 4)
+        router = await world.start(answer_ms=500)
+        books(world)
+        muffled = Muffled(world)
+        report = await world.route(router, buy(100 * ONE))
+        assert [line.status for line in report.fills] == [FillStatus.OPEN] * len(world.venues)
+        await router.stop(0)
+        muffled.on = False
+        gone = min(world.venues)
+        whole, world.account = world.account, account_without(world, gone)
+        router = await world.start(venues=set(world.venues) - {gone})
+        await world.clock.sleep(100_000)
+        assert [order.listing.venue for order in router._tools.ledger.open(ACCOUNT)] == [gone]
+        await router.stop(0)
+        world.account = whole
+        router = await world.start()
+        await world.clock.sleep(100_000)
+        assert held(router) == 0
+        assert await world.store.unfinished() == []
+
+    run(loop, live())
+
+
+@pytest.mark.parametrize("gone", ["account", "nothing"])
+def test_a_route_whose_account_is_gone_is_kept_for_its_return(gone: str) -> None:
+    loop = VirtualLoop()
+
+    async def live() -> None:
+        world = World(loop, 5)
+        router = await world.start(answer_ms=500)
+        books(world)
+        muffled = Muffled(world)
+        await world.route(router, buy(AMOUNT))
+        await router.stop(0)
+        muffled.on = False
+        router = await world.start(accounts=() if gone == "account" else (ACCOUNT,))
+        await world.clock.sleep(100_000)
+        assert (await world.store.unfinished() != []) is (gone == "account")
+        await router.stop(0)
+        await world.start()
+        await world.clock.sleep(100_000)
+        assert await world.store.unfinished() == []
+
+    run(loop, live())
+
+
+def test_orders_that_wait_when_the_router_stops_are_refused_and_those_under_way_are_answered() -> None:
+    loop = VirtualLoop()
+
+    async def live() -> None:
+        world = World(loop, 6)
+        router = await world.start(answer_ms=60_000)
+        books(world)
+        Muffled(world)
+        first = router.route(world.account, buy(AMOUNT), request_id="1")
+        second = router.route(world.account, buy(AMOUNT), request_id="2")
+        await world.clock.sleep(100)
+        begun = executed(world)
+        await router.stop(2_000)
+        assert all(line.status is FillStatus.OPEN for line in (await first).fills)
+        with pytest.raises(Stopping):
+            await second
+        with pytest.raises(Stopping):
+            await world.route(router, buy(AMOUNT))
+        assert executed(world) == begun > 0
+        assert "shutting down" in str(router.waiting_for())
+
+    run(loop, live())
+
+
+def test_an_order_that_is_still_being_planned_when_the_router_stops_is_refused() -> None:
+    loop = VirtualLoop()
+
+    async def live() -> None:
+        world = World(loop, 6)
+        router = await world.start()
+        books(world)
+        world.pump()
+        world.network.latency_ms = 5_000
+        route = router.route(world.account, buy(AMOUNT), request_id="1")
+        await world.clock.sleep(100)
+        await router.stop(100)
+        with pytest.raises(Stopping):
+            await route
+        assert (executed(world), world.store.lines) == (0, [])
+
+    run(loop, live())
+
+
+def test_nobody_waits_for_a_lane_longer_than_half_of_what_a_caller_waits() -> None:
+    loop = VirtualLoop()
+
+    async def live() -> None:
+        world = World(loop, 7)
+        router = await world.start(answer_ms=4_000)
+        books(world)
+        Muffled(world)
+        first = router.route(world.account, buy(AMOUNT), request_id="1")
+        await world.clock.sleep(100)
+        started = world.clock.monotonic_ms()
+        with pytest.raises(TooBusy):
+            await world.route(router, buy(AMOUNT))
+        assert world.clock.monotonic_ms() - started <= 2_000
+        assert all(line.status is FillStatus.OPEN for line in (await first).fills)
+        assert world.clock.monotonic_ms() - started <= 4_000
+
+    run(loop, live())
+
+
+def test_the_router_is_ready_when_every_book_was_seen_and_says_what_is_missing() -> None:
+    loop = VirtualLoop()
+
+    async def live() -> None:
+        world = World(loop, 8)
+        router = await world.start()
+        assert router.waiting_for() == []
+        world.store.failing = "disk full"
+        assert router.waiting_for() == ["the store: disk full"]
+        world.store.failing = None
+        blind = await world.start(streaming=False)
+        missing = blind.waiting_for()
+        assert len(missing) == len({key for outcome in world.registry for key in outcome.listings})
+        assert all(text.startswith("the book of ") and text.endswith("not_seeded") for text in missing)
+
+    run(loop, live())
+
+
+def test_a_venue_that_is_not_traded_is_not_waited_for() -> None:
+    loop = VirtualLoop()
+
+    async def live() -> None:
+        world = World(loop, 9)
+        traded = sorted(world.venues)[:1]
+        router = await world.start(venues=set(traded))
+        assert router.waiting_for() == []
+        books(world)
+        report = await world.route(router, buy(AMOUNT))
+        assert {line.venue for line in report.fills} == set(traded)
+
+    run(loop, live())
