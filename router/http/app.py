@@ -1,7 +1,6 @@
 """The aiohttp application: request ids, deadlines, limits, errors. Each surface has its own words."""
 
 import asyncio
-import uuid
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -9,8 +8,9 @@ from aiohttp import web
 
 from router.http import health
 from router.http.predexon import routes as predexon
+from router.http.protocol import Protocol
 from router.http.reaper import Fleet
-from router.http.responses import REQUEST_ID, RequestId, docs_error
+from router.http.responses import REQUEST_ID, RequestId, docs_error, new_request_id
 from router.runtime.keys import KeyRing
 from router.runtime.metrics import Metrics
 from router.service import Router
@@ -30,7 +30,14 @@ def make_app(router: Router, keys: KeyRing, metrics: Metrics) -> web.Application
     app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[_identify, _shelter])
     predexon.add(app, router, keys)
     health.add(app, router, metrics)
+    app.on_response_prepare.append(_stamp)
     return app
+
+
+async def _stamp(request: web.Request, response: web.StreamResponse) -> None:
+    """Also what is answered around the middlewares carries an id: a refused `Expect`."""
+    if "x-request-id" not in response.headers:
+        response.headers["x-request-id"] = request_id(request.headers.get("x-request-id"))
 
 
 @web.middleware
@@ -69,7 +76,7 @@ def request_id(given: str | None) -> RequestId:
     """The caller's id when it is 1 to 128 printable ASCII characters, else a new UUID."""
     if given and len(given) <= REQUEST_ID_LENGTH_MAX and given.isascii() and given.isprintable():
         return RequestId(given)
-    return RequestId(str(uuid.uuid4()))
+    return new_request_id()
 
 
 def _refused(request: web.Request, refused: web.HTTPException) -> web.Response:
@@ -86,7 +93,7 @@ class Listener:
 
     def __init__(self, app: web.Application, metrics: Metrics, *, head_ms: int | None = None) -> None:
         self._app, self._metrics, self._head_ms = app, metrics, head_ms
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_MS_MAX / 1000)
+        self._runner = web.AppRunner(app, shutdown_timeout=SHUTDOWN_MS_MAX / 1000)
         self._server: asyncio.Server | None = None
         self.port = 0
 
@@ -111,4 +118,4 @@ class Listener:
     def _connection(self) -> asyncio.Protocol:
         server = self._runner.server
         assert server is not None, "the runner is set up before it listens"
-        return server()
+        return Protocol(server)

@@ -1,7 +1,7 @@
 """Closes connections whose client does not finish its request's head: aiohttp has no such limit.
 
 A connection is given `HEAD_MS_MAX` from its first byte, or from being opened, until a handler has the
-request. The time for the body is limited where it is read; idle kept-alive connections are aiohttp's.
+request. The time for the body is limited where it is read, that of idle connections in `Protocol`.
 """
 
 import asyncio
@@ -10,6 +10,9 @@ from weakref import WeakValueDictionary
 
 HEAD_MS_MAX = 5_000
 """A head is a few hundred bytes; a client on the worst line sends it in well under this time."""
+
+CONNECTIONS_MAX = 512
+"""Clients at once. A process often has 1,024 files, and venues and store need theirs."""
 
 
 class Reaper(asyncio.Protocol):
@@ -27,7 +30,10 @@ class Reaper(asyncio.Protocol):
         self._transport = transport
         self._fleet.joined(transport, self)
         self._inner.connection_made(transport)
-        self._start()
+        if self._fleet.crowded:
+            self._reap()
+        else:
+            self._start()
 
     def data_received(self, data: bytes) -> None:
         """Bytes outside a request begin the next one: its time runs."""
@@ -42,6 +48,7 @@ class Reaper(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The timer goes with the connection."""
         self._stop()
+        self._fleet.left()
         self._inner.connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -90,6 +97,7 @@ class Fleet:
         self._make = make
         self.reaped = reaped
         self.head_ms = head_ms
+        self._open = 0
         self._reapers: WeakValueDictionary[int, Reaper] = WeakValueDictionary()
 
     def __call__(self) -> Reaper:
@@ -99,6 +107,16 @@ class Fleet:
     def joined(self, transport: asyncio.BaseTransport, reaper: Reaper) -> None:
         """Remember which reaper watches a transport."""
         self._reapers[id(transport)] = reaper
+        self._open += 1
+
+    def left(self) -> None:
+        """A connection ended."""
+        self._open -= 1
+
+    @property
+    def crowded(self) -> bool:
+        """Whether there is one connection too many."""
+        return self._open > CONNECTIONS_MAX
 
     def of(self, transport: asyncio.BaseTransport | None) -> Reaper | None:
         """The reaper of a request's transport."""

@@ -1,13 +1,14 @@
 """Responses that more than one surface gives."""
 
+import uuid
 from typing import NewType
 
 import msgspec
 from aiohttp import web
 
 RequestId = NewType("RequestId", str)
-REQUEST_ID = "request_id"
-"""Key of the request's id on the aiohttp request."""
+REQUEST_ID = web.RequestKey("request_id", str)
+"""Where the aiohttp request keeps its id."""
 
 _encoder = msgspec.json.Encoder()
 
@@ -26,6 +27,11 @@ def json_response(status: int, body: bytes) -> web.Response:
     return web.Response(status=status, body=body, content_type="application/json", charset="utf-8")
 
 
-def docs_error(request: web.Request, status: int, code: str, message: str) -> web.Response:
+def new_request_id() -> RequestId:
+    """For a request whose caller gave none."""
+    return RequestId(str(uuid.uuid4()))
+
+
+def docs_error(request: web.BaseRequest, status: int, code: str, message: str) -> web.Response:
     """An error in the docs envelope."""
     return json_response(status, _encoder.encode(DocsError(code, message, request[REQUEST_ID], code)))

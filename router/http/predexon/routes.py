@@ -81,6 +81,8 @@ async def _body(request: web.Request) -> bytes:
             return await request.read()
     except TimeoutError:
         raise _Turned(refusals.REQUEST_TIMEOUT, "the body did not arrive in time") from None
+    except (web.RequestPayloadError, ConnectionError):
+        raise _Turned(refusals.PARSE_ERROR, "body: it broke off, or is not what its headers say") from None
     except web.HTTPRequestEntityTooLarge:
         raise _Turned(refusals.PAYLOAD_TOO_LARGE, "the body is larger than 64 KiB") from None
 

@@ -1,0 +1,50 @@
+"""One client connection: aiohttp's own protocol, but what is not even HTTP is answered like everything else.
+
+aiohttp answers such requests before any middleware, as text that quotes what was sent, and logs it: a
+header that cannot be parsed may be the one with the key.
+"""
+
+import asyncio
+
+import structlog
+from aiohttp import web
+
+from router.http.responses import REQUEST_ID, docs_error, new_request_id
+
+KEEP_IDLE_S = 75.0
+"""How long a connection without a request is kept. aiohttp would keep it for an hour."""
+
+log = structlog.get_logger(__name__)
+
+
+class Protocol(web.RequestHandler):
+    """Bodies come as they were sent: nobody packs an order, and a packed one may unpack to gigabytes."""
+
+    def __init__(self, server: web.Server) -> None:
+        super().__init__(
+            server,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type]  # aiohttp's runner passes None as well
+            keepalive_timeout=KEEP_IDLE_S,
+            auto_decompress=False,
+        )
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """The request never reached the application. The connection is closed: what follows is unreadable."""
+        request[REQUEST_ID] = new_request_id()
+        word = type(exc).__name__
+        if status >= 500:
+            log.error("http.internal_error", request=request[REQUEST_ID], exc_info=exc)
+            response = docs_error(request, 500, "internal_error", "the router failed; see its log")
+        else:
+            log.info("http.malformed", request=request[REQUEST_ID], status=status, reason=word)
+            response = docs_error(request, status, "invalid_request", f"not a request of HTTP/1.1: {word}")
+        response.headers["x-request-id"] = request[REQUEST_ID]
+        response.force_close()
+        return response

@@ -1,0 +1,333 @@
+"""The HTTP face over real sockets: ids on every response, deadlines, limits, errors, callers who hang up."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from typing import cast
+
+import msgspec
+import pytest
+import structlog
+
+from router.core.model import AccountId
+from router.http import protocol, reaper
+from router.http.app import Listener, make_app
+from router.http.predexon import read, routes
+from router.runtime.keys import KeyId, KeyRing, digest, new_key
+from router.runtime.metrics import Metrics
+from router.service import Router
+from tests.virtual_time import VirtualLoop
+from tests.world import ACCOUNT, YES, World
+from venues.base.units import ONE, Price, Size
+
+HEAD_MS = 150
+PATH = f"/api/accounts/{ACCOUNT}/router/orders"
+ORDER = msgspec.json.encode({"predexonId": YES, "side": "buy", "amount": "5.00"})
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class Server:
+    """A router on a real socket, on simulated venues without sockets."""
+
+    def __init__(self, world: World, router: Router, listener: Listener, *, metrics: Metrics) -> None:
+        self.world, self.router, self.listener, self.metrics = world, router, listener, metrics
+        self.key, self.stranger = KEY, STRANGER
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", self.listener.port)
+
+    async def say(self, *chunks: bytes, wait_s: float = 2.0) -> bytes:
+        """Send bytes and return all that comes back until the connection is closed or quiet."""
+        reader, writer = await self.connect()
+        heard = b""
+        try:
+            for chunk in chunks:
+                writer.write(chunk)
+                await writer.drain()
+                await asyncio.sleep(0.02)
+            async with asyncio.timeout(wait_s):
+                while more := await reader.read(65_536):
+                    heard += more
+                    if b"\r\n\r\n" in heard and _whole(heard):
+                        break
+        except (TimeoutError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+        return heard
+
+    def post(
+        self, body: bytes = ORDER, *, key: str | None = None, extra: str = "", path: str = PATH
+    ) -> bytes:
+        """A POST as bytes."""
+        auth = f"x-api-key: {key if key is not None else self.key}\r\n" if key != "" else ""
+        head = f"POST {path} HTTP/1.1\r\nHost: x\r\n{auth}{extra}Content-Length: {len(body)}\r\n\r\n"
+        return head.encode() + body
+
+
+def _whole(heard: bytes) -> bool:
+    length = re.search(rb"(?i)content-length: (\d+)", heard)
+    return length is not None and len(heard.split(b"\r\n\r\n", 1)[1]) >= int(length[1])
+
+
+def answer_of(heard: bytes) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers in lower case, body."""
+    head, _, body = heard.partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+    return int(first.split(" ")[1]), headers, body
+
+
+KEY, STRANGER = new_key(), new_key()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    loop = cast("VirtualLoop", asyncio.get_running_loop())  # only its time and timers are used
+    world = World(loop, 1)
+    router = await world.start()
+    for name, natives in world.natives.items():
+        asks = [(Price(440_000), Size(1_000 * ONE))]
+        world.simulators[name].exchange.set_book(natives[0], [], asks, world.clock.now_ms())
+    world.pump()
+    metrics = Metrics()
+    owned = {KeyId("partner"): frozenset({ACCOUNT}), KeyId("other"): frozenset[AccountId]()}
+    keys = KeyRing({digest(KEY): KeyId("partner"), digest(STRANGER): KeyId("other")}, owned)
+    listener = Listener(make_app(router, keys, metrics), metrics, head_ms=HEAD_MS)
+    await listener.start("127.0.0.1", 0)
+    try:
+        yield Server(world, router, listener, metrics=metrics)
+    finally:
+        world.network.latency_ms = 0
+        await router.stop(2_000)
+        await listener.stop()
+
+
+async def until(true: Callable[[], bool] | Callable[[], Awaitable[bool]], wait_s: float = 3.0) -> None:
+    async with asyncio.timeout(wait_s):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+def reaped(server: Server) -> float:
+    return server.metrics.registry.get_sample_value("crossbook_http_connections_reaped_total") or 0
+
+
+# --- answers ---
+
+
+async def test_an_order_is_placed_and_its_id_echoed(server: Server) -> None:
+    status, headers, body = answer_of(await server.say(server.post(extra="x-request-id: abc-1\r\n")))
+    assert (status, headers["x-request-id"]) == (201, "abc-1")
+    assert headers["content-type"] == "application/json; charset=utf-8"
+    assert list(msgspec.json.decode(body)) == [
+        *("routerOrderId", "predexonId", "side", "type", "requestedAmount", "requestedSize"),
+        *("fills", "summary", "_routing"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("make", "status", "code"),
+    [
+        (lambda s: s.post(key=""), 401, "unauthorized"),
+        (lambda s: s.post(key="sor_live_wrong"), 401, "invalid_api_key"),
+        (lambda s: s.post(key=s.stranger), 403, "account_not_owned"),
+        (lambda s: s.post(path="/api/accounts/nobody/router/orders"), 404, "account_not_found"),
+        (lambda s: s.post(b"{}"), 400, "parse_error"),
+        (lambda s: s.post(b"\xff"), 400, "parse_error"),
+        (lambda s: s.post(b"x" * 70_000), 413, "payload_too_large"),
+        (lambda s: s.post(ORDER.replace(b"5.00", b"9000")), 400, "insufficient_balance"),
+        (lambda s: s.post(ORDER.replace(b"yes", b"yez")), 404, "predexon_not_routable"),
+        (lambda s: s.post(ORDER.replace(b"buy", b"sell").replace(b"amount", b"size")), 502, "no_allocations"),
+    ],
+)
+async def test_a_refusal_has_its_status_its_code_and_nothing_else(
+    server: Server, make: Callable[[Server], bytes], status: int, code: str
+) -> None:
+    seen, headers, body = answer_of(await server.say(make(server)))
+    told = msgspec.json.decode(body)
+    assert (seen, told["errorCode"]) == (status, code)
+    assert list(told) == ["error", "errorCode"]
+    assert UUID.fullmatch(headers["x-request-id"])
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status", "code"),
+    [
+        ("GET /nowhere HTTP/1.1", 404, "endpoint_not_found"),
+        ("PUT /health HTTP/1.1", 405, "method_not_allowed"),
+        (f"GET {PATH} HTTP/1.1", 405, "method_not_allowed"),
+        ("GET /health HTTP/9.9", 400, "invalid_request"),
+        ("\x16\x03\x01 TLS HTTP/1.1", 400, "invalid_request"),
+        (f"GET /{'a' * 9_000} HTTP/1.1", 400, "invalid_request"),
+        (f"GET /health HTTP/1.1\r\na: {'b' * 9_000}", 400, "invalid_request"),
+        ("POST /health HTTP/1.1\r\nContent-Length: abc", 400, "invalid_request"),
+        ("POST /x HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked", 400, "invalid_request"),
+    ],
+)
+async def test_what_is_no_request_of_ours_is_answered_in_the_same_words(
+    server: Server, request_line: str, status: int, code: str
+) -> None:
+    seen, headers, body = answer_of(await server.say(f"{request_line}\r\nHost: x\r\n\r\n".encode()))
+    told = msgspec.json.decode(body)
+    assert (seen, told["errorCode"], told["error"]) == (status, code, code)
+    assert told["requestId"] == headers["x-request-id"]
+    assert ("allow" in headers) is (status == 405)
+
+
+@pytest.mark.parametrize("given", ["", "x" * 129, "\u00e9", "a\tb"])
+async def test_an_id_that_cannot_be_echoed_is_replaced(server: Server, given: str) -> None:
+    heard = await server.say(f"GET /health HTTP/1.1\r\nHost: x\r\nx-request-id: {given}\r\n\r\n".encode())
+    assert UUID.fullmatch(answer_of(heard)[1]["x-request-id"])
+
+
+async def test_an_expectation_that_is_refused_carries_an_id_too(server: Server) -> None:
+    status, headers, _ = answer_of(await server.say(server.post(extra="Expect: tea\r\n")))
+    assert status == 417
+    assert UUID.fullmatch(headers["x-request-id"])
+
+
+async def test_a_header_that_cannot_be_read_is_neither_quoted_nor_logged(server: Server) -> None:
+    with structlog.testing.capture_logs() as logs:
+        heard = await server.say(server.post(key=f"{server.key}\x00"))
+    assert answer_of(heard)[0] == 400
+    assert server.key.encode() not in heard
+    assert server.key not in str(logs)
+    assert [entry["event"] for entry in logs if entry["event"].startswith("http.")] == ["http.malformed"]
+
+
+async def test_a_bug_is_answered_with_an_id_and_without_details(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bug(_body: bytes) -> None:
+        raise ZeroDivisionError("secret detail")
+
+    monkeypatch.setattr(read, "market_order", bug)
+    status, headers, body = answer_of(await server.say(server.post()))
+    assert (status, msgspec.json.decode(body)["errorCode"]) == (500, "internal_error")
+    assert msgspec.json.decode(body)["requestId"] == headers["x-request-id"]
+    assert b"secret" not in body
+
+
+async def test_a_packed_body_is_not_unpacked(server: Server) -> None:
+    status, _, body = answer_of(await server.say(server.post(b"hello", extra="Content-Encoding: gzip\r\n")))
+    assert (status, msgspec.json.decode(body)["errorCode"]) == (400, "parse_error")
+
+
+# --- deadlines and limits ---
+
+
+@pytest.mark.parametrize("head", [b"", b"G", b"GET /health HTTP/1.1\r\nHost: x\r\n"])
+async def test_a_head_that_does_not_come_is_reaped(server: Server, head: bytes) -> None:
+    started = asyncio.get_running_loop().time()
+    assert await server.say(head) == b""
+    assert HEAD_MS / 1000 * 0.9 < asyncio.get_running_loop().time() - started < 1.5
+    assert reaped(server) == 1
+
+
+async def test_a_head_that_trickles_is_reaped(server: Server) -> None:
+    head = b"GET /health HTTP/1.1\r\nHost: x\r\n"
+    assert await server.say(*(head[n : n + 1] for n in range(len(head)))) == b""
+    assert reaped(server) == 1
+
+
+async def test_a_slow_head_after_a_whole_request_is_reaped(server: Server) -> None:
+    reader, writer = await server.connect()
+    writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+    await reader.readuntil(b'"ok"}')
+    writer.write(b"GET /hea")
+    with suppress(ConnectionError):
+        assert await asyncio.wait_for(reader.read(), 3) == b""
+    writer.close()
+    assert reaped(server) == 1
+
+
+async def test_a_request_whose_answer_takes_longer_than_a_head_may_is_not_reaped(server: Server) -> None:
+    server.world.network.latency_ms = HEAD_MS
+    assert answer_of(await server.say(server.post()))[0] == 201
+    assert reaped(server) == 0
+
+
+async def test_an_idle_connection_is_closed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "KEEP_IDLE_S", 0.2)
+    reader, writer = await server.connect()
+    writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+    await reader.readuntil(b'"ok"}')
+    with suppress(ConnectionError):
+        assert await asyncio.wait_for(reader.read(), 3) == b""
+    writer.close()
+
+
+async def test_pipelined_requests_are_answered_in_order(server: Server) -> None:
+    reader, writer = await server.connect()
+    for number in range(20):
+        writer.write(f"GET /health HTTP/1.1\r\nHost: x\r\nx-request-id: n{number}\r\n\r\n".encode())
+    heard = b""
+    while heard.count(b'{"status":"ok"}') < 20:
+        heard += await asyncio.wait_for(reader.read(65_536), 3)
+    ids = re.findall(rb"x-request-id: (n\d+)", heard)
+    assert ids == [f"n{number}".encode() for number in range(20)]
+    writer.close()
+
+
+async def test_a_body_that_does_not_come_is_a_408(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routes, "BODY_MS_MAX", 100)
+    status, headers, body = answer_of(await server.say(server.post()[:-10]))
+    assert (status, msgspec.json.decode(body)["errorCode"]) == (408, "request_timeout")
+    assert UUID.fullmatch(headers["x-request-id"])
+
+
+async def test_a_caller_who_hangs_up_in_the_body_is_no_error_of_ours(server: Server) -> None:
+    with structlog.testing.capture_logs() as logs:
+        _, writer = await server.connect()
+        writer.write(server.post()[:-10])
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        writer.close()
+        await asyncio.sleep(0.05)
+    assert [entry for entry in logs if entry["log_level"] in ("error", "warning")] == []
+
+
+async def test_one_connection_too_many_is_closed_and_the_others_go_on(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reaper, "CONNECTIONS_MAX", 2)
+    first, second = await server.connect(), await server.connect()
+    for reader, writer in (first, second):
+        writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        await reader.readuntil(b'"ok"}')
+    assert await server.say(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n") == b""
+    first[1].close()
+    await asyncio.sleep(0.05)
+    assert b'"ok"' in await server.say(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+    second[1].close()
+
+
+# --- callers who hang up, and shutdown ---
+
+
+async def test_an_order_goes_on_when_its_caller_hangs_up(server: Server) -> None:
+    server.world.network.latency_ms = 50
+    _, writer = await server.connect()
+    writer.write(server.post())
+    await writer.drain()
+    await asyncio.sleep(0.03)
+    assert server.world.store.lines == [], "it is still being planned"
+    writer.close()
+    await until(lambda: any(route.finished for route in server.world.store.stored().values()))
+    [route] = server.world.store.stored().values()
+    assert route.answers
+
+
+async def test_a_caller_is_answered_when_the_router_stops_under_an_order(server: Server) -> None:
+    server.world.network.latency_ms = 200
+    asking = asyncio.create_task(server.say(server.post(), wait_s=5))
+    await until(lambda: bool(server.world.store.lines))
+    await server.router.stop(0)
+    status, _, body = answer_of(await asking)
+    assert status == 201
+    assert {fill["status"] for fill in msgspec.json.decode(body)["fills"]} == {"open"}
+    assert answer_of(await server.say(server.post()))[0] == 503
+    status, _, body = answer_of(await server.say(b"GET /ready HTTP/1.1\r\nHost: x\r\n\r\n"))
+    assert (status, msgspec.json.decode(body)["ready"]) == (503, False)
