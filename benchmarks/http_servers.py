@@ -1,0 +1,132 @@
+"""The two servers that `benchmarks.http` compares, each a process of its own.
+
+    python -m benchmarks.http_servers router HOSTS FOLDER     the router, as `crossbook serve` runs it
+    python -m benchmarks.http_servers bare HOSTS ANSWERS      what no router can do without, and nothing else
+
+HOSTS is what the stand-in venue printed. Each prints one JSON line when it listens and serves until killed.
+"""
+
+import asyncio
+import json
+import sys
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+import uvloop
+from aiohttp import ClientSession, DummyCookieJar, TCPConnector, web
+
+from benchmarks.processes import SERVER_CPU, pin
+from benchmarks.stand_in import NAMES, Done, Placed, venue
+from registry.index import Registry
+from registry.model import Outcome, OutcomeId
+from registry.text import dump
+from router.assembly import Instance
+from router.cli.client import wait_until_ready
+from router.config import parse
+from router.runtime.keys import digest, new_key
+from router.runtime.logs import Redactor, configure
+from venues.base.listing import ListingKey, Native
+
+ACCOUNTS = 64
+"""An account's routes queue up behind each other: with as many as connections none waits."""
+READY_MS_MAX = 20_000
+OUTCOMES = {1: OutcomeId("px-benchmarkone"), 6: OutcomeId("px-benchmarksix")}
+"""By the number of venues that list it."""
+
+
+async def router(hosts: Mapping[str, str], folder: Path) -> None:
+    """A whole router on its own settings: SQLite on the disk, info logs, balances read as they age."""
+    key, names = new_key(), [f"acct-{number}" for number in range(ACCOUNTS)]
+    registry = Registry(
+        Outcome(
+            outcome_id=outcome_id,
+            title="Benchmark",
+            label="Yes",
+            listings=tuple(ListingKey(name, Native(f"BOOK-{legs}"), False) for name in NAMES[:legs]),
+        )
+        for legs, outcome_id in OUTCOMES.items()
+    )
+    (folder / "registry.yaml").write_text(dump(registry))
+    account = {"venues": NAMES, "credentials": {name: {"secret": "benchmark"} for name in NAMES}}
+    tree: dict[str, object] = {
+        "server": {"port": 0},
+        "store": {"directory": str(folder / "data")},
+        "registry": {"file": str(folder / "registry.yaml")},
+        "venues": {
+            name: {"hosts": {"rest": hosts["rest"], "socket": f"{hosts['socket']}/{name}"}} for name in NAMES
+        },
+        "keys": {"benchmark": {"sha256": digest(key), "accounts": names}},
+        "accounts": dict.fromkeys(names, account),
+    }
+    venues = {name: venue(name) for name in NAMES}
+    redactor = Redactor()
+    configure(redactor, level="info")
+    instance = Instance(parse(json.loads(json.dumps(tree)), "benchmark", venues), venues, redactor)
+    await instance.start()
+    await wait_until_ready(instance.url, READY_MS_MAX)
+    print(json.dumps({"port": instance.listener.port, "key": key, "accounts": names}), flush=True)
+    await asyncio.Event().wait()
+
+
+class Asked(msgspec.Struct, rename="camel"):
+    """The caller's body."""
+
+    predexon_id: str
+    side: str
+    amount: str
+
+
+async def bare(hosts: Mapping[str, str], answers: Mapping[str, object]) -> None:
+    """Decode the same body, post as many orders at once, decode the replies, encode an equal answer."""
+    session = ClientSession(connector=TCPConnector(limit=0), cookie_jar=DummyCookieJar())
+    app = web.Application()
+    for legs in OUTCOMES:
+        app.router.add_post(f"/{legs}", _bare_handler(session, f"{hosts['rest']}/orders", legs, answers))
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    assert runner.server is not None
+    server = await asyncio.get_running_loop().create_server(runner.server, "127.0.0.1", 0)
+    print(json.dumps({"port": server.sockets[0].getsockname()[1]}), flush=True)
+    await asyncio.Event().wait()
+
+
+def _bare_handler(
+    session: ClientSession, url: str, legs: int, answers: Mapping[str, object]
+) -> Callable[[web.Request], Awaitable[web.Response]]:
+    answer = answers[str(legs)]
+    asked, done = msgspec.json.Decoder(Asked), msgspec.json.Decoder(Done)
+    encode = msgspec.json.Encoder().encode
+    headers = {"Content-Type": "application/json", "X-Time": "0" * 13, "X-Signature": "0" * 64}
+
+    async def post() -> Done:
+        body = encode(
+            Placed(str(uuid.uuid4()), "BOOK-1", "buy", price=410_000, size=20_000_000, cash=8_200_000, salt=1)
+        )
+        async with session.post(url, data=body, headers=headers) as response:
+            return done.decode(await response.read())
+
+    async def handle(request: web.Request) -> web.Response:
+        asked.decode(await request.read())
+        if legs == 1:
+            await post()
+        else:
+            await asyncio.gather(*(post() for _ in range(legs)))
+        return web.Response(status=201, body=encode(answer), content_type="application/json")
+
+    return handle
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Which server, where the venue is, and its own argument."""
+    kind, hosts, rest = arguments
+    pin(SERVER_CPU)
+    if kind == "router":
+        uvloop.run(router(json.loads(hosts), Path(rest)))
+    else:
+        uvloop.run(bare(json.loads(hosts), json.loads(rest)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
