@@ -27,6 +27,7 @@ from venues.base.listing import Native
 from venues.base.units import ONE, Price, Size, complement, micros
 from venues.kalshi import wire
 from venues.kalshi.listings import grid
+from venues.kit.body import read
 from venues.kit.decimals import Memo, micros_memo, signed_micros_memo
 
 SOCKET_PATH = "/trade-api/ws/v2"
@@ -35,6 +36,8 @@ MARKETS_PER_SID = 200
 BOOKS, TICKER, LIFECYCLE = "orderbook_delta", "ticker", "market_lifecycle_v2"
 DEAD = frozenset({10, 25})
 """Channel error and buffer overflow: the subscription has ended and must be made again."""
+RENEWALS_MAX = 100
+"""Subscriptions made again on one connection: what keeps dying is made anew with it, after a wait."""
 WAITING_MAX = 1_024
 """Commands remembered while unanswered; the venue leaves some without a reply of their own."""
 ENDED = frozenset({"deactivated", "determined", "settled"})
@@ -81,7 +84,7 @@ class KalshiFeed:
         self._waiting: dict[int, tuple[str, tuple[Native, ...]]] = {}
         """Commands without a reply yet: what they were for and the markets they name."""
         self._wanted: set[Native] = set()
-        self._commands = 0
+        self._commands = self._renewals = 0
         self._hears_lifecycle = False
 
     def handshake(self) -> Request:
@@ -126,7 +129,7 @@ class KalshiFeed:
         try:
             message = wire.frames.decode(frame)
         except (msgspec.ValidationError, RecursionError):
-            if wire.read(wire.typed, frame).type in wire.FRAME_TYPES:
+            if read(wire.typed, frame).type in wire.FRAME_TYPES:
                 raise
             return []
         if type(message) is wire.Delta:
@@ -309,10 +312,13 @@ class KalshiFeed:
         channel = self._channels.get(sid, "")
         stream = self._streams.get(sid)
         self._give_up(sid)
-        if stream is not None:
-            markets = tuple(sorted(stream.markets))
-            lost: list[FeedEvent] = [Lost(native, reason) for native in markets]
-            return [*lost, self._subscribe(BOOKS, markets)] if markets else lost
+        markets = tuple(sorted(stream.markets)) if stream is not None else ()
+        lost: list[FeedEvent] = [Lost(native, reason) for native in markets]
+        self._renewals += 1
+        if self._renewals > RENEWALS_MAX:
+            return [*lost, Refused(f"more than {RENEWALS_MAX} subscriptions ended: {reason}", fatal=True)]
+        if markets:
+            return [*lost, self._subscribe(BOOKS, markets)]
         if channel == TICKER:
             return [self._subscribe(TICKER, tuple(sorted(self._wanted)))]
         return [self._subscribe(LIFECYCLE, ())] if channel == LIFECYCLE else []

@@ -96,10 +96,11 @@ def _listing(market: wire.Market, event: wire.Event, series: _Fee) -> Listing:
         "fee_waiver_expiration_time": market.fee_waiver_expiration_time or "",
         "close_time": market.close_time,
     }
-    refused = _why_not(market, kind)
+    refused = ""
     prices = Grid.uniform(LOT)
     scale = ONE
     try:
+        refused = _why_not(market, kind)
         prices = grid(market.price_ranges)
         scale = _multiplier(multiplier)
     except ValueError as error:

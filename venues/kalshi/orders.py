@@ -25,6 +25,7 @@ from venues.base.units import ONE, Cash, Size, micros, places
 from venues.kalshi import account, wire
 from venues.kalshi.reads import API, fetch, fetch_all, of_account, subaccount
 from venues.kalshi.totals import Totals, book_side, from_averages
+from venues.kit.body import read
 
 COLLATERAL = "USD"
 ORDERS = "/portfolio/events/orders"
@@ -72,7 +73,7 @@ class KalshiOrders:
         if not isinstance(reply, Response) or reply.status not in (200, 201):
             return _not_placed(order, reply)
         try:
-            created = wire.read(_created, reply.body)
+            created = read(_created, reply.body)
             resting = order.time_in_force not in _IMMEDIATE and micros(created.remaining_count) > 0
             state = _state(
                 order, created.client_order_id, _State(created.order_id, _lots(created.fill_count), resting)

@@ -9,6 +9,7 @@ from venues.base.contract import Signer
 from venues.base.http import Purpose, Request, Response, Silence, Talk, Unavailable
 from venues.kalshi import wire
 from venues.kalshi.signer import KalshiSigner
+from venues.kit.body import T, read
 
 API = "/trade-api/v2"
 """Part of the path and so of what is signed; the hosts are bare origins."""
@@ -32,15 +33,15 @@ def of_account(signer: Signer) -> Query:
 
 
 def fetch(
-    decoder: msgspec.json.Decoder[wire.T], path: str, query: Query = (), *, private: bool = False
-) -> Talk[wire.T | Unavailable | None]:
+    decoder: msgspec.json.Decoder[T], path: str, query: Query = (), *, private: bool = False
+) -> Talk[T | Unavailable | None]:
     """One read below `API`. None: the venue says that there is no such thing."""
     purpose = Purpose.ACCOUNT if private else Purpose.DATA
     reply = yield Request(method="GET", path=API + path, query=query, purpose=purpose, private=private)
     match reply:
         case Response(status=200):
             try:
-                return wire.read(decoder, reply.body)
+                return read(decoder, reply.body)
             except ValueError as error:
                 return Unavailable(f"{path}: unreadable: {error}")
         case Response(status=404):

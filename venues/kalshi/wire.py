@@ -10,8 +10,8 @@ import msgspec
 
 from venues.base.http import Response
 from venues.base.listing import Native
+from venues.kit.body import read
 
-T = TypeVar("T")
 Page = TypeVar("Page", bound="Paged")
 Rows = list[tuple[str, str]]
 
@@ -329,14 +329,6 @@ class _Plain(msgspec.Struct):
 _refusals = msgspec.json.Decoder(Refusal)
 _wrapped = msgspec.json.Decoder(_Wrapped)
 _plain = msgspec.json.Decoder(_Plain)
-
-
-def read(decoder: msgspec.json.Decoder[T], body: bytes | str) -> T:
-    """Decode, or raise ValueError whatever is wrong with the text, also where no field of ours is damaged."""
-    try:
-        return decoder.decode(body if isinstance(body, str) else body.decode())
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
 
 
 def refusal(response: Response) -> Refusal | None:

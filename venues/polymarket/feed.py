@@ -28,6 +28,7 @@ from venues.base.events import (
 from venues.base.http import Purpose, Request, Response
 from venues.base.listing import Grid, Native
 from venues.base.units import ONE, Price, Size, micros
+from venues.kit.body import read
 from venues.kit.decimals import micros_memo
 from venues.polymarket import wire
 from venues.polymarket.amounts import TICKS
@@ -116,6 +117,8 @@ class PolymarketFeed:
             decoded = _decoder.decode(frame)
         except msgspec.DecodeError as error:
             decoded = _known_parts(frame, error)
+        except RecursionError as error:
+            raise ValueError("nested too deeply") from error
         events: list[FeedEvent] = []
         if decoded.__class__ is wire.PriceChange:
             self._changed(decoded, events)
@@ -134,7 +137,7 @@ class PolymarketFeed:
             return [Halted(native, "the venue has no order book for it")]
         if response.status != 200:
             raise ValueError(f"GET /book: http {response.status}")
-        body = _book_decoder.decode(response.body)
+        body = read(_book_decoder, response.body)
         if body.asset_id != native or not _authentic(body):
             raise ValueError("GET /book: asset id or hash is wrong")
         if int(body.timestamp) < kept.asked_ms:
@@ -220,11 +223,11 @@ def _known_parts(frame: str | bytes, error: msgspec.DecodeError) -> list[wire.Fr
     text = frame if isinstance(frame, str) else frame.decode()
     if text.strip() in CHATTER:
         return []
-    parts = _array_decoder.decode(text) if text.lstrip().startswith("[") else [msgspec.Raw(text.encode())]
-    known = [part for part in parts if _name_decoder.decode(part).event_type in _KNOWN]
+    parts = read(_array_decoder, text) if text.lstrip().startswith("[") else [msgspec.Raw(text.encode())]
+    known = [part for part in parts if read(_name_decoder, bytes(part)).event_type in _KNOWN]
     if len(known) == len(parts):
         raise error
-    return [_frame_decoder.decode(part) for part in known]
+    return [read(_frame_decoder, bytes(part)) for part in known]
 
 
 def _fetch(kept: _Kept) -> Ask:

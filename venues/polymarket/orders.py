@@ -24,6 +24,7 @@ from venues.base.orders import (
     Working,
 )
 from venues.base.units import ONE, Cash, Size, micros
+from venues.kit.body import read
 from venues.polymarket import amounts, wire
 from venues.polymarket.refusals import refused
 from venues.polymarket.signer import Draft, PolymarketSigner, is_protocol_v2
@@ -108,7 +109,7 @@ class PolymarketOrders:
         if not (isinstance(answer, Pending) and answer.size and answer.reason == _MATCHED):
             return answer
         sums = yield from _tally(order, order_hash)
-        if isinstance(sums, Tally) and _agree(sums.size, answer.size) and _agree(sums.cash, answer.cash):
+        if isinstance(sums, Tally) and _cover(sums, answer):
             fee = Fee(sums.fee, COLLATERAL)
             kind = Filled if order.time_in_force in _IMMEDIATE else Working
             return kind(order.order_id, order_hash, answer.size, answer.cash, fee)
@@ -126,7 +127,7 @@ class PolymarketOrders:
         if isinstance(sums, Unavailable):
             return Unknown(order.order_id, f"trades look-up: {sums.reason}")
         told = answer.size if isinstance(answer, Pending | Working) else Size(0)
-        if sums.named + DUST < told:
+        if _short(sums, told):
             return Pending(order.order_id, order_hash, told, sums.cash, "trades are missing")
         late = now_ms - order.created_ms >= FORGOTTEN_MS
         if known is None:
@@ -185,6 +186,16 @@ def _agree(one: int, other: int) -> bool:
     return abs(one - other) <= DUST
 
 
+def _cover(sums: Tally, answer: Pending) -> bool:
+    """Whether the trades make up what the reply said. A fill of dust needs a trade like any other."""
+    return sums.size > 0 and _agree(sums.size, answer.size) and _agree(sums.cash, answer.cash)
+
+
+def _short(sums: Tally, told: int) -> bool:
+    """Whether trades of what the venue told are missing."""
+    return sums.named + DUST < told or (told > 0 and not sums.named)
+
+
 # --- what the reply to POST /order proves ---
 
 
@@ -196,14 +207,14 @@ def _placed(order: Order, order_hash: str, signed: wire.SignedOrder, reply: Repl
     try:
         if reply.status == 200:
             return _accepted(order, order_hash, signed, reply)
-        refusal = _refusal.decode(reply.body)
+        refusal = read(_refusal, reply.body)
         return refused(order, order_hash, reply, refusal.error)
     except ValueError as error:
         return Unknown(order.order_id, f"http {reply.status}, unreadable: {error}")
 
 
 def _accepted(order: Order, order_hash: str, signed: wire.SignedOrder, response: Response) -> Answer:
-    said = _post_reply.decode(response.body)
+    said = read(_post_reply, response.body)
     if not said.success or said.error:
         if not said.error:
             return Unknown(order.order_id, "not successful, without a reason")
@@ -277,7 +288,7 @@ def _from_order(order: Order, order_hash: str, sums: Tally, *, known: wire.OpenO
         matched = micros(known.size_matched or "0")
     except ValueError:
         return Unknown(order.order_id, f"matched size is unreadable: {known.size_matched!r}")
-    if sums.named + DUST < matched or status in _UNDECIDED:
+    if _short(sums, matched) or status in _UNDECIDED:
         return Pending(order.order_id, order_hash, sums.size, sums.cash, known.status)
     if status == "LIVE":
         return Working(order.order_id, order_hash, sums.size, sums.cash, fee)
@@ -290,7 +301,7 @@ def _from_order(order: Order, order_hash: str, sums: Tally, *, known: wire.OpenO
 
 def _from_trades(order: Order, order_hash: str, sums: Tally, late: bool) -> Answer:
     """The venue keeps no such order: it is closed, or never came. Time and trades tell which."""
-    if late or _whole(order, sums):
+    if late or (sums.named and _whole(order, sums)):
         return _closed(order, order_hash, sums, "not_executed")
     if sums.size:
         return Pending(order.order_id, order_hash, sums.size, sums.cash, "more trades may follow")

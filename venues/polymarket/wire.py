@@ -1,14 +1,14 @@
 """Polymarket's own JSON, field for field (card 3, 5.5, 5.6, 7). Never leaves this folder."""
 
 from decimal import Decimal
-from typing import Literal, TypeVar
+from typing import Literal
 
 import msgspec
 from msgspec import field
 
 from venues.base.http import Reply, Response
-
-T = TypeVar("T")
+from venues.kit import body
+from venues.kit.body import T
 
 
 def read(reply: Reply, decoder: msgspec.json.Decoder[T]) -> T:
@@ -17,7 +17,7 @@ def read(reply: Reply, decoder: msgspec.json.Decoder[T]) -> T:
         raise ValueError(reply.reason)  # noqa: TRY004 - it says what the venue did, not what we passed
     if reply.status != 200:
         raise ValueError(f"http {reply.status}")
-    return decoder.decode(reply.body)
+    return body.read(decoder, reply.body)
 
 
 # --- market WebSocket (card 7) and GET /book ---

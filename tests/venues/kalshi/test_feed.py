@@ -13,7 +13,7 @@ from venues.base.events import FeedEvent, Halted, Lost, Refused, Regrid, Resumed
 from venues.base.http import Response
 from venues.base.listing import Native
 from venues.base.units import Price
-from venues.kalshi.feed import MARKETS_PER_SID, WAITING_MAX, KalshiFeed
+from venues.kalshi.feed import MARKETS_PER_SID, RENEWALS_MAX, WAITING_MAX, KalshiFeed
 
 A, B = Native("A"), Native("B")
 LINES = (FOLDER / "frames" / "kalshi.jsonl").read_text().splitlines()
@@ -135,6 +135,20 @@ def test_a_dead_subscription_is_made_again(feed: KalshiFeed, code: int) -> None:
 
 def test_a_subscription_that_the_venue_ends_is_made_again(feed: KalshiFeed) -> None:
     assert asked(hear(feed, frame("unsubscribed", sid=1, seq=4, id=77))) == [("subscribe", ["A", "B"])]
+
+
+def test_subscriptions_that_keep_dying_cost_the_connection_at_last(feed: KalshiFeed) -> None:
+    """Made again without end they would be a loop at the speed of the network."""
+    sid = 1
+    for number in range(RENEWALS_MAX):
+        (command,) = commands(hear(feed, error(10, sid=sid)))
+        sid = 100 + number
+        hear(feed, ack(command["id"], "orderbook_delta", sid))
+    events = hear(feed, error(10, sid=sid))
+    assert lost(events) == {"A", "B"}
+    assert asked(events) == []
+    assert isinstance(events[-1], Refused)
+    assert events[-1].fatal
 
 
 def test_a_dead_ticker_costs_no_book(feed: KalshiFeed) -> None:

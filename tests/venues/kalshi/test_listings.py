@@ -87,7 +87,7 @@ def test_pages_and_calls_are_bounded() -> None:
     "fields",
     [
         {"status": "inactive"}, {"status": "finalized"}, {"market_type": "scalar"},
-        {"notional_value_dollars": "10.0000"}, {"price_ranges": []},
+        {"notional_value_dollars": "10.0000"}, {"notional_value_dollars": "one"}, {"price_ranges": []},
         {"price_ranges": [{"start": "0", "end": "1", "step": "0.00001"}]},
         {"price_ranges": [{"start": "0", "end": "1", "step": "x"}]},
     ],

@@ -335,6 +335,19 @@ def test_holdings_are_yes_above_zero_and_no_below() -> None:
     assert found == {yes.key: 0, no.key: 4_500_000, other.key: 0}
 
 
+@pytest.mark.parametrize(
+    ("position", "yes_lots", "no_lots"),
+    [("4.509999", 450, 0), ("-4.509999", 0, 450), ("0.009999", 0, 0), ("-0.01", 0, 1), ("-0.00", 0, 0)],
+)
+def test_no_more_is_held_than_the_whole_lots_of_a_position(
+    position: str, yes_lots: int, no_lots: int
+) -> None:
+    yes, no = listing(), listing(inverted=True)
+    body = {"market_positions": [{"ticker": TICKER, "position_fp": position}], "cursor": ""}
+    found, _ = talk_through(VENUE.orders.holdings(SIGNER, [yes, no]), [reply(200, body)])
+    assert found == {yes.key: yes_lots * 10_000, no.key: no_lots * 10_000}
+
+
 def test_money_that_cannot_be_read_is_unavailable() -> None:
     for bad in (reply(200, b"{}"), reply(500, {}), reply(404, {}), Silence("cut", sent=True)):
         assert isinstance(talk_through(VENUE.orders.funds(SIGNER), [bad])[0], Unavailable)

@@ -108,7 +108,10 @@ def test_a_ping_is_said_every_ten_seconds() -> None:
 def test_words_are_ignored_and_garbage_is_not() -> None:
     made = feed()
     assert made.receive("PONG", 0) == made.receive(b"NO NEW ASSETS\n", 0) == []
-    for bad in ("", "nonsense", "{", '{"event_type":"book"}', "[1]", '"PONG"', b"\xff", '{"event_type":7}'):
+    deep = "[" * 100_000
+    nested = (deep, '{"event_type":"book","x":' + deep, '{"event_type":"novelty","x":' + deep)
+    words = ("", "nonsense", "{", '{"event_type":"book"}', "[1]", '"PONG"', b"\xff", '{"event_type":7}')
+    for bad in (*words, *nested):
         with pytest.raises(ValueError):  # noqa: PT011 - the reader's own words
             made.receive(bad, 0)
 

@@ -256,6 +256,17 @@ def test_silence_is_a_rejection_only_when_nothing_was_sent() -> None:
     assert never.code == "not_sent"
 
 
+@pytest.mark.parametrize("junk", [b'"\xff"', b"[" * 100_000], ids=["not UTF-8", "nested"])
+def test_damage_beside_what_is_read_proves_nothing_and_raises_nothing(junk: bytes) -> None:
+    assert isinstance(
+        place(said(b'{"error":"not enough balance / allowance","x":' + junk + b"}", 400)), Unknown
+    )
+    assert isinstance(place(said(world.reply(orderID=HASH)[:-1] + b',"x":' + junk + b"}")), Unknown)
+    assert isinstance(place(MATCH, said(WHOLE.body[:-1] + b',"x":' + junk + b"}")), Pending)
+    order = b'{"id":"%b","status":"CANCELED","size_matched":"0","x":' % HASH.encode()
+    assert isinstance(look_up(said(order + junk + b"}"), EMPTY_PAGE, age_ms=10**9), Unknown)
+
+
 REPLIES = [
     (200, world.reply(orderID=HASH)),
     (200, world.reply(orderID=HASH, status="live")),
@@ -330,6 +341,27 @@ def test_what_the_venue_once_said_was_filled_is_never_taken_back_as_not_executed
     told = Pending(ORDER.order_id, HASH, Size(19_230_700), Cash(10_000_000), "matched")
     for kept_reply in (said(b"null"), kept("CANCELED")):
         assert isinstance(look_up(kept_reply, EMPTY_PAGE, age_ms=10**9, last=told), Pending)
+
+
+def test_an_order_no_larger_than_dust_needs_a_trade_like_any_other() -> None:
+    """A hundredth of a share: two statements about it always agree within dust."""
+    order = world.order(side=Side.SELL, limit=Price(500_000), size=Size(10_000), cash=Cash(5_000))
+    order_hash = SIGNER.order_hash(draft_of(order))
+    matched = said(world.reply(orderID=order_hash, makingAmount="0.01", takingAmount="0.005"))
+    sold = place(matched, EMPTY_PAGE, order)
+    assert isinstance(sold, Pending)
+    for gone in (said(b"null"), said({"error": "not found"}, 404)):
+        assert isinstance(look_up(gone, EMPTY_PAGE, order=order), Unknown)
+        assert isinstance(look_up(gone, EMPTY_PAGE, order=order, age_ms=10**9, last=sold), Pending)
+    for status in ("MATCHED", "CANCELED", "LIVE"):
+        closed = kept(status, "0.01", order_hash)
+        assert isinstance(look_up(closed, EMPTY_PAGE, order=order, age_ms=10**9), Pending)
+    failed = page(trade(maker("0.01", "0.5"), size="0.01", taker_order_id=order_hash, status="FAILED"))
+    assert isinstance(place(matched, failed, order), Pending)
+    traded = page(trade(maker("0.01", "0.5"), size="0.01", taker_order_id=order_hash))
+    for done in (place(matched, traded, order), look_up(said(b"null"), traded, order=order)):
+        assert isinstance(done, Filled)
+        assert (done.size, done.cash, done.fee.amount) == (10_000, 5_000, 120)
 
 
 def test_failed_trades_are_no_fills() -> None:
