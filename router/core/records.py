@@ -50,7 +50,7 @@ class StoredRoute(msgspec.Struct, frozen=True, kw_only=True):
     """A route as read back: its intent and what was learnt since, oldest first."""
 
     planned: Planned
-    """The intent, with the orders of every extension."""
+    """The intent, with the orders of every extension; when finished, those that left."""
     answers: tuple[Answer, ...]
     finished: bool
 
@@ -70,15 +70,23 @@ def decode(text: bytes) -> Record:
 
 
 def assemble(records: Sequence[Record]) -> StoredRoute:
-    """A route from its records, oldest first. ValueError if they do not begin with its intent."""
+    """A route from its records, oldest first. ValueError if they do not begin with its intent.
+
+    An order of a finished route that has no answer never left: the store failed while its round was written.
+    """
     if not records or not isinstance(records[0], Planned):
         raise ValueError("does not begin with its intent")
-    orders = records[0].orders
+    answers = tuple(record.answer for record in records if isinstance(record, Answered))
+    finished = any(isinstance(record, Finished) for record in records)
+    orders = {order.order_id: order for order in records[0].orders}
     for record in records:
         if isinstance(record, Extended):
-            orders += record.orders
+            orders |= {order.order_id: order for order in record.orders}
+    if finished:
+        answered = {answer.order_id for answer in answers}
+        orders = {order_id: order for order_id, order in orders.items() if order_id in answered}
     return StoredRoute(
-        planned=msgspec.structs.replace(records[0], orders=orders),
-        answers=tuple(record.answer for record in records if isinstance(record, Answered)),
-        finished=any(isinstance(record, Finished) for record in records),
+        planned=msgspec.structs.replace(records[0], orders=tuple(orders.values())),
+        answers=answers,
+        finished=finished,
     )

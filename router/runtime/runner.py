@@ -9,6 +9,9 @@ from router.core.records import Extended, Planned, Record
 from router.runtime.store.protocol import StoreDown
 from venues.base.orders import Answer, Order, Unknown
 
+OWED_RETRY_MS = 1_000
+"""Between two tries to give a store that failed what it missed: it probes its disk twice in this time."""
+
 
 class Hands(Protocol):
     """What a runner needs done. None of it raises for what a venue did."""
@@ -50,7 +53,7 @@ class Hands(Protocol):
         ...
 
     def not_recorded(self, record: Record, error: StoreDown) -> None:
-        """A record after the intent could not be made durable. Recovery will find it out again."""
+        """A record after the intent is not durable yet; the orders of an `Extended` will never leave."""
         ...
 
 
@@ -65,6 +68,8 @@ class _Runner:
         self.execution, self.hands = execution, hands
         self.inbox: asyncio.Queue[Answer | _Overdue] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._owed: list[Record] = []
+        """What the store has not taken yet, oldest first. At most a few for each order."""
 
     def ask(self, work: Coroutine[None, None, None]) -> None:
         """Let it run beside everything else; it ends by putting something into the inbox."""
@@ -104,15 +109,37 @@ class _Runner:
         self.inbox.put_nowait(_Overdue())
 
     async def _append(self, record: Record) -> bool:
-        """The intent must be durable; what is learnt later is better reported than lost with the store."""
-        try:
+        """Make a record durable, after everything owed; False when the store does not take it now.
+
+        Without its intent nothing may be sent. What is learnt later is better reported than lost with
+        the store: it is owed, so that the store never skips a fill and goes on to say "finished".
+        """
+        if isinstance(record, Planned):
             await self.hands.append(record)
-        except StoreDown as error:
-            if isinstance(record, Planned):
-                raise
-            self.hands.not_recorded(record, error)
-            return False
-        return True
+            return True
+        self._owed.append(record)
+        failure = await self._pay()
+        if failure is None:
+            return True
+        self.hands.not_recorded(record, failure)
+        if isinstance(record, Extended):
+            self._owed.remove(record)
+        return False
+
+    async def _pay(self) -> StoreDown | None:
+        """Write what is owed, in order, until nothing is or the store fails."""
+        while self._owed:
+            try:
+                await self.hands.append(self._owed[0])
+            except StoreDown as failure:
+                return failure
+            del self._owed[0]
+        return None
+
+    async def settle(self) -> None:
+        """Return when the store has everything."""
+        while await self._pay() is not None:
+            await self.hands.wait(OWED_RETRY_MS)
 
     async def _place(self, order: Order) -> None:
         await self._answer(order, self.hands.place(order))
@@ -128,7 +155,9 @@ class _Runner:
             await asyncio.wait({task})
         finally:
             task.cancel()
-        if bug := task.exception():
+        if task.cancelled():
+            self.inbox.put_nowait(Unknown(order.order_id, "cancelled"))
+        elif bug := task.exception():
             self.hands.crashed(order, bug)
             self.inbox.put_nowait(Unknown(order.order_id, f"internal error: {type(bug).__name__}"))
         else:
@@ -138,7 +167,8 @@ class _Runner:
 async def run(execution: Execution, effects: Sequence[Effect], hands: Hands, *, reply_ms: int) -> None:
     """Orders leave together; answers queue up and are dealt with one at a time.
 
-    Raises StoreDown if the intent itself cannot be written: then nothing was sent.
+    Returns when the store has everything. Raises StoreDown if the intent itself cannot be written: then
+    nothing was sent.
     """
     runner = _Runner(execution, hands)
     runner.ask(runner.remind(reply_ms))
@@ -150,5 +180,6 @@ async def run(execution: Execution, effects: Sequence[Effect], hands: Hands, *, 
                 case answer:
                     effects = execution.answered(answer, hands.now_ms())
                     hands.settled(execution, answer)
+        await runner.settle()
     finally:
         runner.stop()
