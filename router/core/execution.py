@@ -146,7 +146,7 @@ class Execution:
             case Filled():
                 pass
             case Rejected():
-                if isinstance(before, Working | Pending) and before.size > 0:
+                if isinstance(before, Working | Pending) and before.size > 0 and not answer.undone:
                     return False  # it traded: "never arrived" contradicts what the venue said before
             case Working() | Pending():
                 if answer == before or (isinstance(before, Working | Pending) and answer.size < before.size):

@@ -90,6 +90,16 @@ def test_never_arrived_is_not_believed_of_an_order_that_traded() -> None:
     assert execution.open_orders
 
 
+def test_trades_that_the_venue_took_back_end_the_order() -> None:
+    execution = Execution(ONE_ORDER)
+    execution.start()
+    execution.answered(pending(size=3 * ONE), NOW_MS)
+    undone = Rejected(OrderId("o1"), "settlement_failed", "no", undone=True)
+    assert execution.answered(undone, NOW_MS)[-1] == Done()
+    assert execution.known[OrderId("o1")] == undone
+    assert not execution.open_orders
+
+
 def test_what_a_venue_said_is_not_forgotten_over_a_timeout() -> None:
     execution = Execution(ONE_ORDER)
     execution.start()

@@ -113,6 +113,8 @@ class Rejected(msgspec.Struct, frozen=True, tag=True):
     code: str
     """The venue's own word, or ours in snake_case where it has none."""
     message: str
+    undone: bool = False
+    """Trades that the venue had reported before were taken back: it has not forgotten them."""
 
 
 class Unknown(msgspec.Struct, frozen=True, tag=True):

@@ -321,7 +321,8 @@ def _whole(order: Order, sums: Tally) -> bool:
 def _closed(order: Order, order_hash: str, sums: Tally, word: str) -> Answer:
     """The order's last word. An immediate one that did nothing was refused; a resting one filled nothing."""
     if sums.named and not sums.size:
-        return Rejected(order.order_id, "settlement_failed", "every trade of the order failed to settle")
+        why = "every trade of the order failed to settle"
+        return Rejected(order.order_id, "settlement_failed", why, undone=True)
     if not sums.size and (order.time_in_force in _IMMEDIATE or word == "not_executed"):
         return Rejected(order.order_id, word.split(" ", maxsplit=1)[0].lower(), word)
     return Filled(order.order_id, order_hash, sums.size, sums.cash, Fee(sums.fee, COLLATERAL))

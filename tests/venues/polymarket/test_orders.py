@@ -368,7 +368,7 @@ def test_failed_trades_are_no_fills() -> None:
     failed = page(trade(maker("19.2307", "0.52"), status="TRADE_STATUS_FAILED"))
     done = look_up(kept("MATCHED", "19.2307"), failed)
     assert isinstance(done, Rejected)
-    assert done.code == "settlement_failed"
+    assert (done.code, done.undone) == ("settlement_failed", True)
     half = page(
         trade(maker("9", "0.52"), size="9", id="a", status="CONFIRMED"),
         trade(maker("10.2307", "0.52"), size="10.2307", id="b", status="FAILED"),
