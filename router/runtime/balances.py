@@ -27,8 +27,8 @@ class _Purse:
     def __init__(self) -> None:
         self.funds: dict[str, Cash] = {}
         self.read_ms: int | None = None
-        self.debits = 0
-        """Counts debits, so that a read that overlapped one is not trusted."""
+        self.spent: dict[str, int] = {}
+        """All that was ever debited, by pool, so that a read that overlapped a debit can be corrected."""
 
 
 class Balances:
@@ -75,9 +75,10 @@ class Balances:
         if purse is None or order.side is Side.SELL:
             return
         fee = answer.fee.amount if isinstance(answer, Filled | Working) else 0
-        pool = order.listing.pool
-        purse.funds[pool] = Cash(max(0, purse.funds.get(pool, 0) - answer.cash - fee))
-        purse.debits += 1
+        pool, paid = order.listing.pool, answer.cash + fee
+        purse.spent[pool] = purse.spent.get(pool, 0) + paid
+        if pool in purse.funds:
+            purse.funds[pool] = Cash(max(0, purse.funds[pool] - paid))
 
     def distrust(self, account: AccountId, venue: str) -> None:
         """The venue contradicted us: read again before the next order."""
@@ -89,7 +90,7 @@ class Balances:
         now = self._clock.monotonic_ms()
         if purse.read_ms is not None and now - purse.read_ms <= self._age_ms:
             return purse.funds
-        debits = purse.debits
+        before = dict(purse.spent)
         signer = account.signers[venue]
         talk = self._venues[venue].orders.funds(signer)
         read = await self._transport.perform(
@@ -97,9 +98,12 @@ class Balances:
         )
         if isinstance(read, Unavailable):
             return read
-        if purse.debits != debits:
+        if purse.spent != before:  # whether the venue had counted that yet, nobody knows
             purse.read_ms = None
-            return {pool: min(cash, purse.funds.get(pool, cash)) for pool, cash in read.items()}
+            return {
+                pool: Cash(max(0, cash - purse.spent.get(pool, 0) + before.get(pool, 0)))
+                for pool, cash in read.items()
+            }
         purse.funds = dict(read)
         purse.read_ms = now
         return purse.funds
