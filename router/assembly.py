@@ -1,13 +1,14 @@
 """A running router, put together from its settings: what is made, in which order it starts and stops."""
 
 import asyncio
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import structlog
 
 from registry.index import Registry
-from router.config import Config, secrets_of
+from router.config import Config, ConfigError, secrets_of
 from router.core.book import Books
 from router.core.ledger import Ledger
 from router.core.model import AccountId
@@ -32,6 +33,8 @@ from venues.base.events import FeedEvent, Regrid
 STOP_MS_MAX = 10_000
 """How long orders under way may take to end when the router is stopped."""
 
+BASE_URL = re.compile(r"(https?|wss?)://[^\s/?#]+(/[^\s?#]*[^\s?#/])?")
+
 log = structlog.get_logger(__name__)
 
 
@@ -39,7 +42,7 @@ class MarketData:
     """The half that needs no account: metadata and books of every listing in a registry."""
 
     def __init__(self, config: Config, venues: Mapping[str, Venue], signers: Mapping[str, Signer]) -> None:
-        hosts = {name: venue.hosts for name, venue in config.venues.items()}
+        hosts = hosts_of(config, venues)
         silenced = {name for name, venue in config.venues.items() if not venue.enabled}
         self.venues = {name: venue for name, venue in venues.items() if name not in silenced}
         self.clock: Clock = SystemClock()
@@ -134,6 +137,21 @@ class Instance:
     def url(self) -> str:
         """Where it listens."""
         return f"http://{self.config.server.host}:{self.listener.port}"
+
+
+def hosts_of(config: Config, venues: Mapping[str, Venue]) -> dict[str, dict[str, str]]:
+    """The base URLs that replace the venues' own. ConfigError names one that would replace nothing.
+
+    A misspelt host would leave the venue's own in force: real orders instead of simulated ones.
+    """
+    for name, settings in config.venues.items():
+        for host, url in settings.hosts.items():
+            at, known = f"venues.{name}.hosts.{host}", sorted(venues[name].hosts)
+            if host not in known:
+                raise ConfigError(f"{at}: no such host; known are {', '.join(known)}")
+            if not BASE_URL.fullmatch(url):
+                raise ConfigError(f"{at}: a base URL without a slash at its end, like http://127.0.0.1:9000")
+    return {name: settings.hosts for name, settings in config.venues.items()}
 
 
 def open_accounts(

@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from router.core.model import AccountId
+from router.runtime.keys import KEYS_MAX
 
 FILE_BYTES_MAX = 4 * 1024 * 1024
 """A settings file larger than this is a mistake."""
@@ -18,7 +20,7 @@ Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 """What accounts and keys may be called."""
 
-HexDigest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+HexDigest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Milliseconds = Annotated[int, msgspec.Meta(ge=1, le=600_000)]
 
 
@@ -81,6 +83,14 @@ class AccountConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     venues: list[str]
     credentials: dict[str, dict[str, str | SecretSource]] = {}
 
+    def __repr__(self) -> str:
+        """No secret: this may end in a traceback."""
+        return f"AccountConfig(venues={self.venues!r}, credentials=…)"
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        """The same for rich, which shows the locals of a traceback."""
+        return [("venues", self.venues)]
+
 
 class KeyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One API key, as the SHA-256 of its text, and the accounts it owns."""
@@ -120,7 +130,45 @@ def load(path: Path, known_venues: Collection[str]) -> Config:
         tree = tomllib.loads(raw.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not TOML: {error}") from error
-    return parse(tree, str(path), known_venues)
+    config = parse(tree, str(path), known_venues)
+    if _holds_secrets(config) and path.stat().st_mode & stat.S_IROTH:
+        raise ConfigError(f"{path}: holds secrets and everybody may read it: chmod o-r, or use env or file")
+    return _anchored(config, path.resolve().parent)
+
+
+def _holds_secrets(config: Config) -> bool:
+    return any(
+        isinstance(value, str)
+        for account in config.accounts.values()
+        for secrets in account.credentials.values()
+        for value in secrets.values()
+    )
+
+
+def _anchored(config: Config, folder: Path) -> Config:
+    """Relative paths are beside the settings file: started elsewhere, it must not find an empty store."""
+    change = msgspec.structs.replace
+    accounts = {
+        name: change(
+            account,
+            credentials={
+                venue: {
+                    key: change(source, file=str(folder / source.file))
+                    if isinstance(source, SecretSource) and source.file
+                    else source
+                    for key, source in secrets.items()
+                }
+                for venue, secrets in account.credentials.items()
+            },
+        )
+        for name, account in config.accounts.items()
+    }
+    return change(
+        config,
+        accounts=accounts,
+        registry=change(config.registry, file=str(folder / config.registry.file)),
+        store=change(config.store, directory=str(folder / config.store.directory)),
+    )
 
 
 def parse(tree: Mapping[str, object], source: str, known_venues: Collection[str]) -> Config:
@@ -202,6 +250,8 @@ def _problems(config: Config, known: set[str]) -> list[str]:
             for a in key.accounts
             if a not in config.accounts
         ]
+    if len(config.keys) > KEYS_MAX:
+        found.append(f"keys: at most {KEYS_MAX} are supported, not {len(config.keys)}")
     owners: dict[str, str] = {}
     for name, key in config.keys.items():
         if owners.setdefault(key.sha256, name) != name:
@@ -241,4 +291,6 @@ def _secret(source: SecretSource, at: str, environment: Mapping[str, str]) -> st
             return Path(source.file).read_text().strip()
         except OSError as error:
             raise ConfigError(f"{at}.file: {source.file} cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError:
+            raise ConfigError(f"{at}.file: {source.file} is not UTF-8 text") from None
     raise ConfigError(f"{at}: give exactly one of env and file")

@@ -1,12 +1,16 @@
 """The settings file: what it may say, and that every mistake is named by key and rule."""
 
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from router.assembly import hosts_of
 from router.config import ConfigError, load, parse, secrets_of
 from router.core.model import AccountId
+from venues import discover
 
 VENUES = {"north", "south"}
 KEY = "a" * 64
@@ -114,3 +118,103 @@ def test_a_secret_that_is_not_there_is_named_and_never_shown(source: dict[str, s
         secrets_of(AccountId("acct-1"), "north", config, {"A": "hush"})
     assert str(refused.value).startswith(message)
     assert "hush" not in str(refused.value)
+
+
+TOML = """
+[registry]
+file = "registry.yaml"
+[store]
+directory = "data"
+[keys]
+[accounts.acct-1]
+venues = ["north"]
+"""
+
+
+def written(folder: Path, credentials: str, mode: int = 0o600) -> Path:
+    path = folder / "crossbook.toml"
+    path.write_text(f"{TOML}[accounts.acct-1.credentials.north]\n{credentials}\n")
+    path.chmod(mode)
+    return path
+
+
+def test_relative_paths_are_beside_the_settings_wherever_the_router_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = tmp_path / "etc"
+    there.mkdir()
+    (there / "pem").write_text("secret text")
+    written(there, 'key = { file = "pem" }')
+    monkeypatch.chdir(tmp_path)
+    config = load(Path("etc/crossbook.toml"), VENUES)
+    assert config.store.directory == str(there / "data")
+    assert config.registry.file == str(there / "registry.yaml")
+    assert secrets_of(AccountId("acct-1"), "north", config) == {"key": "secret text"}
+
+
+@pytest.mark.parametrize(
+    ("credentials", "mode", "refused"),
+    [
+        ('key = "hush-hush"', 0o644, True),
+        ('key = "hush-hush"', 0o640, False),
+        ('key = "hush-hush"', 0o600, False),
+        ('key = { env = "K" }', 0o644, False),
+    ],
+)
+def test_a_file_with_secrets_in_it_is_not_for_everybody(
+    tmp_path: Path, credentials: str, mode: int, refused: bool
+) -> None:
+    path = written(tmp_path, credentials, mode)
+    if refused:
+        with pytest.raises(ConfigError, match="everybody may read it") as told:
+            load(path, VENUES)
+        assert "hush" not in str(told.value)
+    else:
+        load(path, VENUES)
+
+
+def test_settings_show_no_secret_when_they_are_printed(tmp_path: Path) -> None:
+    config = load(written(tmp_path, 'key = "hush-hush"'), VENUES)
+    shown = StringIO()
+    Console(file=shown, width=200).print(config)
+    assert "hush-hush" not in repr(config) + str(config) + shown.getvalue()
+
+
+def test_a_secret_file_that_is_no_text_is_named_and_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "pem").write_bytes(b"hush\xff")
+    config = load(written(tmp_path, 'key = { file = "pem" }'), VENUES)
+    with pytest.raises(ConfigError, match="is not UTF-8 text") as told:
+        secrets_of(AccountId("acct-1"), "north", config)
+    assert told.value.__cause__ is None
+    assert "hush" not in str(told.value)
+
+
+def test_more_keys_than_can_be_compared_are_refused() -> None:
+    keys = {f"k{n}": {"sha256": f"{n:064x}", "accounts": []} for n in range(257)}
+    with pytest.raises(ConfigError, match="keys: at most 256"):
+        parse(tree(keys=keys), "crossbook.toml", VENUES)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "message"),
+    [
+        ({"rset": "http://127.0.0.1:1"}, "hosts.rset: no such host; known are"),
+        ({"rest": "http://127.0.0.1:1/"}, "hosts.rest: a base URL"),
+        ({"rest": "127.0.0.1:1"}, "hosts.rest: a base URL"),
+        ({"rest": "http://127.0.0.1:1/trade?x=1"}, "hosts.rest: a base URL"),
+    ],
+)
+def test_a_host_that_would_replace_nothing_is_refused(hosts: dict[str, str], message: str) -> None:
+    venues = discover()
+    name = min(venues)
+    settings = {"registry": {"file": "r"}, "accounts": {}, "keys": {}, "venues": {name: {"hosts": hosts}}}
+    with pytest.raises(ConfigError, match=f"venues.{name}.{message}"):
+        hosts_of(parse(settings, "crossbook.toml", venues), venues)
+
+
+def test_hosts_that_replace_the_venues_own_are_taken() -> None:
+    venues = discover()
+    name = min(venues)
+    hosts = {"rest": "http://127.0.0.1:1/api", "socket": "ws://127.0.0.1:1"}
+    settings = {"registry": {"file": "r"}, "accounts": {}, "keys": {}, "venues": {name: {"hosts": hosts}}}
+    assert hosts_of(parse(settings, "crossbook.toml", venues), venues) == {name: hosts}

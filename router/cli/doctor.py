@@ -7,7 +7,7 @@ import msgspec
 from rich.console import Console
 
 from registry.text import RegistryError
-from router.assembly import open_accounts
+from router.assembly import hosts_of, open_accounts
 from router.config import Config, ConfigError, load
 from router.core.model import AccountId
 from router.runtime.accounts import Account, CredentialError
@@ -54,6 +54,7 @@ async def findings(path: Path, redactor: Redactor) -> AsyncIterator[Finding]:
         yield Finding(f"settings {path}", None, f"{len(config.accounts)} accounts, {len(config.keys)} keys")
         registry = read_registry(Path(config.registry.file), venues)
         yield Finding(f"registry {config.registry.file}", None, f"{len(registry)} outcomes")
+        hosts = hosts_of(config, venues)
         accounts = open_accounts(config, venues, redactor)
         yield Finding("credentials", None, "all can be parsed")
     except (ConfigError, RegistryError, CredentialError) as error:
@@ -61,7 +62,6 @@ async def findings(path: Path, redactor: Redactor) -> AsyncIterator[Finding]:
         return
     yield _directory(Path(config.store.directory))
     clock = SystemClock()
-    hosts = {name: settings.hosts for name, settings in config.venues.items()}
     transport = Transport(clock, Metrics(), hosts=hosts)
     await transport.start()
     try:
