@@ -160,9 +160,6 @@ def _key(size: int, cash: int, fee: int) -> tuple[int, int, int]:
 
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_after_a_bad_day_the_store_equals_the_venues(seed: int) -> None:
+    print(f"repeat with: pytest tests/simulation/test_chaos.py -k '[{seed}]'")
     loop = VirtualLoop()
-    try:
-        run(loop, Day(loop, seed).live())
-    except BaseException:
-        print(f"repeat with: pytest 'tests/simulation/test_chaos.py' -k '[{seed}]'")
-        raise
+    run(loop, Day(loop, seed).live())
