@@ -3,7 +3,7 @@
 import json
 import logging
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import TextIO
 
 import orjson
@@ -15,6 +15,9 @@ SECRET_LENGTH_MIN = 6
 """Shorter values are not searched for: they would be found everywhere. Their key names still hide them."""
 DEPTH_MAX = 6
 """How deep a logged value is searched; what lies deeper is not logged."""
+
+NAMES_MAX = 1_000
+"""Field names whose judgement is remembered; a program has a few hundred."""
 
 TEXT_MAX = 8_000
 """Characters of one logged text: a traceback fits, a venue's page of HTML need not."""
@@ -32,6 +35,10 @@ class Redactor:
 
     def __init__(self) -> None:
         self._known: tuple[str, ...] = ()
+        self._heads: frozenset[str] = frozenset()
+        """How the known secrets begin: a text without any of these holds none of them."""
+        self._names: dict[str, tuple[str, bool]] = {}
+        """Field names as they are shown, and whether the name alone hides the value."""
 
     def register(self, secret: str) -> None:
         """From now on hide this text, and each line of it if it has several (PEM keys)."""
@@ -39,16 +46,27 @@ class Redactor:
         new = {text for text in found if len(text) >= SECRET_LENGTH_MIN and not text.startswith("-----")}
         # Longest first, so that one secret that contains another is hidden whole.
         self._known = tuple(sorted(new | set(self._known), key=len, reverse=True))
+        self._heads = frozenset(text[:SECRET_LENGTH_MIN] for text in self._known)
+        self._names.clear()
 
     def __call__(self, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
         """A structlog processor; it must come after exceptions were made text."""
-        return {self._text(key): self._field(key, value, DEPTH_MAX) for key, value in event.items()}
+        return self._fields(event.items(), DEPTH_MAX)
 
-    def _field(self, name: str, value: object, depth: int) -> object:
+    def _fields(self, fields: Iterable[tuple[object, object]], depth: int) -> dict[str, object]:
+        shown: dict[str, object] = {}
+        for key, value in fields:
+            text = str(key)
+            name, hidden = self._names.get(text) or self._judged(text)
+            shown[name] = HIDDEN if hidden else self._value(value, depth)
+        return shown
+
+    def _judged(self, name: str) -> tuple[str, bool]:
         plain = name.lower()
-        if any(word in plain for word in _SECRET_NAMES):
-            return HIDDEN
-        return self._value(value, depth)
+        judged = self._text(name), any(word in plain for word in _SECRET_NAMES)
+        if len(self._names) < NAMES_MAX:
+            self._names[name] = judged
+        return judged
 
     def _value(self, value: object, depth: int) -> object:
         match value:
@@ -59,19 +77,19 @@ class Redactor:
             case _ if depth == 0:
                 return HIDDEN
             case Mapping():
-                return {
-                    self._text(str(key)): self._field(str(key), inner, depth - 1)
-                    for key, inner in value.items()
-                }
+                return self._fields(value.items(), depth - 1)
             case list() | tuple() | set() | frozenset():
                 return [self._value(inner, depth - 1) for inner in value]
             case _:
                 return self._text(repr(value))
 
     def _text(self, text: str) -> str:
-        for secret in self._known:
-            if secret in text:
-                text = text.replace(secret, HIDDEN)
+        """What it takes does not grow with the number of secrets while none is found."""
+        heads = [text[at : at + SECRET_LENGTH_MIN] for at in range(len(text) - SECRET_LENGTH_MIN + 1)]
+        if not self._heads.isdisjoint(heads):
+            for secret in self._known:
+                if secret in text:
+                    text = text.replace(secret, HIDDEN)
         return text if len(text) <= TEXT_MAX else f"{text[:TEXT_MAX]}[cut]"
 
 

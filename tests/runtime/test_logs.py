@@ -5,6 +5,7 @@ import json
 import logging
 import warnings
 from collections.abc import Iterator
+from random import Random
 from typing import Any
 
 import pytest
@@ -146,3 +147,25 @@ def test_a_secret_that_contains_another_is_hidden_whole(stream: io.StringIO) -> 
     configure(redactor, stream=stream)
     structlog.get_logger().info("x", value="abcdefghijkl")
     assert lines(stream)[0]["value"] == HIDDEN
+
+
+def test_every_secret_of_many_is_hidden_at_every_place_of_a_text() -> None:
+    """What is searched for by its first characters is found as surely as by trying each secret."""
+    luck = Random(7)
+    redactor = Redactor()
+    secrets = ["".join(luck.choices("ab", k=luck.randrange(6, 12))) for _ in range(40)]
+    for secret in secrets:
+        redactor.register(secret)
+    for _ in range(2_000):
+        text = "".join(luck.choices("abc", k=luck.randrange(30)))
+        slow = text
+        for secret in sorted(set(secrets), key=len, reverse=True):
+            slow = slow.replace(secret, HIDDEN)
+        assert redactor(None, "", {"value": text, text: 1}) == {"value": slow, slow: 1}
+
+
+def test_a_field_name_seen_before_is_hidden_once_it_is_known_as_a_secret() -> None:
+    redactor = Redactor()
+    redactor(None, "", {"hunter2-late": 1})
+    redactor.register("hunter2-late")
+    assert redactor(None, "", {"hunter2-late": 1}) == {HIDDEN: 1}
