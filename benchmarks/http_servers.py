@@ -49,7 +49,10 @@ async def router(hosts: Mapping[str, str], folder: Path) -> None:
         for legs, outcome_id in OUTCOMES.items()
     )
     (folder / "registry.yaml").write_text(dump(registry))
-    account = {"venues": NAMES, "credentials": {name: {"secret": "benchmark"} for name in NAMES}}
+    accounts = {
+        account: {"venues": NAMES, "credentials": {name: {"secret": str(uuid.uuid4())} for name in NAMES}}
+        for account in names
+    }
     tree: dict[str, object] = {
         "server": {"port": 0},
         "store": {"directory": str(folder / "data")},
@@ -58,7 +61,7 @@ async def router(hosts: Mapping[str, str], folder: Path) -> None:
             name: {"hosts": {"rest": hosts["rest"], "socket": f"{hosts['socket']}/{name}"}} for name in NAMES
         },
         "keys": {"benchmark": {"sha256": digest(key), "accounts": names}},
-        "accounts": dict.fromkeys(names, account),
+        "accounts": accounts,
     }
     venues = {name: venue(name) for name in NAMES}
     redactor = Redactor()
