@@ -72,6 +72,9 @@ class MarketData:
         for name in self.venues:
             self.catalog.watch(name, registry.natives(name))
             self.feeds.follow(name, registry.natives(name))
+        if self._refreshing:  # what is new is read now, not at the next refresh
+            self._refreshing.cancel()
+            self._refreshing = asyncio.create_task(self.catalog.run())
 
     async def stop(self) -> None:
         """Close every connection."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -70,7 +71,8 @@ def read(market: MarketData, outcome: Outcome, side: Side) -> Merged:
 def draw(market: MarketData, outcome: Outcome) -> Group:
     """Asks above bids, best ones meeting in the middle; below, the books that may not be used and why."""
     asks, bids = read(market, outcome, Side.BUY), read(market, outcome, Side.SELL)
-    table = Table(title=f"{outcome.title} [bold]{outcome.label}[/bold]", caption=outcome.outcome_id)
+    title = f"{escape(outcome.title)} [bold]{escape(outcome.label)}[/bold]"
+    table = Table(title=title, caption=outcome.outcome_id)
     for heading in ("side", "after fees", "price", "fee bps", "size", "venue", "listing"):
         text = heading in ("side", "venue", "listing")
         table.add_column(heading, justify="left" if text else "right", no_wrap=True)
@@ -93,7 +95,15 @@ def _rows(merged: Merged, word: str) -> list[tuple[str, ...]]:
         turned = ", turned" if listing.inverted else ""
         fees = _fee_bps(abs(key), price)
         rows.append(
-            (word, _nanos(abs(key)), decimal(price)[:6], fees, plain(size), listing.venue, native + turned)
+            (
+                word,
+                _nanos(abs(key)),
+                decimal(price)[:6],
+                fees,
+                plain(size),
+                listing.venue,
+                escape(native + turned),
+            )
         )
     return rows
 

@@ -34,8 +34,11 @@ async def place(base_url: str, api_key: str, account_id: str, order: dict[str, s
             session.post(url, json=order, headers={"x-api-key": api_key}) as response,
         ):
             return Answered(response.status, await response.read())
+    except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
+        raise Unreachable(f"{url} cannot be reached, nothing was sent: {type(error).__name__}") from error
     except (aiohttp.ClientError, TimeoutError) as error:
-        raise Unreachable(f"no answer from {url}: {type(error).__name__}") from error
+        doubt = "the order may have been placed: look at the venues before you send it again"
+        raise Unreachable(f"no answer from {url} ({type(error).__name__}); {doubt}") from error
 
 
 async def wait_until_ready(base_url: str, wait_ms: int) -> None:

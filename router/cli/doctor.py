@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 
 from registry.text import RegistryError
 from router.assembly import hosts_of, open_accounts
@@ -41,7 +42,8 @@ async def examine(path: Path, redactor: Redactor) -> int:
     console, failed = Console(), 0
     async for finding in findings(path, redactor):
         mark = "[green]ok  [/green]" if finding.trouble is None else "[red]FAIL[/red]"
-        console.print(f"{mark} {finding.what}  {finding.trouble or finding.detail}", highlight=False)
+        said = escape(f"{finding.what}  {finding.trouble or finding.detail}")
+        console.print(f"{mark} {said}", highlight=False)
         failed += finding.trouble is not None
     return 1 if failed else 0
 
@@ -89,7 +91,7 @@ def _used(config: Config, accounts: Mapping[AccountId, Account]) -> list[str]:
 def _directory(path: Path) -> Finding:
     what = f"store {path}"
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
         probe = path / ".writable"
         probe.write_bytes(b"")
         probe.unlink()

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from router.cli import client
@@ -63,17 +64,18 @@ def show(answered: client.Answered, console: Console) -> None:
     try:
         done = msgspec.json.decode(answered.body, type=_Order)
     except msgspec.DecodeError:
-        console.print(f"[red]{_refusal(answered)}[/red]")
+        console.print(_refusal(answered), style="red", markup=False)
         return
     table = Table("venue", "status", "size", "price", "amount", "order", title=done.router_order_id)
     for fill in done.fills:
         table.add_row(
-            fill.venue, fill.error or fill.status, fill.size, fill.price, fill.amount, fill.order_id
+            *map(escape, (fill.venue, fill.error or fill.status, fill.size, fill.price, fill.amount)),
+            escape(fill.order_id),
         )
     total = done.summary
     table.add_row("total", "", total.total_size, total.avg_price, total.total_amount, "", style="bold")
     console.print(table)
-    console.print(done.routing.reasoning)
+    console.print(done.routing.reasoning, markup=False)
 
 
 def _refusal(answered: client.Answered) -> str:

@@ -23,19 +23,29 @@ async def serve(path: Path, redactor: Redactor) -> None:
     config = load(path, venues)
     configure(redactor, level=config.log.level)
     instance = Instance(config, venues, redactor)
-    stop = interrupted()
-    await instance.start()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload, instance)
+    stop, changed = interrupted(), asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, changed.set)
     try:
+        await instance.start()
+        reloading = asyncio.create_task(_reload(instance, changed))
         await stop.wait()
+        reloading.cancel()
     finally:
         await instance.stop()
 
 
-def reload(instance: Instance) -> None:
-    """Put a changed registry file in force, whole or not at all."""
+async def _reload(instance: Instance, changed: asyncio.Event) -> None:
+    while True:
+        await changed.wait()
+        changed.clear()
+        await reload(instance)
+
+
+async def reload(instance: Instance) -> None:
+    """Put a changed registry file in force, whole or not at all. Orders go on while it is read."""
+    file = Path(instance.config.registry.file)
     try:
-        registry = read_registry(Path(instance.config.registry.file), instance.venues)
+        registry = await asyncio.to_thread(read_registry, file, instance.venues)
     except RegistryError as error:
         log.warning("registry.refused", reason=str(error))
         return

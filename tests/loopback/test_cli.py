@@ -89,6 +89,7 @@ async def test_the_doctor_names_what_is_wrong() -> None:
         name = min(facts["venues"])
         broken = config.with_name("broken.toml")
         port = facts["venues"][name]["rest"].rsplit(":", 1)[1]
+        broken.touch(mode=0o600)
         broken.write_text(config.read_text().replace(f":{port}", ":9"))
         code, out, _ = await crossbook("doctor", "--config", str(broken))
     assert code == 1
@@ -116,7 +117,7 @@ async def test_the_doctor_names_what_is_wrong() -> None:
                 "--url",
                 "http://127.0.0.1:9",
             ),
-            "no answer",
+            "nothing was sent",
         ),
         (("demo", "--once", "--serve"), "choose one"),
     ],
