@@ -42,10 +42,12 @@ class Balances:
         self, account: Account, venues: Sequence[str]
     ) -> tuple[dict[tuple[str, str], Cash], dict[str, str]]:
         """Cash by (venue, pool), and the venues that could not be read with the reason."""
-        results = await asyncio.gather(*(self._purse(account, venue) for venue in venues))
+        old = [venue for venue in venues if not self._fresh(account, venue)]
+        read = dict(zip(old, await self._read_all(account, old), strict=True)) if old else {}
         cash: dict[tuple[str, str], Cash] = {}
         unread: dict[str, str] = {}
-        for venue, result in zip(venues, results, strict=True):
+        for venue in venues:
+            result = read[venue] if venue in read else self._purses[account.account_id, venue].funds
             if isinstance(result, Unavailable):
                 unread[venue] = result.reason
             else:
@@ -85,11 +87,20 @@ class Balances:
         if purse := self._purses.get((account, venue)):
             purse.read_ms = None
 
-    async def _purse(self, account: Account, venue: str) -> Mapping[str, Cash] | Unavailable:
+    def _fresh(self, account: Account, venue: str) -> bool:
+        purse = self._purses.get((account.account_id, venue))
+        if purse is None or purse.read_ms is None:
+            return False
+        return self._clock.monotonic_ms() - purse.read_ms <= self._age_ms
+
+    async def _read_all(
+        self, account: Account, venues: Sequence[str]
+    ) -> list[Mapping[str, Cash] | Unavailable]:
+        return await asyncio.gather(*(self._read(account, venue) for venue in venues))
+
+    async def _read(self, account: Account, venue: str) -> Mapping[str, Cash] | Unavailable:
         purse = self._purses.setdefault((account.account_id, venue), _Purse())
         now = self._clock.monotonic_ms()
-        if purse.read_ms is not None and now - purse.read_ms <= self._age_ms:
-            return purse.funds
         before = dict(purse.spent)
         signer = account.signers[venue]
         talk = self._venues[venue].orders.funds(signer)
