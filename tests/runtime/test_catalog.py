@@ -81,7 +81,7 @@ def test_a_venue_that_cannot_be_read_keeps_what_it_said_last() -> None:
 
 
 def test_a_batch_that_cannot_be_read_does_not_hide_the_next() -> None:
-    names = [f"M{n:04}" for n in range(3 * BATCH)]
+    names = [f"M{n:04}" for n in range((FAILURES_MAX + 2) * BATCH)]
 
     def says(natives: Sequence[Native]) -> list[Listing] | Unavailable:
         return Unavailable("damaged") if names[0] in natives else knows(names)(natives)
