@@ -6,7 +6,8 @@ Only the socket, the disk and the wall clock are replaced; everything between th
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 from registry.index import Registry
 from registry.model import Outcome, OutcomeId
@@ -32,6 +33,7 @@ from venues.base.listing import ListingKey, Native
 from venues.base.orders import Side
 from venues.base.units import Cash, Size, plain
 from venues.sim.contract import Call, Simulator, Socket
+from venues.sim.control import Tunable
 from venues.sim.model import HOUSE
 
 T = TypeVar("T")
@@ -40,6 +42,8 @@ YES, NO = OutcomeId("px-yesyesyesyes"), OutcomeId("px-nononononono")
 
 FRAME_MS = 8
 """How long a market-data frame takes: longer than the reply to the order that caused it."""
+Kind = Mapping[str, Mapping[str, Any]]
+"""Further wishes for a simulator: keys of its "market" and of its "account", and its "knobs"."""
 Misdeed = Callable[[str, Request], str]
 """What goes wrong with a request to a venue: "", or one of the words of `Network.exchange`."""
 
@@ -218,7 +222,16 @@ class Line:
 class World:
     """One outcome pair on every venue, one account, and a router that can be killed and started again."""
 
-    def __init__(self, loop: VirtualLoop, seed: int, *, balance: str = "1000", shares: str = "0") -> None:
+    def __init__(
+        self,
+        loop: VirtualLoop,
+        seed: int,
+        *,
+        balance: str = "1000",
+        shares: str = "0",
+        kinds: Mapping[str, Kind] = MappingProxyType({}),
+    ) -> None:
+        """`kinds` says by venue what kind of market and account it is; standard ones by default."""
         self.clock = VirtualClock(loop)
         self.luck = random.Random(seed)
         self.venues = discover()
@@ -226,10 +239,14 @@ class World:
         self.natives: dict[str, list[Native]] = {}
         credentials: dict[str, Mapping[str, str]] = {}
         for name, simulator in self.simulators.items():
-            self.natives[name] = [Native(n) for n in simulator.list_market({"title": "A question"})]
+            kind = kinds.get(name, {})
+            market = {"title": "A question", **kind.get("market", {})}
+            self.natives[name] = [Native(n) for n in simulator.list_market(market)]
             held = {self.natives[name][0]: shares} if shares != "0" else {}
-            wish = {"balance": balance, "positions": held}
+            wish = {"balance": balance, "positions": held, **kind.get("account", {})}
             credentials[name] = simulator.open_account(wish, self.clock.now_ms())
+            if isinstance(simulator, Tunable):
+                simulator.knobs |= kind.get("knobs", {})
         self.account: Account = open_account(ACCOUNT, credentials, self.venues)
         self.registry = Registry(self._outcomes())
         self.network = Network(self.simulators, self.clock)
@@ -259,7 +276,7 @@ class World:
         """A fresh router on the surviving store and venues. It trades these venues, all by default."""
         traded = {n: venue for n, venue in self.venues.items() if venues is None or n in venues}
         books = Books({name: venue.limits for name, venue in traded.items()})
-        catalog = Catalog(traded, self.network, self.clock, refresh_ms=60_000)
+        catalog = self.catalog = Catalog(traded, self.network, self.clock, refresh_ms=60_000)
         for name in traded:
             catalog.watch(name, self.registry.natives(name))
         assert await catalog.refresh() == {}

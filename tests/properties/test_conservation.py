@@ -1,6 +1,9 @@
 """Money and shares at the venues move by exactly what the reports say, for thousands of random orders."""
 
+import importlib
 import random
+from collections.abc import Iterator
+from itertools import islice
 
 import pytest
 
@@ -8,7 +11,9 @@ from router.core.errors import Refusal
 from router.core.report import FillLine, FillStatus, Report
 from router.service import Router
 from tests.virtual_time import VirtualLoop, run
-from tests.world import NO, YES, World, buy, sell
+from tests.world import NO, YES, Kind, World, buy, sell
+from venues import discover
+from venues.base.listing import Grid, ListingKey
 from venues.base.orders import Side
 from venues.base.units import ONE, Price, Size
 
@@ -17,6 +22,10 @@ WORLDS, ORDERS = 100, 100
 ATTEMPTS = 800
 """Many random orders are refused, for want of cash, shares or offers; only those routed count."""
 CENT = 10_000
+PRICES = 100
+"""A side of a book has at most so many prices to choose from."""
+STANDARD = 0.2
+"""Part of the markets that are of their venue's standard kind."""
 IMPROVEMENT_CENTS = 2
 """How far a book may improve between plan and fill for the promise to hold: docs/money.md."""
 
@@ -46,22 +55,56 @@ def expected(
     return cash, first, second
 
 
+def kinds(seed: int) -> dict[str, Kind]:
+    """What each venue's market and account are in this world: its own tests name the kinds there are."""
+    luck = random.Random(f"kinds {seed}")
+    found = {}
+    for name in discover():
+        known: dict[str, Kind] = importlib.import_module(f"tests.venues.{name}.markets").KINDS
+        found[name] = known["standard"] if luck.random() < STANDARD else luck.choice(list(known.values()))
+    return found
+
+
+def grid(world: World, venue: str) -> Grid:
+    """The prices this venue takes."""
+    terms = world.catalog.terms(ListingKey(venue, world.natives[venue][0], inverted=False))
+    assert terms is not None
+    return terms.listing.grid
+
+
 def random_books(world: World, luck: random.Random) -> None:
-    """New books everywhere: thin, deep, gapped, one-sided or empty, on whole cents and with odd sizes."""
+    """New books everywhere: thin, deep, gapped, one-sided or empty, on cents or the venue's ticks."""
     for name, natives in world.natives.items():
-        middle = luck.randrange(4, 96)
+        middle = Price(luck.randrange(4, 96) * CENT)
         step = max(CENT, world.simulators[name].exchange.by_native[natives[0]][0].size_step)
-        bids = levels(luck, range(middle - 1, 0, -1), step)
-        asks = levels(luck, range(middle + 1, 100), step)
+        stride = luck.choice((1, CENT))
+        bids = levels(luck, downwards(grid(world, name), middle - 1, stride), step)
+        asks = levels(luck, upwards(grid(world, name), middle + 1, stride), step)
         world.simulators[name].exchange.set_book(natives[0], bids, asks, world.clock.now_ms())
 
 
-def levels(luck: random.Random, cents: range, step: int) -> list[tuple[Price, Size]]:
+def downwards(grid: Grid, start: int, stride: int) -> Iterator[Price]:
+    """Valid prices from here down, this far apart or more."""
+    price = grid.floor(Price(start))
+    while price is not None:
+        yield price
+        price = grid.floor(Price(price - stride))
+
+
+def upwards(grid: Grid, start: int, stride: int) -> Iterator[Price]:
+    """Valid prices from here up, this far apart or more."""
+    price = grid.ceil(Price(start))
+    while price is not None:
+        yield price
+        price = grid.ceil(Price(price + stride))
+
+
+def levels(luck: random.Random, prices: Iterator[Price], step: int) -> list[tuple[Price, Size]]:
     found: list[tuple[Price, Size]] = []
-    for cent in cents:
+    for price in islice(prices, PRICES):
         if len(found) < luck.choice((0, 1, 3, 12)) and luck.random() < 0.7:
             units = max(1, int(luck.lognormvariate(3, 2) * ONE) // step)
-            found.append((Price(cent * CENT), Size(units * step)))
+            found.append((price, Size(units * step)))
     return found
 
 
@@ -71,8 +114,11 @@ def move_market(world: World, venue: str, luck: random.Random) -> None:
         exchange, native = world.simulators[venue].exchange, world.natives[venue][0]
         bids, asks = exchange.levels(native)
         shift = luck.randrange(-IMPROVEMENT_CENTS, 6) * CENT
-        kept_asks = [(Price(p + shift), s) for p, s in asks if 0 < p + shift < ONE][luck.randrange(2) :]
-        kept_bids = [(Price(p - shift), s) for p, s in bids if 0 < p - shift < ONE][luck.randrange(2) :]
+        ticks = grid(world, venue)
+        moved_asks = [(ticks.ceil(Price(max(p + shift, 1))), s) for p, s in asks]
+        moved_bids = [(ticks.floor(Price(min(p - shift, ONE - 1))), s) for p, s in bids]
+        kept_asks = [(p, s) for p, s in moved_asks if p is not None][luck.randrange(2) :]
+        kept_bids = [(p, s) for p, s in moved_bids if p is not None][luck.randrange(2) :]
         if not (kept_asks and kept_bids and kept_asks[0][0] <= kept_bids[0][0]):
             exchange.set_book(native, kept_bids, kept_asks, world.clock.now_ms())
 
@@ -110,7 +156,9 @@ def test_what_is_reported_is_what_moved(seed: int) -> None:
     luck = random.Random(seed)
 
     async def live() -> int:
-        world = World(loop, seed, balance=luck.choice(("3000", "10000", "100000")), shares="500")
+        world = World(
+            loop, seed, balance=luck.choice(("3000", "10000", "100000")), shares="500", kinds=kinds(seed)
+        )
         router = await world.start()
         world.network.before_order = lambda venue: move_market(world, venue, luck)
         done = 0
