@@ -144,7 +144,8 @@ def reasoning(asked: MarketOrder, lines: Sequence[FillLine], considered: Sequenc
         goal = "lowest" if asked.side is Side.BUY else "highest"
         first = f"{verb} {_listed(parts)}: the {goal} prices after fees."
     elif any(line.status is FillStatus.OPEN for line in lines):
-        waiting = _listed([line.venue for line in lines if line.status is FillStatus.OPEN])
+        venues = dict.fromkeys(line.venue for line in lines if line.status is FillStatus.OPEN)
+        waiting = _listed(list(venues))
         first = f"No fill is confirmed yet; {waiting} will be asked again."
     else:
         first = f"Nothing was filled: {_listed([f'{line.venue} ({line.error})' for line in lines])}."
@@ -153,7 +154,7 @@ def reasoning(asked: MarketOrder, lines: Sequence[FillLine], considered: Sequenc
     dropped = [f"{entry.venue} ({_words(entry.dropped)})" for entry in considered if entry.dropped]
     second = ""
     if rest:
-        second = f" Not all was done on {_listed(rest)}."
+        second = f" Not all was done on {_listed(list(dict.fromkeys(rest)))}."
     if dropped:
         second += f" Not used: {_listed(dropped)}."
     return first + second
