@@ -35,7 +35,7 @@ class Redactor:
 
     def __init__(self) -> None:
         self._known: tuple[str, ...] = ()
-        self._heads: frozenset[str] = frozenset()
+        self._heads: set[str] = set()
         """How the known secrets begin: a text without any of these holds none of them."""
         self._names: dict[str, tuple[str, bool]] = {}
         """Field names as they are shown, and whether the name alone hides the value."""
@@ -46,7 +46,7 @@ class Redactor:
         new = {text for text in found if len(text) >= SECRET_LENGTH_MIN and not text.startswith("-----")}
         # Longest first, so that one secret that contains another is hidden whole.
         self._known = tuple(sorted(new | set(self._known), key=len, reverse=True))
-        self._heads = frozenset(text[:SECRET_LENGTH_MIN] for text in self._known)
+        self._heads.update(text[:SECRET_LENGTH_MIN] for text in new)
         self._names.clear()
 
     def __call__(self, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
