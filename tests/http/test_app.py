@@ -307,7 +307,11 @@ async def test_one_connection_too_many_is_closed_and_the_others_go_on(
 # --- callers who hang up, and shutdown ---
 
 
-async def test_an_order_goes_on_when_its_caller_hangs_up(server: Server) -> None:
+@pytest.mark.parametrize("cancelling", [False, True])
+async def test_an_order_goes_on_when_its_caller_hangs_up(server: Server, cancelling: bool) -> None:
+    web = server.listener._runner.server
+    assert web is not None
+    web.handler_cancellation = cancelling
     server.world.network.latency_ms = 50
     _, writer = await server.connect()
     writer.write(server.post())

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+import structlog
 
 from router.core.records import Extended
 from router.core.report import Report
@@ -76,7 +77,9 @@ def test_a_further_round_that_finds_nothing_ends_the_route_with_what_it_has() ->
 
         world.network.before_order = leave
 
-    world, report, _ = day(vanish)
+    with structlog.testing.capture_logs() as logs:
+        world, report, _ = day(vanish)
+    assert not [entry for entry in logs if entry["log_level"] == "error"]
     assert rounds(world) == 0
     assert 0 < spent(report) < AMOUNT
 
