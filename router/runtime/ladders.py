@@ -9,7 +9,7 @@ from router.core.merge import Merged, MergedSide, RankTables, Source
 from router.runtime.catalog import Catalog
 from router.runtime.clock import Clock
 from venues.base.contract import Venue
-from venues.base.listing import ListingKey
+from venues.base.listing import Listing, ListingKey
 from venues.base.orders import Side
 
 LADDERS_MAX = 4_096
@@ -57,9 +57,16 @@ class Ladders:
 
     def _build(self, outcome: Outcome, side: Side, venues: frozenset[str]) -> MergedSide:
         sources: list[Source] = []
+        named: set[ListingKey] = set()
         for listing in outcome.listings:
             terms = self._catalog.terms(listing) if listing.venue in venues else None
-            if terms is not None:
+            if terms is not None and _mirrored(terms.listing) not in named:
+                named.add(listing)
                 silent_ms = min(self._silent_ms, self._venues[listing.venue].limits.silent_ms_max)
                 sources.append(Source(terms, self._books.open(listing.venue, listing.native), silent_ms))
         return MergedSide(sources, side, self._tables)
+
+
+def _mirrored(listing: Listing) -> ListingKey | None:
+    """The key under which the same levels may be listed once more."""
+    return ListingKey(listing.venue, listing.mirror, not listing.inverted) if listing.mirror else None

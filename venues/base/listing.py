@@ -103,6 +103,9 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     tradable: bool = True
     pool: str = ""
     """Which of the account's pots of money at the venue pays for it; "" when there is only one."""
+    mirror: Native = Native("")
+    """The venue's other book with these very levels, read the other way round; "" when it keeps only one.
+    An outcome that lists both offers the levels of the one it names first."""
     details: dict[str, str] = {}
     """What only the venue's own folder reads: fee parameters, sibling ids, flags."""
 

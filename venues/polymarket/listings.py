@@ -82,6 +82,7 @@ def _listing(native: Native, condition: str, market: wire.Market) -> Listing:
         lot=CENT,
         minimum_cash=BUY_MINIMUM,
         tradable=market.accepting_orders and not strange,
+        mirror=Native(details["sibling"]),
         details=details,
     )
 
