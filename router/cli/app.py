@@ -20,7 +20,7 @@ from router.cli import record as record_run
 from router.cli import replay as replay_run
 from router.cli import serve as server
 from router.cli import sim as sim_run
-from router.cli.signals import interrupted
+from router.cli.signals import INTERRUPTED, interrupted
 from router.config import ConfigError
 from router.runtime import logs
 from router.runtime.accounts import CredentialError
@@ -62,7 +62,7 @@ def _run(work: Coroutine[Any, Any, int | None]) -> None:
     except EXPECTED as error:
         sys.exit(f"crossbook: {error}")
     except KeyboardInterrupt:
-        code = 130
+        code = INTERRUPTED
     raise typer.Exit(code or 0)
 
 

@@ -1,5 +1,6 @@
 """`crossbook demo`: a router and every venue simulated, in one process, and one routed order through HTTP."""
 
+import asyncio
 import random
 import tempfile
 from collections.abc import Callable, Mapping
@@ -13,7 +14,7 @@ from registry.model import Outcome, mint
 from registry.text import dump
 from router.assembly import Instance
 from router.cli import client
-from router.cli.signals import interrupted
+from router.cli.signals import INTERRUPTED, interrupted
 from router.config import Config, parse
 from router.runtime.clock import SystemClock
 from router.runtime.keys import digest, new_key
@@ -176,17 +177,31 @@ async def demo(
     redactor: Redactor, emit: Callable[[str], None], *, once: bool, order: bool, port: int, seed: int
 ) -> int:
     """Run the demo; the exit code. With `order` it places one, with `once` it then ends."""
+    stop = interrupted()
     with tempfile.TemporaryDirectory(prefix="crossbook-demo-") as folder:
         running = Demo(discover(), Path(folder), redactor, seed=seed, port=port)
+        shown = asyncio.create_task(_show(running, emit, order=order))
+        stopping = asyncio.create_task(stop.wait())
         try:
-            facts = await running.start()
-            emit(msgspec.json.encode(facts).decode())
-            code = await _order(facts, emit) if order else 0
+            await asyncio.wait({shown, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not shown.done():
+                return INTERRUPTED
+            code = shown.result()
             if not once:
-                await _interrupted(emit)
+                emit("Router and simulated venues keep running; Ctrl-C ends them.")
+                await stopping
             return code
         finally:
+            shown.cancel()
+            stopping.cancel()
+            await asyncio.gather(shown, stopping, return_exceptions=True)
             await running.stop()
+
+
+async def _show(running: Demo, emit: Callable[[str], None], *, order: bool) -> int:
+    facts = await running.start()
+    emit(msgspec.json.encode(facts).decode())
+    return await _order(facts, emit) if order else 0
 
 
 async def _order(facts: DemoFacts, emit: Callable[[str], None]) -> int:
@@ -203,9 +218,3 @@ def _pretty(body: bytes) -> str:
         return msgspec.json.format(body, indent=2).decode()
     except msgspec.DecodeError:
         return body.decode(errors="replace")
-
-
-async def _interrupted(emit: Callable[[str], None]) -> None:
-    stop = interrupted()
-    emit("Router and simulated venues keep running; Ctrl-C ends them.")
-    await stop.wait()

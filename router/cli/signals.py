@@ -3,6 +3,9 @@
 import asyncio
 import signal
 
+INTERRUPTED = 130
+"""The exit code of a command that was told to stop before it had done its work."""
+
 
 def interrupted() -> asyncio.Event:
     """Set when the process gets SIGINT or SIGTERM. Needs a running loop."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -54,6 +55,27 @@ async def test_the_demo_fills_on_every_venue_and_ends_with_success() -> None:
     assert {fill["status"] for fill in body["fills"]} == {"filled"}
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("after_s", [0.2, 0.5, 0.7, 0.9, 3.0])
+async def test_a_demo_that_is_stopped_at_any_moment_leaves_nothing(
+    tmp_path: Path, number: signal.Signals, after_s: float
+) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(CROSSBOOK, "demo"),
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    await asyncio.sleep(after_s)
+    process.send_signal(number)
+    async with asyncio.timeout(20):
+        _, errors = await process.communicate()
+    assert errors == b""
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
 async def test_the_same_seed_makes_the_same_ids() -> None:
     async with started("demo", "--serve", "--seed", "5") as (facts, _):
         pass
@@ -61,6 +83,7 @@ async def test_the_same_seed_makes_the_same_ids() -> None:
         assert again["outcomes"] == facts["outcomes"]
 
 
+@pytest.mark.slow
 async def test_every_command_works_on_a_running_demo() -> None:
     async with started("demo", "--serve") as (facts, process):
         outcome, config = facts["outcomes"][0]["predexonId"], facts["config"]
@@ -83,6 +106,7 @@ async def test_every_command_works_on_a_running_demo() -> None:
             assert await process.wait() == 0
 
 
+@pytest.mark.slow
 async def test_the_doctor_names_what_is_wrong() -> None:
     async with started("demo", "--serve") as (facts, _):
         config = Path(facts["config"])
@@ -96,6 +120,7 @@ async def test_the_doctor_names_what_is_wrong() -> None:
     assert f"{name} reachable" in next(line[5:] for line in out.splitlines() if line.startswith("FAIL"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -129,6 +154,7 @@ async def test_a_mistake_is_one_line_and_no_traceback(words: tuple[str, ...], me
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 async def test_a_simulator_alone_says_how_to_reach_it() -> None:
     async with started("sim", "--seed", "3") as (facts, _):
         assert {"venue", "rest", "ws", "rpc", "control", "credentials", "listings"} <= set(facts)
