@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -256,5 +257,5 @@ class Markets(RuleBasedStateMachine):
             self.check(merged_side, side)
 
 
-TestMarkets = Markets.TestCase
+TestMarkets = pytest.mark.slow(Markets.TestCase)
 TestMarkets.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)

@@ -67,6 +67,7 @@ async def test_a_venue_that_stops_sending_is_left_out_and_the_order_fills_elsewh
     assert [entry["venue"] for entry in body["_routing"]["considered"]] == [stays]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["lost", "doubled", "reordered", "garbled", "late", "disconnect"])
 async def test_after_a_bad_network_the_books_equal_the_venues_again(running: Running, fault: str) -> None:
     rule: dict[str, Any] = {"fault": fault, "call": "ws .*", "probability": "0.1"}

@@ -9,6 +9,8 @@ import pytest
 from tests.loopback.conftest import Json, Running
 from venues import discover
 
+pytestmark = pytest.mark.slow
+"""Ten seconds go by at the end of each order that stays open."""
 ORDER_CALL = "POST .*order"
 """Every venue places orders by a POST to a path with that word."""
 

@@ -11,6 +11,7 @@ from math import gcd
 from typing import NamedTuple
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import Bounds, LinearConstraint, milp
@@ -280,12 +281,14 @@ def compare(case: Case, best: int, *, lots: int) -> None:
 slow = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
 
 
+@pytest.mark.slow
 @settings(max_examples=CASES, deadline=None, suppress_health_check=slow)
 @given(cases(listings=4, levels=3, counts=9))
 def test_no_combination_of_orders_gains_more_on_small_books(case: Case) -> None:
     compare(case, brute_force(case), lots=1)
 
 
+@pytest.mark.slow
 @settings(max_examples=PROGRAMS, deadline=None, suppress_health_check=slow)
 @given(cases(listings=8, levels=4, counts=20))
 def test_no_integer_program_gains_more_on_larger_books(case: Case) -> None:

@@ -21,7 +21,8 @@ from venues.base.orders import Filled, Order, Rejected
 from venues.base.units import ONE, Price, Size
 from venues.sim.model import HOUSE
 
-SEEDS = 200
+SEEDS, FAST = 200, 20
+"""Days, and how many of them `make check` lives through."""
 DAY_MS = 20_000
 """How long orders come and things go wrong."""
 QUIET_MS = 200_000
@@ -158,7 +159,9 @@ def _key(size: int, cash: int, fee: int) -> tuple[int, int, int]:
     return size, min(cash, size - cash), fee
 
 
-@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.parametrize(
+    "seed", [*range(FAST), *(pytest.param(n, marks=pytest.mark.slow) for n in range(FAST, SEEDS))]
+)
 def test_after_a_bad_day_the_store_equals_the_venues(seed: int) -> None:
     print(f"repeat with: pytest tests/simulation/test_chaos.py -k '[{seed}]'")
     loop = VirtualLoop()
