@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.core.execution import Done, Effect, Execution, LookUp, Reply, Send, Write
+from router.core.execution import Done, Effect, Execution, Extend, LookUp, Reply, Send, Write
 from router.core.records import Answered, Finished, Planned, Record, decode, encode
 from tests.core.samples import NOW_MS, order, planned
 from venues.base.orders import Answer, Fee, Filled, Order, OrderId, Pending, Rejected, Unknown
@@ -60,6 +60,8 @@ class World:
                     case Reply():
                         self.check(execution)
                         replied = True
+                    case Extend():
+                        raise AssertionError("nothing was held back, so there is nothing to hand out")
                     case Done():
                         return replied
             effects = execution.answered(queue.pop(0), NOW_MS)

@@ -33,8 +33,13 @@ def test_no_word_is_documented_that_does_not_exist() -> None:
 
 
 def test_every_setting_is_documented_with_its_default() -> None:
-    tables = {"registry": config.RegistryConfig, "server": config.ServerConfig, "store": config.StoreConfig}
-    tables |= {"routing": config.RoutingConfig, "log": config.LogConfig}
+    tables: dict[str, type[msgspec.Struct]] = {
+        "registry": config.RegistryConfig,
+        "server": config.ServerConfig,
+        "store": config.StoreConfig,
+        "routing": config.RoutingConfig,
+        "log": config.LogConfig,
+    }
     documented = dict(re.findall(r"^\| `([\w.<>]+)` \| ([^|]+) \|", SETTINGS, re.MULTILINE))
     for table, kind in tables.items():
         for field in msgspec.structs.fields(kind):
