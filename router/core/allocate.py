@@ -6,11 +6,12 @@ funds, holdings, lots, minimums, grids and the caller's own limits hold. The spl
 found. Pure: equal arguments give equal plans.
 """
 
-from collections.abc import Mapping, Sequence, Set
-from itertools import combinations, islice
+from collections.abc import Iterable, Mapping, Sequence, Set
+from itertools import combinations
+from operator import itemgetter
+from typing import NamedTuple
 
-import msgspec
-
+from router.core.best_first import Bounds, best_first
 from router.core.considered import (
     EXCLUDED,
     INSUFFICIENT_BALANCE,
@@ -24,50 +25,40 @@ from router.core.considered import (
 from router.core.ladder import Ladder, ladder
 from router.core.merge import Merged, Offer
 from router.core.model import MarketOrder, Means, Plan, PlannedOrder, Terms
-from router.core.relaxation import (
-    SCALE,
-    Counts,
-    Mark,
-    Prices,
-    Problem,
-    Relaxed,
-    Walked,
-    relax,
-    steps,
-    walk,
-)
-from router.core.search import Search
+from router.core.portion import Portion, portion
+from router.core.relaxation import SCALE, Counts, Mark, Problem, Relaxed, relax, steps, walk
+from router.core.search import SET_WORK, Budget, Search
 from venues.base.orders import Side, minimum_cash
 from venues.base.units import ONE, Cash, Price, Size, down, up
 
+_BUY = Side.BUY
+_price = itemgetter(0)
+
 LISTINGS_MAX = 8
 """Orders per route. More venues than exist list one claim; the search is exponential in this."""
-PEEK_MAX = 16
-"""Offers looked at beyond the one where the total runs out, for what is left."""
 
 
-class Choice(msgspec.Struct, frozen=True):
-    """What was decided: a count for each ladder."""
+class Choice(NamedTuple):
+    """What was decided: the orders by listing index, and whether nothing can be better."""
 
-    ladders: Sequence[Ladder]
-    counts: Counts
+    portions: Mapping[int, Portion]
     exact: bool
 
 
 def allocate(merged: Merged, asked: MarketOrder, means: Means, *, limited: bool = True) -> Plan:
     """The best plan for this order on these offers with these means.
 
-    `merged` is the side the order takes. With `limited` off the search goes on until the plan is proven
-    the best, however long that takes: for tests. The caller has checked that `amount` (buy) or `size`
-    (sell) is positive; a plan without orders is an answer, its `considered` says why.
+    `merged` is the side the order takes. It takes a millisecond or two at most; with `limited` off it goes
+    on until the plan is proven the best, however long that takes: for tests. The caller has checked that
+    `amount` (buy) or `size` (sell) is positive; a plan without orders is an answer, its `considered` says
+    why.
     """
     assert merged.side is asked.side
     market = Market(merged, asked, means)
     choice = market.choose(limited)
-    used = {one.index: (one, n) for one, n in zip(choice.ladders, choice.counts, strict=True) if n}
-    orders = {index: _order(one, count, asked.side) for index, (one, count) in used.items()}
-    market.explain(used.keys())
-    unfilled = market.total - sum(_use(order) for order in orders.values())
+    orders = {index: each.order() for index, each in choice.portions.items()}
+    market.explain(orders.keys())
+    unfilled = market.total - sum([each.use for each in choice.portions.values()])
     assert unfilled >= 0, "a plan uses no more than was asked"
     _check(orders, market)
     chosen = tuple(orders.values())
@@ -81,7 +72,7 @@ class Market:
     def __init__(self, merged: Merged, asked: MarketOrder, means: Means) -> None:
         self.merged = merged
         self.asked = asked
-        self.buying = asked.side is Side.BUY
+        self.buying = asked.side is _BUY
         self.total: int = asked.amount if self.buying else asked.size
         assert self.total > 0
         self.dropped: dict[int, str] = {}
@@ -95,17 +86,16 @@ class Market:
 
     def _pool_means(self, means: Means) -> None:
         places: dict[object, int] = {}
+        pools, limits = self.pools, self.limits
         for terms in self.merged.terms:
             listing = terms.listing
-            name: object = (listing.venue, listing.pool) if self.buying else listing.key
-            if name not in places:
-                places[name] = len(self.limits)
-                self.limits.append(
-                    means.funds.get((listing.venue, listing.pool), 0)
-                    if self.buying
-                    else means.holdings.get(listing.key, 0)
-                )
-            self.pools.append(places[name])
+            pool = (listing.venue, listing.pool)
+            name: object = pool if self.buying else listing.key
+            place = places.get(name)
+            if place is None:
+                place = places[name] = len(limits)
+                limits.append(means.funds.get(pool, 0) if self.buying else means.holdings.get(listing.key, 0))
+            pools.append(place)
 
     def _wanted(self, terms: Terms) -> bool:
         venue = terms.listing.venue
@@ -126,29 +116,26 @@ class Market:
         slipped = Price(up(max(tops) * (10_000 - self.asked.max_slippage_bps), 10_000))
         return slipped if worst is None else max(worst, slipped)
 
-    def _allowed(self) -> set[int]:
+    def _allowed(self) -> frozenset[int]:
         """The listings that can take part; for the others the reason is noted."""
         tops: list[Offer] = []
-        for index, terms in enumerate(self.merged.terms):
-            top = self.merged.tops[index]
-            why = self._why_not(terms, top, self.limits[self.pools[index]])
-            if why is not None:
-                self.dropped[index] = why
-            elif top is not None:
+        choosy = self.asked.venues is not None or self.asked.exclude_venues
+        for index, top in enumerate(self.merged.tops):
+            if choosy and not self._wanted(self.merged.terms[index]):
+                self.dropped[index] = EXCLUDED
+            elif top is None:
+                self.dropped[index] = ZERO_DEPTH
+            elif self.limits[self.pools[index]] <= 0:
+                self.dropped[index] = INSUFFICIENT_BALANCE if self.buying else NO_POSITION
+            elif self._worst is not None and not self.acceptable(top[2]):
+                self.dropped[index] = WORSE_PRICE
+            else:
                 tops.append(top)
-        tops.sort()
-        for top in tops[LISTINGS_MAX:]:
-            self.dropped[top[1]] = WORSE_PRICE
-        return {top[1] for top in tops[:LISTINGS_MAX]}
-
-    def _why_not(self, terms: Terms, top: Offer | None, limit: int) -> str | None:
-        if not self._wanted(terms):
-            return EXCLUDED
-        if top is None:
-            return ZERO_DEPTH
-        if limit <= 0:
-            return INSUFFICIENT_BALANCE if self.buying else NO_POSITION
-        return None if self.acceptable(top[2]) else WORSE_PRICE
+        if len(tops) > LISTINGS_MAX:
+            tops.sort()
+            for top in tops[LISTINGS_MAX:]:
+                self.dropped[top[1]] = WORSE_PRICE
+        return frozenset([top[1] for top in tops[:LISTINGS_MAX]])
 
     def acceptable(self, price: Price) -> bool:
         """Whether the caller takes this raw price."""
@@ -166,18 +153,25 @@ class Market:
         """Best-first when that leaves less than a lot to gain, else by search."""
         offers = self.offers()
         if not offers:
-            return Choice((), (), exact=True)
-        quick = self._best_first(offers) if limited else None
-        if quick is None or self._venues(quick) > self._venues_max():
-            quick = self._search(offers, limited)
-        return quick
+            return Choice({}, exact=True)
+        split = best_first(self._bounds(), offers) if limited else None
+        if split is None or (
+            self.asked.max_venues is not None and self._venues(split.portions) > self.asked.max_venues
+        ):
+            return self._search(offers, limited)
+        return Choice(*split)
+
+    def _bounds(self) -> Bounds:
+        merged = self.merged
+        return Bounds(
+            merged.side, merged.terms, self.total, self.pools, self.limits, self.allowed, merged.tops
+        )
 
     def _venues_max(self) -> int:
         return LISTINGS_MAX if self.asked.max_venues is None else self.asked.max_venues
 
-    def _venues(self, choice: Choice) -> int:
-        used = zip(choice.ladders, choice.counts, strict=True)
-        return len({one.terms.listing.venue for one, count in used if count})
+    def _venues(self, used: Iterable[int]) -> int:
+        return len({self.merged.terms[index].listing.venue for index in used})
 
     def _problem(self, by_index: Sequence[list[Offer]]) -> Problem:
         side, terms = self.asked.side, self.merged.terms
@@ -185,78 +179,27 @@ class Market:
         pools = [self.pools[one.index] for one in ladders]
         return Problem(ladders, self.total, pools, self.limits)
 
-    def _best_first(self, offers: Sequence[Offer]) -> Choice | None:
-        """Walk the ladder until the total runs out; None when that may leave more than a lot to gain."""
-        problem, walked = self._stroll(offers)
-        marks = [Mark.FREE] * len(problem.ladders)
-        relaxed = relax(problem, walked, marks)
-        gap = relaxed.bound - problem.gain(relaxed.counts) * SCALE
-        if relaxed.short or gap >= problem.tolerance * SCALE or not problem.fits(relaxed.counts):
-            return None  # charges per order are not part of the walk: they can break a pool
-        return Choice(problem.ladders, relaxed.counts, exact=gap < problem.grain * SCALE)
-
-    def _stroll(self, offers: Sequence[Offer]) -> tuple[Problem, Walked]:
-        """The offers a best-first walk takes, and one more of each listing that comes soon after."""
-        column, worth = (4, 3) if self.buying else (3, 4)
-        taken: list[list[Offer]] = [[] for _ in self.merged.terms]
-        paid: dict[int, int] = {}
-        rooms, pools = list(self.limits), self.pools
-        left = self.total - sum(self.merged.terms[i].curve.fixed(self.asked.side) for i in self.allowed)
-        closed: dict[int, int] = {}
-        broke: list[int] = []
-        total = 0
-        rest = iter(offers)
-        for offer in rest:
-            use, index = offer[column], offer[1]
-            pool = pools[index]
-            room = rooms[pool]
-            if use <= left and use <= room:
-                left -= use
-                rooms[pool] = room - use
-                taken[index].append(offer)
-                continue
-            if index in paid:
-                continue
-            paid[index] = len(taken[index])
-            taken[index].append(offer)
-            if use > left and left <= room:
-                total = offer[worth] * SCALE // use
-                broke.insert(0, index)
-                break
-            closed[pool] = max(closed.get(pool, 0), offer[worth] * SCALE // use)
-            broke.append(index)
-            left -= room
-            rooms[pool] = 0
-        for offer in islice(rest, PEEK_MAX):
-            if offer[1] not in paid:
-                paid[offer[1]] = len(taken[offer[1]])
-                taken[offer[1]].append(offer)
-        problem = self._problem(taken)
-        levels = [paid.get(one.index, len(one.offers)) for one in problem.ladders]
-        counts = [one.steps(n) for one, n in zip(problem.ladders, levels, strict=True)]
-        places = {one.index: v for v, one in enumerate(problem.ladders)}
-        return problem, Walked(counts, levels, Prices(total, closed), [places[i] for i in broke])
-
     def _search(self, offers: Sequence[Offer], limited: bool) -> Choice:
         by_index: list[list[Offer]] = [[] for _ in self.merged.terms]
         for offer in offers:
             by_index[offer[1]].append(offer)
         venues = {self.merged.terms[index].listing.venue for index in self.allowed}
+        budget = Budget(limited=limited)
         if len(venues) <= self._venues_max():
-            return self._searched(by_index, limited)
-        return self._over_few_venues(by_index, limited)
+            return self._searched(by_index, budget)
+        return self._over_few_venues(by_index, budget)
 
-    def _searched(self, by_index: Sequence[list[Offer]], limited: bool) -> Choice:
+    def _searched(self, by_index: Sequence[list[Offer]], budget: Budget) -> Choice:
         problem = self._problem(by_index)
-        search = Search(problem, tolerance=problem.tolerance if limited else 1, limited=limited)
+        search = Search(problem, tolerance=problem.tolerance if budget.limited else 1, budget=budget)
         search.run()
-        return Choice(problem.ladders, search.counts, search.exact)
+        return Choice(_portions(problem.ladders, search.counts), search.exact)
 
-    def _over_few_venues(self, by_index: Sequence[list[Offer]], limited: bool) -> Choice:
+    def _over_few_venues(self, by_index: Sequence[list[Offer]], budget: Budget) -> Choice:
         """Search each set of venues that may still beat the best, the most promising first."""
         terms = self.merged.terms
         venues = sorted({terms[index].listing.venue for index in self.allowed})
-        best, best_gain = Choice((), (), exact=True), 0
+        best, best_gain, exact = Choice({}, exact=True), 0, True
         bound, peaks = self._peaks(by_index)
         missing = {
             kept: sum(peak for venue, peak in peaks.items() if venue not in kept)
@@ -266,11 +209,15 @@ class Market:
             if bound - missing[kept] <= best_gain * SCALE:
                 break
             mine = [offers if terms[i].listing.venue in kept else [] for i, offers in enumerate(by_index)]
-            found = self._searched(mine, limited)
-            gain = sum(one.at(n)[1] for one, n in zip(found.ladders, found.counts, strict=True))
+            if best.portions and not budget.spend(SET_WORK * sum(map(len, mine))):
+                exact = False
+                break
+            found = self._searched(mine, budget)
+            exact &= found.exact
+            gain = sum(each.gain for each in found.portions.values())
             if gain > best_gain:
                 best, best_gain = found, gain
-        return best
+        return best._replace(exact=exact)
 
     def _peaks(self, by_index: Sequence[list[Offer]]) -> tuple[int, dict[str, int]]:
         """A bound over all venues, and how much of it each of them stands for."""
@@ -287,15 +234,17 @@ class Market:
 
     def explain(self, used: Set[int]) -> None:
         """Note for every allowed listing that got nothing why it did not."""
-        crowded = self.asked.max_venues is not None
-        venues = {self.merged.terms[index].listing.venue for index in used}
+        merged, full = self.merged, frozenset[str]()
+        if self.asked.max_venues is not None and self._venues(used) >= self.asked.max_venues:
+            full = frozenset([merged.terms[index].listing.venue for index in used])
         for index in self.allowed - used:
-            terms = self.merged.terms[index]
-            top = self.merged.tops[index]
+            terms, top = merged.terms[index], merged.tops[index]
             assert top is not None
-            limit = min(self.total, self.limits[self.pools[index]])
-            full = crowded and len(venues) >= self._venues_max() and terms.listing.venue not in venues
-            self.dropped[index] = MAX_VENUES if full else self._why_unused(terms, top, limit)
+            if full and terms.listing.venue not in full:
+                self.dropped[index] = MAX_VENUES
+            else:
+                limit = self.limits[self.pools[index]]
+                self.dropped[index] = self._why_unused(terms, top, min(limit, self.total))
 
     def _why_unused(self, terms: Terms, top: Offer, limit: int) -> str:
         if self._plenty(terms, top, limit):
@@ -311,51 +260,52 @@ class Market:
     def _plenty(self, terms: Terms, top: Offer, limit: int) -> bool:
         """Whether the best level alone clearly allows an order: the common case, found cheaply."""
         listing = terms.listing
-        use = top[4] if self.buying else top[3]
-        size = down(min(limit, use) * top[3], 2 * use)
-        lot = max(listing.lot, listing.minimum_size)
-        side = self.asked.side
-        cash = max(minimum_cash(listing, side), terms.traits.cash_lot + terms.curve.fixed(side))
-        return size >= lot and size * top[2] >= cash * ONE
+        _, _, price, size, use = top
+        if not self.buying:
+            use = Cash(size)
+        if limit < use:
+            size = Size(down(limit * size, use))
+        size = Size(size >> 1)
+        least = listing.minimum_cash if self.buying else listing.minimum_sale_cash
+        cash = max(least, terms.traits.cash_lot + terms.curve.fixed(self.asked.side))
+        return size >= listing.lot and size >= listing.minimum_size and size * price >= cash * ONE
 
 
-def _order(one: Ladder, count: int, side: Side) -> PlannedOrder:
-    parts = one.parts(count)
-    use, gain = one.at(count)
-    cash = one.spent(count, parts)
-    size = sum(shares for _, shares in parts)
-    assert size == (gain if side is Side.BUY else use), "the parts are what was reckoned with"
-    return PlannedOrder(
-        listing=one.terms.listing,
-        side=side,
-        limit=parts[-1][0],
-        size=Size(size),
-        cash=cash,
-        fee_reserve=Cash(use - cash if side is Side.BUY else cash - gain),
-        parts=parts,
-    )
+def _portions(ladders: Sequence[Ladder], counts: Counts) -> dict[int, Portion]:
+    found: dict[int, Portion] = {}
+    for one, count in zip(ladders, counts, strict=True):
+        if count:
+            levels, rest = one.split(count)
+            after = one.offers[levels] if rest else None
+            each = portion(one.terms, one.side, list(one.offers[:levels]), after)
+            each.take(rest)
+            assert (each.use, each.gain) == one.at(count), "the parts are what was reckoned with"
+            found[one.index] = each
+    return found
 
 
 def _use(order: PlannedOrder) -> int:
-    return order.cash + order.fee_reserve if order.side is Side.BUY else order.size
+    return order.cash + order.fee_reserve if order.side is _BUY else order.size
 
 
 def _check(orders: Mapping[int, PlannedOrder], market: Market) -> None:
     """What must be true of every plan, whatever the search did. Orders by listing index."""
-    left = list(market.limits)
+    left, buying = list(market.limits), market.buying
     for index, order in orders.items():
-        listing, traits = order.listing, market.merged.terms[index].traits
+        listing, traits, parts = order.listing, market.merged.terms[index].traits, order.parts
         assert index in market.allowed
         left[market.pools[index]] -= _use(order)
         assert order.fee_reserve >= 0
         assert listing.valid_price(order.limit)
         assert market.acceptable(order.limit)
         assert order.size >= listing.minimum_size
-        assert order.cash >= minimum_cash(listing, order.side)
-        if market.buying and traits.buys_in_cash:
+        if buying and traits.buys_in_cash:
             assert order.cash % traits.cash_lot == 0
         else:
             assert order.size % listing.lot == 0
-        prices = [price for price, _ in order.parts]
-        assert prices == sorted(prices, reverse=not market.buying), "venues fill the best price first"
+        assert order.cash >= minimum_cash(listing, order.side)
+        if len(parts) > 1:
+            prices = list(map(_price, parts))
+            assert prices == sorted(prices, reverse=not buying), "venues fill the best price first"
+            assert order.limit == prices[-1]
     assert min(left, default=0) >= 0, "no more than the funds or holdings"

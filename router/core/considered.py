@@ -1,6 +1,7 @@
 """Say of every venue with a usable book why it was used or not."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from router.core.merge import Merged, Offer
 from router.core.model import Considered, PlannedOrder
@@ -14,6 +15,9 @@ MIN_ORDER_SIZE = "min_order_size"
 EXCLUDED = "excluded"
 MAX_VENUES = "max_venues"
 
+FEES_MAX = 4_096
+"""Fees at a top that are remembered: the best prices of a few hundred books."""
+
 
 def considered(
     merged: Merged, orders: Sequence[PlannedOrder], dropped: Mapping[int, str]
@@ -22,45 +26,38 @@ def considered(
 
     A venue with several listings shows its best top; it is dropped for the reason of that listing.
     """
-    indexes: dict[str, list[int]] = {}
+    best: dict[str, tuple[Offer | None, int]] = {}
     for index, terms in enumerate(merged.terms):
-        if not merged.unusable or terms.listing.key not in merged.unusable:
-            indexes.setdefault(terms.listing.venue, []).append(index)
-    used: dict[str, list[PlannedOrder]] = {}
+        listing, top = terms.listing, merged.tops[index]
+        if merged.unusable and listing.key in merged.unusable:
+            continue
+        known = best.get(listing.venue)
+        if known is None or (top is not None and (known[0] is None or top < known[0])):
+            best[listing.venue] = top, index
+    used: dict[str, tuple[int, int]] = {}
     for order in orders:
-        used.setdefault(order.listing.venue, []).append(order)
+        size, cash = used.get(order.listing.venue, (0, 0))
+        used[order.listing.venue] = size + order.size, cash + order.cash
     return tuple(
-        _entry(venue, mine, used.get(venue, []), merged=merged, dropped=dropped)
-        for venue, mine in indexes.items()
+        [
+            Considered(
+                venue=venue,
+                average=_average(*used[venue]) if venue in used else None,
+                top=top[2] if top is not None else None,
+                dropped=None if venue in used else dropped.get(index, WORSE_PRICE),
+                fee_bps_at_top_e4=_fee_bps_e4(top[0], top[2]) if top is not None else 0,
+            )
+            for venue, (top, index) in best.items()
+        ]
     )
 
 
-def _entry(
-    venue: str,
-    indexes: Sequence[int],
-    orders: Sequence[PlannedOrder],
-    *,
-    merged: Merged,
-    dropped: Mapping[int, str],
-) -> Considered:
-    tops = [top for index in indexes if (top := merged.tops[index]) is not None]
-    top = min(tops) if len(tops) > 1 else (tops[0] if tops else None)
-    spoken_for = top[1] if top is not None else indexes[0]
-    return Considered(
-        venue=venue,
-        average=_average(orders),
-        top=top[2] if top is not None else None,
-        dropped=None if orders else dropped.get(spoken_for, WORSE_PRICE),
-        fee_bps_at_top_e4=_fee_bps_e4(top) if top is not None else 0,
-    )
+def _average(size: int, cash: int) -> Price:
+    return Price(half_even(cash * ONE, size))
 
 
-def _average(orders: Sequence[PlannedOrder]) -> Price | None:
-    size = sum(order.size for order in orders)
-    return Price(half_even(sum(order.cash for order in orders) * ONE, size)) if size else None
-
-
-def _fee_bps_e4(top: Offer) -> int:
-    """Fee per share over price, in ten-thousandths of a basis point."""
-    price_nanos = top[2] * NANOS_PER_MICRO
-    return half_even(abs(abs(top[0]) - price_nanos) * 10_000 * 10_000, price_nanos)
+@lru_cache(FEES_MAX)
+def _fee_bps_e4(key: int, price: Price) -> int:
+    """Fee per share over price, in ten-thousandths of a basis point, from an offer's key and price."""
+    price_nanos = price * NANOS_PER_MICRO
+    return half_even(abs(abs(key) - price_nanos) * 10_000 * 10_000, price_nanos)

@@ -8,13 +8,14 @@ shares and gains cash (fees deducted). Both grow with the count.
 from abc import ABC, abstractmethod
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from itertools import accumulate, starmap
+from itertools import accumulate
 from operator import itemgetter, mul
 
 from router.core.merge import Offer
 from router.core.model import Terms
+from router.core.portion import worst
 from venues.base.orders import Side, minimum_cash
-from venues.base.units import ONE, Cash, Price, Size, affordable, cost, down, proceeds, up
+from venues.base.units import ONE, Cash, Size, affordable, down, proceeds, up
 
 MEMO_MAX = 4_096
 """Counts remembered per order: a plan asks for the same few again and again."""
@@ -33,7 +34,7 @@ class Ladder(ABC):
         self.offers = offers
         self.index = offers[0][1] if offers else -1
         """The listing's place in `Merged.terms`."""
-        self._side = side
+        self.side = side
         self._curve = terms.curve
         self.fixed = terms.curve.fixed(side)
         self.sizes: list[int] = list(accumulate(map(_size, offers), initial=0))
@@ -83,12 +84,8 @@ class Ladder(ABC):
         """The largest count that takes nothing beyond the first n levels."""
 
     @abstractmethod
-    def spent(self, count: int, parts: Sequence[tuple[Price, Size]]) -> Cash:
-        """The notional of these parts of this count, fees not included: for a buy rounded up, else down."""
-
-    @abstractmethod
-    def parts(self, count: int) -> tuple[tuple[Price, Size], ...]:
-        """The levels an order of this count is planned to take, best first."""
+    def split(self, count: int) -> tuple[int, Size]:
+        """How many whole levels an order of this count takes, and how many shares of the next."""
 
     @abstractmethod
     def _step(self) -> int: ...
@@ -138,26 +135,18 @@ class SizedLadder(Ladder):
 
     def _floor(self) -> int:
         listing = self.terms.listing
-        least = self._least_size(listing.minimum_size, minimum_cash(listing, self._side))
+        least = self._least_size(listing.minimum_size, minimum_cash(listing, self.side))
         return max(1, up(least, self.step))
 
     def steps(self, levels: int) -> int:
         """Whole lots in the first n levels."""
         return down(self.sizes[levels], self.step)
 
-    def spent(self, count: int, parts: Sequence[tuple[Price, Size]]) -> Cash:
-        """Exact over the parts, rounded once."""
-        exact = sum(starmap(mul, parts))
-        return Cash((up if self._side is Side.BUY else down)(exact, ONE))
-
-    def parts(self, count: int) -> tuple[tuple[Price, Size], ...]:
-        """Whole levels, and what is left on the last one."""
+    def split(self, count: int) -> tuple[int, Size]:
+        """What is left on the last level is a part of it."""
         size = count * self.step
         levels = bisect_right(self.sizes, size) - 1
-        taken = [(offer[2], offer[3]) for offer in self.offers[:levels]]
-        if size > self.sizes[levels]:
-            taken.append((self.offers[levels][2], Size(size - self.sizes[levels])))
-        return tuple(taken)
+        return levels, Size(size - self.sizes[levels])
 
 
 class Purchase(SizedLadder):
@@ -165,14 +154,11 @@ class Purchase(SizedLadder):
 
     def _reckon(self, count: int) -> tuple[int, int]:
         """Cost with the fee reserve of each part and the fixed charge; shares."""
-        size = count * self.step
-        levels = bisect_right(self.sizes, size) - 1
+        levels, rest = self.split(count)
         use = self.cash[levels]
-        rest = Size(size - self.sizes[levels])
         if rest:
-            price = self.offers[levels][2]
-            use += cost(price, rest) + self._curve.reserve(self._side, price, rest)
-        return use + self.fixed, size
+            use += worst(self._curve, self.side, self.offers[levels][2], rest)
+        return use + self.fixed, self.sizes[levels] + rest
 
     def bound(self, levels: int) -> tuple[int, int]:
         """Whole levels."""
@@ -188,14 +174,11 @@ class Sale(SizedLadder):
 
     def _reckon(self, count: int) -> tuple[int, int]:
         """Shares; proceeds without the fee reserve of each part and the fixed charge."""
-        size = count * self.step
-        levels = bisect_right(self.sizes, size) - 1
+        levels, rest = self.split(count)
         net = self.cash[levels]
-        rest = Size(size - self.sizes[levels])
         if rest:
-            price = self.offers[levels][2]
-            net += proceeds(price, rest) - self._curve.reserve(self._side, price, rest)
-        return size, net - self.fixed
+            net += worst(self._curve, self.side, self.offers[levels][2], rest)
+        return self.sizes[levels] + rest, net - self.fixed
 
     def bound(self, levels: int) -> tuple[int, int]:
         """Whole levels."""
@@ -239,11 +222,10 @@ class CashPurchase(Ladder):
 
     def _reckon(self, count: int) -> tuple[int, int]:
         """The notional with the fee reserve of each part and the fixed charge; shares, the last floored."""
-        spent = count * self.step
-        levels, rest = self._split(spent)
-        use = spent + self._fees[levels]
+        levels, rest = self.split(count)
+        use = count * self.step + self._fees[levels]
         if rest:
-            use += self._curve.reserve(self._side, self.offers[levels][2], rest)
+            use += self._curve.reserve(self.side, self.offers[levels][2], rest)
         return use + self.fixed, self.sizes[levels] + rest
 
     def bound(self, levels: int) -> tuple[int, int]:
@@ -254,21 +236,9 @@ class CashPurchase(Ladder):
         """What a cash lot buys."""
         return affordable(self.offers[0][2], Cash(self.step))
 
-    def spent(self, count: int, parts: Sequence[tuple[Price, Size]]) -> Cash:
-        """So many cash lots."""
-        return Cash(count * self.step)
-
-    def parts(self, count: int) -> tuple[tuple[Price, Size], ...]:
-        """Whole levels, and on the last one the whole millionths of a share that the rest pays for."""
-        levels, rest = self._split(count * self.step)
-        taken = [(offer[2], offer[3]) for offer in self.offers[:levels]]
-        if rest:
-            taken.append((self.offers[levels][2], rest))
-        return tuple(taken)
-
-    def _split(self, spent: int) -> tuple[int, Size]:
-        """How many whole levels this notional takes, and how many shares of the next."""
-        exact = spent * ONE
+    def split(self, count: int) -> tuple[int, Size]:
+        """On the last level the whole millionths of a share that the rest pays for."""
+        exact = count * self.step * ONE
         levels = bisect_right(self.notional, exact) - 1
         if levels == len(self.offers):
             return levels, Size(0)

@@ -90,4 +90,5 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     unfilled: int
     """Millionths of the amount (buy) or size (sell) that found no use, fees and reserves counted as used."""
     exact: bool
-    """False when the search for the last fraction of a lot hit its limit: then it is within one lot."""
+    """True: no split gains more. False: proven only to within one lot of the finest listing, or the best
+    that a search of limited length found."""

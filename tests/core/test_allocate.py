@@ -80,6 +80,19 @@ def test_a_charge_above_the_first_level_does_not_spoil_the_price_of_the_others()
     assert sum(order.cash - order.fee_reserve for order in plan.orders) == 900_000
 
 
+def test_a_coarse_lot_is_tried_on_both_sides_of_where_its_order_profits_most() -> None:
+    """Found by the optimality test: half of the first level loses more than a whole order that goes on."""
+    shops = [
+        Shop(terms("acme", "M0", lot=250_000),
+             [(380_000, 450_000), (320_000, 450_000), (310_000, 400_000), (300_000, 400_000)]),
+        Shop(terms("acme", "M1", lot=ONE), [(price, ONE) for price in (350_000, 340_000, 330_000, 300_000)]),
+        Shop(terms("acme", "M2", lot=100_000), [(310_000, 173_334), (300_000, 166_666)]),
+        Shop(terms("acme", "M3", lot=100_000), [(320_000, 160_000)]),
+    ]  # fmt: skip
+    plan = allocate(merged(Side.SELL, shops), sell(3_100_000), means(shops), limited=False)
+    assert (sum(order.cash for order in plan.orders), plan.exact) == (1_068_000, True)
+
+
 def test_a_purchase_in_cash_names_whole_cash_lots_and_floors_its_shares() -> None:
     shop = Shop(terms(traits=Traits(buys_in_cash=True, cash_lot=CENT)), [(520_000, 100 * ONE)])
     [order] = bought([shop], 10_009_999).orders

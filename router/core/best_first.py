@@ -1,0 +1,294 @@
+"""Take the best offers until the total runs out, and prove that this leaves nothing worth a search.
+
+One pass over the offers, the lots of each order, the rest where the total ran out. The total, and each pool
+that ran out, then has a price per unit of use: the worth (gain per use, times SCALE) of the offer at which
+it did. At any such prices no split gains more than the orders' best profits plus the priced limits; this
+bound is what a split is measured against. It needs of a fee curve that within a listing a better price is
+worth more, and that no reserve is below the fee in the rank: `tests/venues/test_curves.py`.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from itertools import chain, islice
+from math import gcd
+from typing import NamedTuple
+
+from router.core.ladder import SLOP
+from router.core.merge import Offer
+from router.core.model import Terms
+from router.core.portion import Portion, portion
+from router.core.relaxation import NEGLIGIBLE, SCALE, TOLERABLE
+from venues.base.contract import FeeCurve
+from venues.base.orders import Side
+from venues.base.units import Cash, Price, Size, affordable, down, proceeds
+
+AHEAD_MAX = 16
+"""Offers looked at beyond the one where the total ran out. More of them better than their rank: search."""
+UNITS_MAX = 4_096
+"""Curves and prices for which a millionth's reserve is remembered."""
+_PER_NANO = SCALE * 10**9
+
+
+class Bounds(NamedTuple):
+    """What limits a split."""
+
+    side: Side
+    terms: Sequence[Terms]
+    """By listing index."""
+    total: int
+    pools: Sequence[int]
+    """By listing index: its place in `limits`."""
+    limits: Sequence[int]
+    allowed: frozenset[int]
+    """The listings that take part."""
+    tops: Sequence[Offer | None]
+
+
+class Split(NamedTuple):
+    """Orders by listing index; none is empty."""
+
+    portions: dict[int, Portion]
+    exact: bool
+    """Whether no split gains more; else none gains a lot more."""
+
+
+def best_first(bounds: Bounds, offers: Iterable[Offer]) -> Split | None:
+    """The split, or None when a search might gain more than a lot, or has to decide about a minimum."""
+    return BestFirst(bounds).split(offers)
+
+
+class BestFirst:
+    """One pass, then what it leaves open."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        self._b = bounds
+        self._buying = bounds.side is Side.BUY
+        self._rooms = list(bounds.limits)
+        self._whole: list[list[Offer]] = [[] for _ in bounds.terms]
+        self._broke: dict[int, Offer] = {}
+        """The offer that a listing can only take in part: of pools first, of the total last."""
+        self._price = 0
+        """Of the total; 0 when everything was taken."""
+        self._closed: dict[int, int] = {}
+        """Prices of the pools that ran out."""
+        self._missed: list[Offer] = []
+        """Offers of closed pools."""
+
+    def split(self, offers: Iterable[Offer]) -> Split | None:
+        """See `best_first`."""
+        b = self._b
+        rest = iter(offers)
+        charges = sum([b.terms[index].curve.fixed(b.side) for index in b.allowed])
+        if min([b.limits[b.pools[index]] for index in b.allowed]) >= b.total:
+            self._walk(rest, b.total - charges)
+        else:
+            self._walk_pools(rest, b.total - charges)
+        portions = {
+            index: portion(b.terms[index], b.side, whole, self._broke.get(index))
+            for index, whole in enumerate(self._whole)
+            if whole or index in self._broke
+        }
+        ahead = self._ahead(rest)
+        if ahead is None:
+            return None
+        bound = self._bound(portions, ahead)
+        left = self._fit(portions)
+        if left is None:
+            return None
+        tolerance, grain = self._fineness()
+        gap = bound - sum([each.gain for each in portions.values()]) * SCALE
+        tolerance *= SCALE
+        if gap >= tolerance:
+            more = chain(ahead, islice(rest, AHEAD_MAX))
+            gap -= self._spend(portions, more, left, want=gap - tolerance)
+        if gap >= tolerance or min(self._rooms) < 0:
+            return None  # charges per order are not part of the walk: they can break a pool
+        used = {index: each for index, each in portions.items() if each.use}
+        for each in used.values():
+            if not each.allowed:
+                return None
+        return Split(used, exact=gap < grain * SCALE)
+
+    def _walk(self, rest: Iterable[Offer], left: int) -> None:
+        """Only the total can run out."""
+        column, whole = (4 if self._buying else 3), self._whole
+        for offer in rest:
+            use = offer[column]
+            if use > left:
+                self._break(offer)
+                break
+            left -= use
+            whole[offer[1]].append(offer)
+
+    def _walk_pools(self, rest: Iterable[Offer], left: int) -> None:
+        """Pools can run out too; their further offers are passed over."""
+        column, whole, rooms, pools = (4 if self._buying else 3), self._whole, self._rooms, self._b.pools
+        for offer in rest:
+            use, index = offer[column], offer[1]
+            pool = pools[index]
+            room = rooms[pool]
+            if pool in self._closed:
+                self._missed.append(offer)
+            elif use <= left and use <= room:
+                left -= use
+                rooms[pool] = room - use
+                whole[index].append(offer)
+            elif use > left and left <= room:
+                self._break(offer)
+                break
+            else:
+                self._closed[pool] = self._worth(offer)
+                self._broke[index] = offer
+                left -= room
+
+    def _break(self, offer: Offer) -> None:
+        self._price = self._worth(offer)
+        self._broke[offer[1]] = offer
+
+    def _worth(self, offer: Offer) -> int:
+        """Gain per use, times SCALE."""
+        gain, use = (offer[3], offer[4]) if self._buying else (offer[4], offer[3])
+        return down(gain * SCALE, use)
+
+    def _price_of(self, index: int) -> int:
+        """What a unit of use costs an order on this listing."""
+        return max(self._price, self._closed.get(self._b.pools[index], 0)) if self._closed else self._price
+
+    def _ahead(self, rest: Iterable[Offer]) -> list[Offer] | None:
+        """The offers beyond the break that may profit at these prices though they rank behind; None: many.
+
+        One is left over: where something remains, it may take it.
+        """
+        if not self._price:
+            return []
+        worth = self._price
+        last = down(_PER_NANO, worth) + 2 if self._buying else 2 - down(worth * 10**9, SCALE)
+        found: list[Offer] = []
+        for offer in rest:
+            found.append(offer)
+            if offer[0] > last:
+                break
+            if len(found) >= AHEAD_MAX:
+                return None
+        return found
+
+    def _profit(self, offer: Offer, price: int) -> int:
+        gain, use = (offer[3], offer[4]) if self._buying else (offer[4], offer[3])
+        return gain * SCALE - use * price
+
+    def _bound(self, portions: dict[int, Portion], ahead: list[Offer]) -> int:
+        """No split gains more than this, in gain times SCALE."""
+        b, buying = self._b, self._buying
+        more: dict[int, int] = {}
+        for offer in chain(self._broke.values(), self._missed, ahead):
+            profit = self._profit(offer, self._price_of(offer[1]))
+            if profit > 0:
+                more[offer[1]] = more.get(offer[1], 0) + profit
+        bound = self._price * b.total
+        for pool, price in self._closed.items():
+            bound += max(0, price - self._price) * b.limits[pool]
+        price = self._price
+        for index in b.allowed:
+            each, top = portions.get(index), b.tops[index]
+            assert top is not None
+            if self._closed:
+                price = self._price_of(index)
+            if not price:
+                bound += self._all_of(each)
+                continue
+            slop = _slop((b.terms[index].curve, buying, top[2])) * (max(SCALE, price))
+            peak = more.get(index, 0)
+            if each is not None:
+                peak += self._peak(each, price, slop)
+            if peak > 0:
+                bound += peak
+            bound += slop
+        return bound
+
+    def _all_of(self, each: Portion | None) -> int:
+        """What an order gains that nothing limits but its offers."""
+        if each is None:
+            return 0
+        each.fit(self._b.total)
+        return each.gain * SCALE
+
+    def _peak(self, each: Portion, price: int, slop: int) -> int:
+        """The most that the first of these levels profit, at or before the last."""
+        use, gain = each.smooth()
+        here = best = gain * SCALE - (use + each.fixed) * price
+        dip = slop + 2 * len(each.whole) * max(price, SCALE)
+        for offer in reversed(each.whole):
+            here -= self._profit(offer, price)
+            if here > best:
+                best = here
+            elif here < best - dip:
+                break
+        return best
+
+    def _fit(self, portions: dict[int, Portion]) -> int | None:
+        """Make every portion an order, those at a break last; what is left of the total, None if in doubt."""
+        b = self._b
+        left, rooms = b.total, list(b.limits)
+        last = [index for index in portions if index in self._broke]
+        if len(last) > 1:
+            last = list(self._broke)
+        for index in chain([index for index in portions if index not in self._broke], last):
+            each, pool = portions[index], b.pools[index]
+            if not each.fit(min(left, rooms[pool])):
+                return None
+            left -= each.use
+            rooms[pool] -= each.use
+        self._rooms = rooms
+        return left
+
+    def _spend(self, portions: dict[int, Portion], more: Iterable[Offer], left: int, *, want: int) -> int:
+        """Where lots are coarse: give what is left to orders with finer ones, until more than `want` is
+        gained. Returns the gain, times SCALE.
+
+        Only orders of whole levels are tried: one with a part of a level has taken what it can.
+        """
+        b, won = self._b, 0
+        for offer in more:
+            index = offer[1]
+            each, pool = portions.get(index), b.pools[index]
+            if (each is not None and each.after is not None) or pool in self._closed:
+                continue
+            if each is None:
+                each = portions[index] = portion(b.terms[index], b.side, [])
+            each.after = offer
+            use, gain = each.use, each.gain
+            if not each.fit(use + min(left, self._rooms[pool])) or not (use or each.allowed):
+                each.take(Size(0))
+            left -= each.use - use
+            self._rooms[pool] -= each.use - use
+            won += (each.gain - gain) * SCALE
+            if won > want:
+                break
+        return won
+
+    def _fineness(self) -> tuple[int, int]:
+        """What is not worth a search, a lot of the finest listing and at most a hundredth; and the grain:
+        gains differ by multiples of it.
+        """
+        b = self._b
+        finest, grain = TOLERABLE, 0
+        for index in b.allowed:
+            terms, top = b.terms[index], b.tops[index]
+            assert top is not None
+            lot = terms.listing.lot
+            if not self._buying:
+                lot, grain = proceeds(top[2], Size(lot)), 1
+            elif terms.traits.buys_in_cash:
+                lot, grain = affordable(top[2], Cash(terms.traits.cash_lot)), 1
+            else:
+                grain = gcd(grain, lot)
+            if lot < finest:
+                finest = lot
+        return max(NEGLIGIBLE, finest), grain
+
+
+@lru_cache(UNITS_MAX)
+def _slop(of: tuple[FeeCurve, bool, Price]) -> int:
+    """Millionths by which rounding up can make a piece of a level cheaper than its share of the level."""
+    curve, buying, price = of
+    return SLOP + curve.reserve(Side.BUY if buying else Side.SELL, price, Size(1))

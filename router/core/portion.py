@@ -1,0 +1,268 @@
+"""What one order uses and gains, and what its venue is told, from the levels it takes: the one definition.
+
+Every plan is made of portions, and all other sums over levels are asserted against them. For a buy an
+order uses cash (fees included) and gains shares; for a sale it uses shares and gains cash (fees deducted).
+Fees are the worst case: the reserve of every part, and the charge per order.
+"""
+
+from abc import ABC, abstractmethod
+from itertools import starmap
+from operator import itemgetter, mul
+
+from router.core.merge import Offer
+from router.core.model import PlannedOrder, Terms
+from venues.base.contract import FeeCurve
+from venues.base.orders import Side
+from venues.base.units import ONE, Cash, Price, Size, ceil_to, cost, down, floor_to, proceeds, up
+
+SHRINKS_MAX = 4
+"""Steps given up when a part costs more than its share of the level: rounding is worth one or two."""
+
+_BUY = Side.BUY
+_size, _cash, _part = itemgetter(3), itemgetter(4), itemgetter(2, 3)
+
+
+def worst(curve: FeeCurve, side: Side, price: Price, size: Size) -> int:
+    """The cash of this part of a level: what it costs at most (buy) or brings at least (sale)."""
+    reserve = curve.reserve(side, price, size)
+    return cost(price, size) + reserve if side is _BUY else proceeds(price, size) - reserve
+
+
+class Portion(ABC):
+    """Whole levels of one listing, best first, and of the next one a part (`rest`, which may be nothing)."""
+
+    __slots__ = ("after", "buying", "cash", "fixed", "gain", "rest", "side", "size", "terms", "use", "whole")
+
+    def __init__(self, terms: Terms, side: Side, whole: list[Offer], after: Offer | None = None) -> None:
+        self.terms = terms
+        self.side = side
+        self.buying = side is _BUY
+        self.whole = whole
+        """Taken over, not copied."""
+        self.after = after
+        """The level of which a part may be taken."""
+        self.rest = Size(0)
+        self.size: int = sum(map(_size, whole))
+        """Shares of the whole levels."""
+        self.cash: int = sum(map(_cash, whole))
+        """Cash of the whole levels."""
+        self.fixed: int = terms.curve.fixed(side)
+        self.use = self.gain = 0
+        """Of the whole order, once `fit` or `take` has made it one."""
+
+    @property
+    @abstractmethod
+    def exact(self) -> int:
+        """Price times size of the whole levels, fees not included, in millionths of millionths."""
+
+    @abstractmethod
+    def smooth(self) -> tuple[int, int]:
+        """(use, gain) of the whole levels as if lots did not matter, without the charge per order."""
+
+    @abstractmethod
+    def take(self, rest: Size) -> None:
+        """Take this much of the next level: together whole lots, or what so much cash buys."""
+
+    @abstractmethod
+    def fit(self, room: int) -> bool:
+        """Become the largest order on these levels that uses at most `room`, or an empty one.
+
+        False when rounding makes that a longer search.
+        """
+
+    @abstractmethod
+    def order(self) -> PlannedOrder:
+        """What the venue will be told; not for an empty portion."""
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the venue's minimums are met."""
+        listing = self.terms.listing
+        least = listing.minimum_cash if self.buying else listing.minimum_sale_cash
+        if self.size + self.rest < listing.minimum_size:
+            return False
+        return not least or self.exact + self._rest_exact() >= least * ONE
+
+    def _rest_exact(self) -> int:
+        return self.after[2] * self.rest if self.after is not None else 0
+
+    def _parts(self) -> tuple[tuple[Price, Size], ...]:
+        parts: tuple[tuple[Price, Size], ...] = tuple(map(_part, self.whole))
+        if self.rest:
+            assert self.after is not None
+            parts = (*parts, (self.after[2], self.rest))
+        return parts
+
+    def _give_back(self) -> Offer:
+        """Take only a part of what was the last whole level."""
+        self.after = offer = self.whole.pop()
+        self.size -= offer[3]
+        self.cash -= offer[4]
+        return offer
+
+    def _order(self, parts: tuple[tuple[Price, Size], ...], cash: int, fees: int) -> PlannedOrder:
+        return PlannedOrder(
+            listing=self.terms.listing,
+            side=self.side,
+            limit=parts[-1][0],
+            size=Size(self.size + self.rest),
+            cash=Cash(cash),
+            fee_reserve=Cash(fees),
+            parts=parts,
+        )
+
+
+class SizedPortion(Portion):
+    """An order that names shares, in lots."""
+
+    __slots__ = ()
+
+    @property
+    def exact(self) -> int:
+        """Summed when asked for."""
+        exact: int = sum(starmap(mul, map(_part, self.whole)))
+        return exact
+
+    def smooth(self) -> tuple[int, int]:
+        """As listed."""
+        return (self.cash, self.size) if self.buying else (self.size, self.cash)
+
+    def take(self, rest: Size) -> None:
+        """The cash of the levels, of the part, and the charge."""
+        self.rest = rest
+        size, cash = self.size + rest, self.cash
+        if rest:
+            assert self.after is not None
+            cash += worst(self.terms.curve, self.side, self.after[2], rest)
+        if not size:
+            self.use = self.gain = 0
+        elif self.buying:
+            self.use, self.gain = cash + self.fixed, size
+        else:
+            self.use, self.gain = size, cash - self.fixed
+
+    def fit(self, room: int) -> bool:
+        """Whole lots; levels that are not needed for them are given back."""
+        lot = self.terms.listing.lot
+        while True:
+            most = self._most(room)
+            size = floor_to(self.size + most, lot) if most >= 0 else -1
+            if size >= self.size:
+                break
+            if not self.whole:
+                size = self.size
+                break
+            self._give_back()
+        for _ in range(SHRINKS_MAX):
+            self.take(Size(size - self.size))
+            if self.use <= room or not self.use:
+                return True
+            if size - self.size < lot:
+                return False
+            size -= lot
+        return False
+
+    def _most(self, room: int) -> int:
+        """Of the next level: its share by what it would use of the room; negative when there is no room."""
+        room -= self.cash + self.fixed if self.buying else self.size
+        after = self.after
+        if room < 0 or after is None:
+            return min(room, 0)
+        use = after[4] if self.buying else after[3]
+        return after[3] if use <= room else after[3] * room // use
+
+    def order(self) -> PlannedOrder:
+        """The notional exact over the parts, rounded once: for a buy up, for a sale down."""
+        parts = self._parts()
+        exact = sum(starmap(mul, parts))
+        if self.buying:
+            cash = up(exact, ONE)
+            return self._order(parts, cash, self.use - cash)
+        cash = down(exact, ONE)
+        return self._order(parts, cash, cash - self.gain)
+
+
+class CashPortion(Portion):
+    """A buy that names cash, in lots of it: its shares are what that buys, the last level's floored."""
+
+    __slots__ = ("_exact", "_fees", "_step")
+
+    def __init__(self, terms: Terms, side: Side, whole: list[Offer], after: Offer | None = None) -> None:
+        super().__init__(terms, side, whole, after)
+        self._step = terms.traits.cash_lot * ONE
+        self._exact: int = sum(starmap(mul, map(_part, whole)))
+        self._fees = self.cash + sum([-price * size // ONE for _, _, price, size, _ in whole])
+
+    @property
+    def exact(self) -> int:
+        """Kept: it is what the order names."""
+        return self._exact
+
+    def smooth(self) -> tuple[int, int]:
+        """Cash is not rounded from level to level."""
+        return self._exact // ONE + self._fees, self.size
+
+    def take(self, rest: Size) -> None:
+        """So many cash lots, the fees of the levels and of the part, and the charge."""
+        self.rest = rest
+        self.gain = self.size + rest
+        if not self.gain:
+            self.use = 0
+            return
+        self.use = self.named + self._fees + self.fixed
+        if rest:
+            assert self.after is not None
+            self.use += self.terms.curve.reserve(self.side, self.after[2], rest)
+
+    @property
+    def named(self) -> int:
+        """The cash lots that buy this and not a millionth of a share more."""
+        return down(ceil_to(self._exact + self._rest_exact(), self._step), ONE)
+
+    def fit(self, room: int) -> bool:
+        """Whole lots of cash; levels that are not needed for them are given back."""
+        while True:
+            reach = self._reach(room)
+            if reach >= self._exact:
+                break
+            if not self.whole:
+                reach = self._exact
+                break
+            self._give_back()
+        for _ in range(SHRINKS_MAX):
+            after = self.after
+            self.take(Size((reach - self._exact) // after[2] if after is not None else 0))
+            if self.use <= room or not self.use:
+                return True
+            reach -= self._step
+            if reach < self._exact:
+                return False
+        return False
+
+    def _reach(self, room: int) -> int:
+        """The notional that the room allows, in whole cash lots: it may end within the whole levels."""
+        exact, after = self._exact, self.after
+        room -= -(-exact // ONE) + self._fees + self.fixed
+        if room < 0:
+            return -1
+        if after is not None:
+            whole = after[2] * after[3]
+            exact += whole if after[4] <= room else whole * room // after[4]
+        return exact - exact % self._step
+
+    def _give_back(self) -> Offer:
+        offer = super()._give_back()
+        self._exact -= offer[2] * offer[3]
+        self._fees -= offer[4] - cost(offer[2], offer[3])
+        return offer
+
+    def order(self) -> PlannedOrder:
+        """The notional is what the order names."""
+        cash = self.named
+        return self._order(self._parts(), cash, self.use - cash)
+
+
+def portion(terms: Terms, side: Side, whole: list[Offer], after: Offer | None = None) -> Portion:
+    """By how the venue wants an order stated."""
+    in_cash = side is _BUY and terms.traits.buys_in_cash
+    return (CashPortion if in_cash else SizedPortion)(terms, side, whole, after)
