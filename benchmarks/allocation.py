@@ -116,7 +116,7 @@ def bare_walk(offers: Sequence[Offer], budget: int) -> tuple[int, int, dict[int,
 def touch(books: Sequence[Book], rng: random.Random) -> None:
     """Three levels of three books get another size."""
     for book in rng.sample(books, 3):
-        price = rng.choice(book.asks.levels.keys()[:10])
+        price = rng.choice(list(book.asks.levels)[:10])
         book.apply(Update(book.native, [(BookSide.ASK, price, rng.randrange(5, 5_000) * ONE)]), NOW)
 
 

@@ -17,7 +17,7 @@ from benchmarks.record import note, ratio, record, seconds
 from router.core.book import Books, Pulse
 from venues import discover
 from venues.base.contract import Feed
-from venues.base.events import Ask, Refused, Say
+from venues.base.events import Ask, Refused, Say, Update
 from venues.base.listing import Native
 
 CHANGES, DELTAS = "polymarket", "kalshi"
@@ -90,11 +90,9 @@ class Path:
         venue, books = self._venue, self.books
         self.pulse.heard_ms = now_ms
         for event in self.feed_state.receive(frame, now_ms):
-            if isinstance(event, Say | Ask | Refused):
-                self.troubles += 1
-                continue
-            book = books.open(venue, event.native)
-            if book.apply(event, now_ms):
+            if type(event) is Update or not isinstance(event, Say | Ask | Refused):
+                self.troubles += books.open(venue, event.native).apply(event, now_ms)
+            else:
                 self.troubles += 1
 
 
@@ -113,8 +111,8 @@ def check(stream: Stream) -> None:
     path = apply_all(stream)
     book = path.books[CHANGES, Native(ASSET)]
     assert path.troubles == 0
-    assert dict(book.bids.levels) == {p * 1_000: s * 10_000 for p, s in stream.bids.items()}
-    assert dict(book.asks.levels) == {p * 1_000: s * 10_000 for p, s in stream.asks.items()}
+    assert book.bids.levels == {p * 1_000: s * 10_000 for p, s in stream.bids.items()}
+    assert book.asks.levels == {p * 1_000: s * 10_000 for p, s in stream.asks.items()}
     assert book.why_unusable(NOW, 1_000) is None
 
 

@@ -14,6 +14,7 @@ from router.core.merge import Merged, MergedSide, RankTables, Source
 from router.core.model import Terms
 from venues.base.contract import Traits
 from venues.base.events import (
+    Best,
     BookSide,
     FeedEvent,
     Halted,
@@ -34,8 +35,6 @@ TOPS_MAX = 100_000
 """Tops remembered per book within the window."""
 MERGE_EVERY = 16
 """Frames between two readings of the merged book, so that several touches meet in one reading."""
-
-Best = tuple[Price | None, Price | None]
 
 
 class FreeCurve(msgspec.Struct, frozen=True):
@@ -120,11 +119,13 @@ class Audit:
                 self._bids, self._asks = dict(event.bids), dict(event.asks)
                 self._live = not self._halted
                 self.empty_snapshots += not event.bids and not event.asks
-            case Update() if self._live:
-                self._update(event)
-            case Top(exact=True) if self.book.state is State.LIVE:
-                self.exact_tops += 1
-                self.exact_agree += (event.bid, event.ask) == self.best()
+            case Update():
+                if self._live:
+                    self._update(event)
+                if event.top is not None:
+                    self._exact(event.top)
+            case Top(exact=True):
+                self._exact((event.bid, event.ask))
             case Top(exact=False) if self.book.state is State.LIVE:
                 self._loose(event, at_ms)
             case Lost() | Regrid():
@@ -180,6 +181,11 @@ class Audit:
                 levels.pop(price, None)
             if total < 0:
                 self._live = False
+
+    def _exact(self, said: Best) -> None:
+        if self.book.state is State.LIVE:
+            self.exact_tops += 1
+            self.exact_agree += said == self.best()
 
     def _loose(self, event: Top, at_ms: int) -> None:
         said, best = (event.bid, event.ask), self.best()

@@ -4,11 +4,11 @@ A frame costs its book one dict write and one journal entry per level and nothin
 cursor into the journal of each half and bring themselves up to date by the touched prices alone.
 """
 
+from bisect import bisect_left, insort
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-
-from sortedcontainers import SortedDict
+from operator import itemgetter
 
 from venues.base.contract import Limits
 from venues.base.events import (
@@ -25,7 +25,7 @@ from venues.base.events import (
     Update,
 )
 from venues.base.listing import Grid, Native
-from venues.base.units import ONE, Price
+from venues.base.units import ONE, Price, Size
 
 BookEvent = Snapshot | Update | Top | Regrid | Halted | Resumed | Lost | Trade
 """The feed events that are about one book; the others are for the connection."""
@@ -34,7 +34,7 @@ JOURNAL_MAX = 256
 """Touches kept per half. A reader further behind compares the whole half, which then costs less."""
 
 _BID = BookSide.BID
-_put = dict.__setitem__
+_size_of = itemgetter(1)
 
 
 @dataclass(slots=True)
@@ -58,16 +58,40 @@ class State(Enum):
     """The venue does not trade it now."""
 
 
+_LIVE = State.LIVE
+
+
 class Half:
-    """One side of a book: sizes by price in ascending order, and the journal of touched prices."""
+    """One side of a book: sizes by price, the prices in ascending order, and the journal of touched prices.
 
-    __slots__ = ("_dropped", "journal", "levels")
+    `Book` writes into `prices`, `sizes` and `journal` in place; everybody else uses the methods.
+    """
 
-    def __init__(self) -> None:
-        self.levels: SortedDict = SortedDict()
+    __slots__ = ("_best", "_dropped", "journal", "prices", "sizes")
+
+    def __init__(self, side: BookSide) -> None:
+        self.prices: list[Price] = []
+        """Ascending; the keys of `sizes`."""
+        self.sizes: dict[Price, int] = {}
+        """In no order; none is zero."""
         self.journal: list[Price] = []
         """Prices touched since it was last emptied, repeats included."""
         self._dropped = 0
+        self._best = -1 if side is _BID else 0
+
+    @property
+    def levels(self) -> dict[Price, Size]:
+        """A copy of the sizes by ascending price."""
+        return {price: Size(self.sizes[price]) for price in self.prices}
+
+    def get(self, price: Price) -> Size | None:
+        """The size resting at a price, or None."""
+        size = self.sizes.get(price)
+        return None if size is None else Size(size)
+
+    def best(self) -> Price | None:
+        """The highest bid or the lowest ask."""
+        return self.prices[self._best] if self.prices else None
 
     @property
     def cursor(self) -> int:
@@ -79,11 +103,24 @@ class Half:
         behind = cursor - self._dropped
         return self.journal[behind:] if behind >= 0 else None
 
-    def replace(self, levels: list[Level]) -> None:
-        """Take a snapshot's levels instead of the known ones."""
-        self.levels.clear()
-        self.levels.update(levels)
+    def insert(self, price: Price, size: int) -> None:
+        """A level at a price that has none."""
+        insort(self.prices, price)
+        self.sizes[price] = size
+
+    def remove(self, price: Price) -> None:
+        """Drop a level that is there."""
+        del self.sizes[price]
+        del self.prices[bisect_left(self.prices, price)]
+
+    def replace(self, levels: list[Level]) -> bool:
+        """Take a snapshot's levels instead of the known ones. False if one of them is impossible."""
+        self.sizes = dict(levels)
+        self.prices = sorted(self.sizes)
         self.forget()
+        if not levels:
+            return True
+        return self.prices[0] > 0 and self.prices[-1] < ONE and min(map(_size_of, levels)) > 0
 
     def forget(self) -> None:
         """Empty the journal; every reader then compares the whole half."""
@@ -114,8 +151,8 @@ class Book:
     def __init__(self, native: Native, levels_max: int) -> None:
         self.native = native
         self.levels_max = levels_max
-        self.bids = Half()
-        self.asks = Half()
+        self.bids = Half(_BID)
+        self.asks = Half(BookSide.ASK)
         self.state = State.EMPTY
         self.reason = ""
         """Why it is not live: a short word for logs and metrics."""
@@ -139,13 +176,11 @@ class Book:
 
     def best_bid(self) -> Price | None:
         """The highest bid, whatever the book's state."""
-        levels = self.bids.levels
-        return levels.peekitem(-1)[0] if levels else None
+        return self.bids.best()
 
     def best_ask(self) -> Price | None:
         """The lowest ask, whatever the book's state."""
-        levels = self.asks.levels
-        return levels.peekitem(0)[0] if levels else None
+        return self.asks.best()
 
     def attach(self, pulse: Pulse) -> None:
         """Fed from now on by the connection with this pulse."""
@@ -203,7 +238,7 @@ class Book:
         return False
 
     def _update(self, event: Update, now_ms: int) -> bool:
-        if self.state is not State.LIVE:
+        if self.state is not _LIVE:
             return False
         impossible = self._add(event.touches) if event.relative else self._set(event.touches)
         bids, asks = self.bids, self.asks
@@ -215,27 +250,29 @@ class Book:
         self.applied_ms = now_ms
         if event.venue_ms is not None:
             self.venue_ms = event.venue_ms
-        if impossible is None and max(len(bids.levels), len(asks.levels)) <= self.levels_max:
-            return False
+        levels_max = self.levels_max
+        if impossible is None and len(bids.prices) <= levels_max and len(asks.prices) <= levels_max:
+            top = event.top
+            return top is not None and top != (bids.best(), asks.best()) and self._contradicted()
         self._doubt(State.LOST, impossible or "too_many_levels")
         return True
 
     def _set(self, touches: list[Touch]) -> str | None:
         """Each touch carries the level's new total. Returns what is impossible about them, if anything."""
-        bids, asks = self.bids, self.asks
+        bids, asks, bid = self.bids, self.asks, _BID
         for side, price, size in touches:
-            half = bids if side is _BID else asks
+            half = bids if side is bid else asks
             half.journal.append(price)
-            levels = half.levels
-            if price in levels:
+            sizes = half.sizes
+            if price in sizes:
                 if size > 0:
-                    _put(levels, price, size)  # the key is there: the order of the keys does not change
+                    sizes[price] = size
                     continue
-                del levels[price]
+                half.remove(price)
             elif size > 0:
                 if not 0 < price < ONE:
                     return "bad_price"
-                levels[price] = size
+                half.insert(price, size)
             if size < 0:
                 return "negative_level"
         return None
@@ -246,19 +283,19 @@ class Book:
         for side, price, change in touches:
             half = bids if side is _BID else asks
             half.journal.append(price)
-            levels = half.levels
-            if price in levels:
-                size = levels[price] + change
+            sizes = half.sizes
+            if price in sizes:
+                size = sizes[price] + change
                 if size > 0:
-                    _put(levels, price, size)  # the key is there: the order of the keys does not change
+                    sizes[price] = size
                     continue
-                del levels[price]
+                half.remove(price)
                 if size < 0:
                     return "negative_level"
             elif change > 0:
                 if not 0 < price < ONE:
                     return "bad_price"
-                levels[price] = change
+                half.insert(price, change)
             elif change < 0:
                 return "negative_level"
         return None
@@ -271,10 +308,9 @@ class Book:
             if len(levels) > self.levels_max:
                 self._doubt(State.LOST, "too_many_levels")
                 return True
-            if not all(0 < price < ONE and size > 0 for price, size in levels):
+            if not half.replace(levels):
                 self._doubt(State.LOST, "bad_snapshot")
                 return True
-            half.replace(levels)
         if self.state is not State.LIVE and self.state is not State.EMPTY:
             self.resyncs += 1
         self.state, self.reason = State.LIVE, ""
@@ -287,8 +323,11 @@ class Book:
     def _compare(self, event: Top) -> bool:
         if not event.exact or self.state is not State.LIVE:
             return False
-        if event.bid == self.best_bid() and event.ask == self.best_ask():
-            return False
+        same = (event.bid, event.ask) == (self.bids.best(), self.asks.best())
+        return not same and self._contradicted()
+
+    def _contradicted(self) -> bool:
+        """The venue's own best prices at this very point are not ours: the book is wrong."""
         self._doubt(State.SUSPECT, "top_differs")
         return True
 

@@ -153,8 +153,9 @@ class Lane:
         """Its best-priced offer in the ladder."""
         if not self._offers:
             return None
-        price = self._half.levels.peekitem(-1 if self._half is self._book.bids else 0)[0]
-        return self._offers.get(price) or min(self._offers.values())
+        best = self._half.best()
+        offer = self._offers.get(best) if best is not None else None
+        return offer or min(self._offers.values())
 
     def catch_up(self, ladder: SortedList) -> None:
         """Bring its offers in the ladder up to its book."""
@@ -188,9 +189,9 @@ class Lane:
         self._take_over({price for price, _ in differing}, ladder)
 
     def _take_over(self, touched: set[Price], ladder: SortedList) -> None:
-        sizes = self._half.levels
+        size_at = self._half.get
         for book_price in touched:
-            size: Size | None = sizes.get(book_price)
+            size = size_at(book_price)
             old = self._offers.get(book_price)
             if old is not None:
                 if old[3] == size:

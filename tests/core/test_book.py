@@ -49,8 +49,8 @@ def live(bids: dict[int, int] | None = None, asks: dict[int, int] | None = None)
     return book
 
 
-def contents(book: Book) -> tuple[dict[int, int], dict[int, int]]:
-    return dict(book.bids.levels), dict(book.asks.levels)
+def contents(book: Book) -> tuple[dict[Price, Size], dict[Price, Size]]:
+    return book.bids.levels, book.asks.levels
 
 
 def why(book: Book, now_ms: int = NOW) -> str | None:
@@ -136,7 +136,7 @@ def test_a_gap_loses_the_book_until_the_next_snapshot() -> None:
     assert not book.apply(Lost(N, "expected 8, was 9"), NOW)
     assert why(book) == "lost:expected 8, was 9"
     book.apply(Update(N, [touch(BID, 400_000, 99)]), NOW)
-    assert book.bids.levels[400_000] == 5
+    assert book.bids.levels[Price(400_000)] == 5
     book.apply(snapshot({400_000: 6}, {}), NOW)
     assert why(book) is None
     assert (book.gaps, book.resyncs) == (1, 1)
@@ -154,6 +154,37 @@ def test_the_venues_exact_top_confirms_or_condemns() -> None:
     assert why(book) is None
     assert book.apply(Top(N, Price(400_000), None, exact=True), NOW)
     assert (book.state, why(book)) == (State.SUSPECT, "suspect:top_differs")
+
+
+def test_the_best_prices_in_an_update_are_those_after_it() -> None:
+    book = live({400_000: 5}, {420_000: 7})
+    moved = [touch(BID, 400_000, 0), touch(BID, 410_000, 1)]
+    assert not book.apply(Update(N, moved, top=(Price(410_000), Price(420_000))), NOW)
+    assert why(book) is None
+    gone = [touch(ASK, 420_000, 0)]
+    assert not book.apply(Update(N, gone, top=(Price(410_000), None)), NOW)
+    assert book.apply(Update(N, [touch(ASK, 430_000, 1)], top=(Price(410_000), None)), NOW)
+    assert (book.state, why(book), book.gaps) == (State.SUSPECT, "suspect:top_differs", 1)
+    assert not book.apply(Update(N, [], top=(None, None)), NOW), "nothing is asked of a book in doubt"
+
+
+def test_an_impossible_level_is_the_reason_even_where_the_best_prices_differ_too() -> None:
+    book = live()
+    assert book.apply(Update(N, [touch(BID, 400_000, -1)], top=(None, None)), NOW)
+    assert why(book) == "lost:negative_level"
+
+
+def test_a_snapshot_with_an_impossible_level_below_a_good_one_of_the_same_price_is_refused() -> None:
+    book = live()
+    assert book.apply(Snapshot(N, [level(400_000, 0), level(400_000, 5)], []), NOW)
+    assert why(book) == "lost:bad_snapshot"
+
+
+def test_what_a_reader_is_given_is_its_own() -> None:
+    book = live({400_000: 5}, {420_000: 7})
+    book.bids.levels.clear()
+    assert (book.bids.get(Price(400_000)), book.bids.get(Price(410_000))) == (5, None)
+    assert (book.bids.best(), book.asks.best()) == (400_000, 420_000)
 
 
 def test_an_exact_top_of_an_empty_side_agrees_with_an_empty_side() -> None:
@@ -288,6 +319,11 @@ def test_the_content_and_the_journal_follow_a_naive_book(
         assert not book.apply(Update(N, [touch(*t) for t in frame]), NOW)
         assert contents(book) == (naive[BID], naive[ASK])
         assert list(book.bids.levels) == sorted(naive[BID])
+        assert list(book.asks.levels) == sorted(naive[ASK])
+        assert (book.best_bid(), book.best_ask()) == (
+            max(naive[BID], default=None),
+            min(naive[ASK], default=None),
+        )
         for side in (BID, ASK):
             named = book.half(side).since(cursors[side])
             changed = {p for p in {*before[side], *naive[side]} if before[side].get(p) != naive[side].get(p)}

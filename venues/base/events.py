@@ -25,6 +25,8 @@ Level = tuple[Price, Size]
 """A price and the total size resting there."""
 Touch = tuple[BookSide, Price, int]
 """A side, a price, and either the level's new total or the signed change of it."""
+Best = tuple[Price | None, Price | None]
+"""The highest bid and the lowest ask of a book; None for an empty side."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, gc=False):
@@ -40,13 +42,15 @@ class Update(msgspec.Struct, frozen=True, gc=False):
     """Some levels of a known book, in the order to apply them.
 
     With `relative` each touch carries the signed change of the level's size, else its new total
-    (0 removes the level).
+    (0 removes the level). `top` is the venue's own word on the best prices that result: like an exact
+    `Top` right behind the update, at less cost.
     """
 
     native: Native
     touches: list[Touch]
     relative: bool = False
     venue_ms: int | None = None
+    top: Best | None = None
 
 
 class Top(msgspec.Struct, frozen=True, gc=False):

@@ -4,7 +4,6 @@ Numbers run per subscription (`sid`) over all its markets. A jump means that any
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import cast
 
 import msgspec
 
@@ -52,10 +51,11 @@ def _price(text: str) -> Price:
     return price
 
 
-_yes = cast("Mapping[str, Price]", Memo(_price))
-_no = cast("Mapping[str, Price]", Memo(lambda text: complement(_price(text))))
+_yes = Memo(_price)
+_no = Memo(lambda text: complement(_price(text)))
 """A NO price as the YES price it stands for."""
 _changes = signed_micros_memo()
+"""Of the recorded changes, 93 to 99 in a hundred had come before."""
 _sizes = micros_memo()
 
 
@@ -161,11 +161,12 @@ class KalshiFeed:
         body = message.msg
         if body.market_ticker not in stream.live:
             return events or []
-        if body.side == "yes":
-            touch = (_BID, _yes[body.price_dollars], _changes[body.delta_fp])
-        else:
-            touch = (_ASK, _no[body.price_dollars], _changes[body.delta_fp])
-        update = Update(body.market_ticker, [touch], True, body.ts_ms)
+        side, prices = (_BID, _yes) if body.side == "yes" else (_ASK, _no)
+        try:
+            price, change = prices.known[body.price_dollars], _changes.known[body.delta_fp]
+        except KeyError:
+            price, change = prices[body.price_dollars], _changes[body.delta_fp]
+        update = Update(body.market_ticker, [(side, price, change)], True, body.ts_ms)
         return [*events, update] if events else [update]
 
     def _snapshot(self, message: wire.Snapshot) -> list[FeedEvent]:
@@ -348,7 +349,7 @@ class KalshiFeed:
         return Say(msgspec.json.encode(body).decode())
 
 
-def _levels(prices: Mapping[str, Price], rows: wire.Rows) -> list[Level]:
+def _levels(prices: Memo[Price], rows: wire.Rows) -> list[Level]:
     return [(prices[price], Size(_sizes[size])) for price, size in rows if _sizes[size]]
 
 

@@ -4,7 +4,7 @@ The venue numbers nothing. What protects a book is the order of arrival, the bes
 change, the hash of complete snapshots, and the replay of what arrived while a snapshot was being fetched.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from hashlib import sha1
 from typing import cast
 
@@ -12,6 +12,7 @@ import msgspec
 
 from venues.base.events import (
     Ask,
+    Best,
     BookSide,
     FeedEvent,
     Halted,
@@ -29,7 +30,7 @@ from venues.base.http import Purpose, Request, Response
 from venues.base.listing import Grid, Native
 from venues.base.units import ONE, Price, Size, micros
 from venues.kit.body import read
-from venues.kit.decimals import micros_memo
+from venues.kit.decimals import Halves, Memo
 from venues.polymarket import wire
 from venues.polymarket.amounts import TICKS
 
@@ -50,9 +51,16 @@ _KNOWN = frozenset({
 })  # fmt: skip
 _BID, _ASK = BookSide.BID, BookSide.ASK
 
-_size_of = cast("Callable[[str], Size]", micros)
-_prices = cast("dict[str, Price]", micros_memo())
-"""A venue has few prices. Sizes hardly repeat: remembering them would cost more than reading them."""
+
+def _best(text: str) -> Price | None:
+    price = micros(text) if text else 0
+    return Price(price) if 0 < price < ONE else None
+
+
+_prices = Memo(lambda text: Price(micros(text)))
+_sizes = Halves()
+_bests = Memo(_best)
+"""A best price; an empty side is "0", "1", "" or missing."""
 
 
 class _Kept:
@@ -71,8 +79,8 @@ class _Kept:
         self.tick = 0
         self.replay: list[tuple[int, list[Touch]]] | None = None
         """The changes since a snapshot was asked for, while it is awaited."""
-        self.frame: wire.PriceChange | None = None
-        """The frame that `touches` and `last` are from."""
+        self.frame = 0
+        """The number of the frame that `touches` and `last` are from."""
         self.touches: list[Touch] = []
         self.last: wire.Change
 
@@ -83,6 +91,8 @@ class PolymarketFeed:
     def __init__(self) -> None:
         self._kept: dict[str, _Kept] = {}
         self._opened = False
+        self._frames = 0
+        """Frames of changed levels so far."""
         self._pinged_ms: int | None = None
 
     def handshake(self) -> Request:
@@ -155,24 +165,36 @@ class PolymarketFeed:
         return [Say("PING")]
 
     def _changed(self, frame: wire.PriceChange, events: list[FeedEvent]) -> None:
-        """One Update and one Top per book the frame touches. The hot path: no call that can be spared."""
-        find, prices, size_of = self._kept.get, _prices, _size_of
+        """One Update per book the frame touches. The hot path: no call that can be spared."""
+        prices, wholes, fractions = _prices.known, _sizes.wholes, _sizes.fractions
+        number = self._frames = self._frames + 1
         touched: list[_Kept] = []
-        text: str | None = None
-        size = Size(0)
+        kept: _Kept | None = None
+        asset, text, size = "", "", 0
         for change in frame.price_changes:
-            kept = find(change.asset_id)
+            if change.asset_id != asset:
+                asset = change.asset_id
+                kept = self._kept.get(asset)
+                if kept is not None and kept.frame != number:
+                    kept.frame, kept.touches = number, []
+                    touched.append(kept)
             if kept is None:
                 continue
-            if change.size != text:  # the mirrored entry of the other outcome has the same size
-                text = change.size
-                size = size_of(text)
-            if kept.frame is not frame:
-                kept.frame, kept.touches = frame, []
-                touched.append(kept)
             kept.last = change
-            kept.touches.append((_BID if change.side == "BUY" else _ASK, prices[change.price], size))
-        venue_ms = int(frame.timestamp)
+            side = _BID if change.side == "BUY" else _ASK
+            try:
+                if change.size != text:  # the mirrored entry of the other outcome has the same size
+                    text = change.size
+                    whole, _, fraction = text.partition(".")
+                    size = wholes[whole] + fractions[fraction]
+                kept.touches.append((side, prices[change.price], size))
+            except KeyError:
+                size = _sizes[change.size]
+                kept.touches.append((side, _prices[change.price], size))
+        self._update(touched, int(frame.timestamp), events)
+
+    def _update(self, touched: list[_Kept], venue_ms: int, events: list[FeedEvent]) -> None:
+        """What was collected from one frame, unless the book is newer."""
         for kept in touched:
             if venue_ms < kept.book_ms:
                 continue
@@ -181,10 +203,8 @@ class PolymarketFeed:
                 kept.replay.append((venue_ms, kept.touches))
                 if len(kept.replay) > REPLAY_MAX:
                     events.append(_fetch(kept))
-            events.append(Update(kept.native, kept.touches, False, venue_ms))
-            bid, ask = kept.last.best_bid, kept.last.best_ask
-            if bid is not None or ask is not None:
-                events.append(Top(kept.native, _inside(bid), _inside(ask), True, venue_ms))
+            top = _top(kept.last.best_bid, kept.last.best_ask)
+            events.append(Update(kept.native, kept.touches, False, venue_ms, top))
 
     def _translate(self, part: wire.Frame, events: list[FeedEvent]) -> None:
         match part:
@@ -197,13 +217,13 @@ class PolymarketFeed:
                 else:
                     events += [Lost(native, "book hash differs"), _fetch(kept)]
             case wire.LastTrade(asset_id=asset) if asset in self._kept:
-                size, ms = _size_of(part.size), _ms(part.timestamp)
+                size, ms = Size(_sizes[part.size]), _ms(part.timestamp)
                 events.append(Trade(Native(asset), _prices[part.price], size, ms))
             case wire.TickSizeChange(asset_id=asset) if asset in self._kept:
                 kept, native = self._kept[asset], Native(asset)
                 events += [*_regrid(kept, part.new_tick_size), _fetch(kept)]
             case wire.BestBidAsk(asset_id=asset) if asset in self._kept:
-                bid, ask = _inside(part.best_bid), _inside(part.best_ask)
+                bid, ask = _bests[part.best_bid or ""], _bests[part.best_ask or ""]
                 events.append(Top(Native(asset), bid, ask, False, _ms(part.timestamp)))
             case wire.MarketResolved():
                 held = [asset for asset in part.assets_ids if asset in self._kept]
@@ -265,16 +285,28 @@ def book_hash(body: wire.BookBody) -> str:
 
 
 def _levels(levels: list[wire.Level]) -> list[Level]:
-    prices, size_of = _prices, _size_of
-    return [(prices[level.price], size) for level in levels if (size := size_of(level.size))]
+    prices, wholes, fractions = _prices.known, _sizes.wholes, _sizes.fractions
+    found: list[tuple[Price, int]] = []
+    for level in levels:
+        whole, _, fraction = level.size.partition(".")
+        try:
+            price, size = prices[level.price], wholes[whole] + fractions[fraction]
+        except KeyError:
+            price, size = _prices[level.price], _sizes[level.size]
+        if size:
+            found.append((price, size))
+    return cast("list[Level]", found)
 
 
-def _inside(text: str | None) -> Price | None:
-    """A best price; an empty side is "0", "1", "" or missing."""
-    if not text:
+def _top(bid: str | None, ask: str | None) -> Best | None:
+    """The best prices that a message states; None if it states none."""
+    if bid is None and ask is None:
         return None
-    price = _prices[text]
-    return price if 0 < price < ONE else None
+    bests = _bests.known
+    try:
+        return bests[bid or ""], bests[ask or ""]
+    except KeyError:
+        return _bests[bid or ""], _bests[ask or ""]
 
 
 def _ms(text: str) -> int | None:

@@ -161,26 +161,29 @@ def test_a_change_of_several_levels_is_one_update_and_one_comparison_per_book() 
     ]
     assert hear(made, changes(*rows)) == [
         Update(
-            A, [(BookSide.BID, Price(500_000), 10_000_000), (BookSide.BID, Price(510_000), 0)], False, 1001
+            A,
+            [(BookSide.BID, Price(500_000), 10_000_000), (BookSide.BID, Price(510_000), 0)],
+            venue_ms=1001,
+            top=(Price(500_000), Price(520_000)),
         ),
-        Top(A, Price(500_000), Price(520_000), True, 1001),
-        Update(B, [(BookSide.ASK, Price(500_000), 10_000_000)], False, 1001),
-        Top(B, None, None, True, 1001),
+        Update(B, [(BookSide.ASK, Price(500_000), 10_000_000)], venue_ms=1001, top=(None, None)),
     ]
 
 
 @pytest.mark.parametrize("empty", ["0", "1", "", None])
 def test_an_empty_side_is_said_in_four_ways(empty: str | None) -> None:
     row = change(best_bid=empty)
-    top = hear(feed(), changes(row))[1]
-    assert isinstance(top, Top)
-    assert (top.bid, top.ask) == (None, 520_000)
+    [update] = hear(feed(), changes(row))
+    assert isinstance(update, Update)
+    assert update.top == (None, 520_000)
 
 
 def test_without_best_prices_nothing_is_compared() -> None:
     row = change()
     del row["best_bid"], row["best_ask"]
-    assert [type(event) for event in hear(feed(), changes(row))] == [Update]
+    [update] = hear(feed(), changes(row))
+    assert isinstance(update, Update)
+    assert update.top is None
 
 
 def test_a_change_older_than_the_book_is_dropped() -> None:

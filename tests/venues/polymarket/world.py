@@ -81,7 +81,7 @@ class Replay:
         self.feed.subscribe([Native(native) for native in natives])
         self.books: dict[str, tuple[dict[int, int], dict[int, int]]] = {}
         self.ticks: dict[str, int] = {}
-        self.contradictions: list[Top | Lost] = []
+        self.contradictions: list[Update | Top | Lost] = []
 
     def receive(self, frame: str) -> None:
         for event in self.feed.receive(frame, 0):
@@ -90,6 +90,8 @@ class Replay:
                     self.books[event.native] = dict(event.bids), dict(event.asks)
                 case Update() if event.native in self.books:
                     self._update(event)
+                    if event.top is not None and self.top(event.native) != event.top:
+                        self.contradictions.append(event)
                 case Top(exact=True) if event.native in self.books:
                     if self.top(event.native) != (event.bid, event.ask):
                         self.contradictions.append(event)
