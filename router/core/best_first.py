@@ -4,7 +4,7 @@ One pass over the offers, the lots of each order, the rest where the total ran o
 that ran out, then has a price per unit of use: the worth (gain per use, times SCALE) of the offer at which
 it did. At any such prices no split gains more than the orders' best profits plus the priced limits; this
 bound is what a split is measured against. It needs of a fee curve that within a listing a better price is
-worth more, and that no reserve is below the fee in the rank: `tests/venues/test_curves.py`.
+worth more, and that no reserve is below the fee in the rank: `tests/core/test_allocate_curves.py`.
 """
 
 from collections.abc import Iterable, Sequence

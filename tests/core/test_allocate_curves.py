@@ -1,0 +1,105 @@
+"""Every venue's own fee curve keeps what the allocator relies on: on its simulator's default market."""
+
+import itertools
+from collections.abc import Iterator
+from functools import cache
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.core.portion import worst
+from tests.world import call_of
+from venues import discover
+from venues.base.contract import FeeCurve
+from venues.base.http import Unavailable
+from venues.base.listing import Listing, Native
+from venues.base.orders import Side
+from venues.base.units import ONE, Price, Size
+
+NOW_MS = 1_790_000_000_000
+SHARES_MAX = 100_000
+pytestmark = pytest.mark.parametrize("venue", sorted(discover()))
+sides = st.sampled_from(Side)
+
+
+@cache
+def listings(venue: str) -> tuple[Listing, ...]:
+    """Of the simulator's default market, in both orientations, as the venue's own code reads it."""
+    known, simulator = discover()[venue], discover()[venue].simulator(1)
+    natives = [Native(native) for native in simulator.list_market({})]
+    talk = known.listings.fetch(natives)
+    request = next(talk)
+    while True:
+        try:
+            request = talk.send(simulator.answer(call_of(request), NOW_MS))
+        except StopIteration as stop:
+            found = stop.value
+            break
+    assert not isinstance(found, Unavailable), found
+    assert found
+    return tuple(each for one in found for each in (one, one.opposite()))
+
+
+@cache
+def prices(listing_index: int, venue: str) -> list[Price]:
+    """All that an order may carry, ascending; in millionths of a dollar every valid one is found."""
+    listing = listings(venue)[listing_index]
+    return [Price(p) for p in range(100, ONE, 100) if listing.valid_price(Price(p))]
+
+
+def cases(venue: str) -> Iterator[tuple[FeeCurve, Listing, list[Price]]]:
+    for index, listing in enumerate(listings(venue)):
+        yield discover()[venue].fees.curve(listing), listing, prices(index, venue)
+
+
+def test_a_better_price_ranks_better(venue: str) -> None:
+    for curve, _, grid in cases(venue):
+        for side in Side:
+            ranks = [curve.rank(side, price) for price in grid]
+            assert all(low < high for low, high in itertools.pairwise(ranks)), side
+
+
+def test_a_better_price_costs_less_or_brings_more_in_the_worst_case(venue: str) -> None:
+    for curve, listing, grid in cases(venue):
+        for side in Side:
+            for size in (Size(listing.lot), Size(100 * listing.lot), Size(1_000 * ONE)):
+                cash = [worst(curve, side, price, size) for price in grid]
+                assert all(low <= high for low, high in itertools.pairwise(cash)), (side, size)
+
+
+def test_what_is_charged_once_is_the_same_for_every_order(venue: str) -> None:
+    for curve, listing, _ in cases(venue):
+        again = discover()[venue].fees.curve(listing)
+        assert (curve, hash(curve)) == (again, hash(again))
+        for side in Side:
+            assert curve.fixed(side) == again.fixed(side) >= 0
+
+
+@given(data=st.data(), side=sides)
+def test_a_reserve_grows_with_the_size_and_is_linear_but_for_rounding(
+    venue: str, data: st.DataObject, side: Side
+) -> None:
+    curve, listing, grid = data.draw(st.sampled_from(list(cases(venue))))
+    price = data.draw(st.sampled_from(grid))
+    lots = st.integers(1, SHARES_MAX * ONE // listing.lot)
+    exact = data.draw(st.booleans())
+    a, b = (Size(data.draw(lots) * listing.lot - (0 if exact else 1)) for _ in range(2))
+    both = curve.reserve(side, price, Size(a + b))
+    parts = curve.reserve(side, price, a), curve.reserve(side, price, b)
+    assert 0 <= max(parts) <= both
+    assert sum(parts) >= both - 1
+    unit = curve.reserve(side, price, Size(1)) + 2
+    assert abs(parts[0] * (a + b) - both * a) <= unit * (a + b)
+
+
+@given(data=st.data(), side=sides)
+def test_no_reserve_is_below_the_fee_that_ranks(venue: str, data: st.DataObject, side: Side) -> None:
+    curve, listing, grid = data.draw(st.sampled_from(list(cases(venue))))
+    price = data.draw(st.sampled_from(grid))
+    size = Size(data.draw(st.integers(1, SHARES_MAX * ONE // listing.lot)) * listing.lot)
+    cash, rank = worst(curve, side, price, size), curve.rank(side, price)
+    if side is Side.BUY:
+        assert cash * 10**9 >= (rank - 1) * size
+    else:
+        assert cash * 10**9 <= (rank + 1) * size
