@@ -6,6 +6,7 @@ request. The time for the body is limited where it is read, that of idle connect
 
 import asyncio
 from collections.abc import Callable
+from typing import cast
 from weakref import WeakValueDictionary
 
 HEAD_MS_MAX = 5_000
@@ -23,11 +24,12 @@ class Reaper(asyncio.Protocol):
         self._fleet = fleet
         self._timer: asyncio.TimerHandle | None = None
         self._handling = 0
-        self._transport: asyncio.BaseTransport | None = None
+        self._transport: asyncio.WriteTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client connected: its time runs."""
-        self._transport = transport
+        # Not isinstance: the transports of uvloop inherit from no class of asyncio.
+        self._transport = cast("asyncio.WriteTransport", transport)
         self._fleet.joined(transport, self)
         self._inner.connection_made(transport)
         if self._fleet.crowded:
@@ -80,7 +82,7 @@ class Reaper(asyncio.Protocol):
     def _reap(self) -> None:
         self._timer = None
         self._fleet.reaped()
-        if isinstance(self._transport, asyncio.WriteTransport):
+        if self._transport is not None:
             self._transport.abort()
 
 
