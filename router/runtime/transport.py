@@ -44,7 +44,7 @@ REQUEST_MS_MAX: Mapping[Purpose, int] = {
 }
 """The longest one request may take, whatever its caller allows: a slot is not held for ever."""
 SIGNING_THREADS = 2
-"""RSA releases the interpreter: two threads sign more than any venue accepts."""
+"""An RSA signature takes a quarter of a millisecond: two threads sign more than any venue accepts."""
 STEPS_MAX = 256
 """Requests in one conversation: far above the longest list of pages."""
 
