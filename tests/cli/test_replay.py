@@ -187,6 +187,19 @@ def test_a_book_that_trades_on_after_a_gap_is_found(tmp_path: Path, monkeypatch:
     assert one(path, numbering="keep").silent_differences == 1
 
 
+def test_best_prices_inside_an_update_are_compared_with_the_book_after_it(tmp_path: Path) -> None:
+    levels = [[[400_000, 5]], [[420_000, 7]]]
+    frames = [
+        numbered(1, book=levels),
+        numbered(2, set=["bid", 410_000, 1], leaves=[410_000, 420_000]),
+        numbered(3, set=["ask", 420_000, 0], leaves=[410_000, 420_000]),
+        numbered(4, set=["bid", 410_000, 2], leaves=[1, 2]),
+    ]
+    report = one(write(tmp_path / "a.jsonl", rows(frames)))
+    assert (report.exact_tops, report.exact_agree, report.gaps) == (2, 1, 1), "the last finds a book in doubt"
+    assert report.silent_differences == 0
+
+
 def test_a_contradicted_book_is_asked_for_again(tmp_path: Path) -> None:
     asked: list[str] = []
 

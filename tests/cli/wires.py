@@ -8,7 +8,7 @@ import msgspec
 
 from tests.runtime.acme import AcmeFeed, acme
 from venues.base.contract import Venue
-from venues.base.events import BookSide, FeedEvent, Lost, Snapshot, Top, Update
+from venues.base.events import Best, BookSide, FeedEvent, Lost, Snapshot, Top, Update
 from venues.base.listing import Native
 from venues.base.units import ONE, Price, Size
 
@@ -38,7 +38,8 @@ class NumberedFeed(AcmeFeed):
             return [Top(native, bid, ask, exact=bool(said.get("exact")), venue_ms=venue_ms)]
         if "set" in said:
             side, price, size = msgspec.convert(said["set"], tuple[BookSide, Price, int])
-            return [Update(native, [(side, price, size)], False, venue_ms)]
+            top = msgspec.convert(said.get("leaves"), Best | None)
+            return [Update(native, [(side, price, size)], False, venue_ms, top)]
         if "book" in said:
             bids, asks = msgspec.convert(
                 said["book"], tuple[list[tuple[Price, Size]], list[tuple[Price, Size]]]

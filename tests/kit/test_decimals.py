@@ -1,7 +1,7 @@
 """What is remembered is what was read: `micros` is the oracle, which never remembers."""
 
 from collections.abc import Callable
-from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -43,6 +43,16 @@ def test_whatever_was_read_before_a_text_means_what_it_means_alone(spelled: list
         assert outcome(signed.__getitem__, text) == outcome(signed_micros, text)
 
 
+@pytest.mark.parametrize(("first", "then", "value"), [
+    ("1.5000000", "2.5000000", 2_500_000), ("1.", "12", 12 * ONE), ("0.000001", "7.000001", 7_000_001),
+    (".5", "0.5", 500_000), ("1.50", "1.05", 1_050_000), ("007.1", "7.1", 7_100_000),
+])  # fmt: skip
+def test_a_half_means_the_same_in_another_decimal(first: str, then: str, value: int) -> None:
+    halves = Halves()
+    halves[first]
+    assert (halves[then], halves[then]) == (value, value)
+
+
 @given(st.lists(texts, max_size=30))
 def test_known_halves_add_up_to_the_decimal(spelled: list[str]) -> None:
     """A hot loop takes any known whole with any known fraction, also where they never came together."""
@@ -51,7 +61,9 @@ def test_known_halves_add_up_to_the_decimal(spelled: list[str]) -> None:
         outcome(halves.__getitem__, text)
     for whole, before in halves.wholes.items():
         for fraction, behind in halves.fractions.items():
-            assert before + behind == micros(f"{whole}.{fraction}") == Decimal(f"{whole}.{fraction}") * ONE
+            assert (
+                before + behind == micros(f"{whole}.{fraction}") == ONE * Fraction(f"{whole}.{fraction or 0}")
+            )
 
 
 @pytest.mark.parametrize("text", ["", ".", "1.2.3", "-1", "1e3"])
