@@ -8,7 +8,7 @@ and transparency block; `decide` also brings the merged side up to date after th
 
 import argparse
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 import msgspec
@@ -88,8 +88,8 @@ def sources(rng: random.Random) -> list[Source]:
     return found
 
 
-def bare_walk(offers: Sequence[Offer], budget: int) -> tuple[int, int, dict[int, list[int]]]:
-    """The floor: shares, cost and legs from a ladder that is ready; nothing checked, nothing explained."""
+def bare_walk(offers: Iterable[Offer], budget: int) -> tuple[int, int, dict[int, list[int]]]:
+    """The floor: shares, cost and legs from the same ready ladder; nothing checked, nothing explained."""
     legs: dict[int, list[int]] = {}
     left = budget
     for rank, venue, price, offered, _ in offers:
@@ -137,7 +137,7 @@ def measure(rounds: int) -> dict[str, dict[str, object]]:
     for name, amount in {"small": small, "third": total // 3, "everything": 2 * total}.items():
         asked = MarketOrder(outcome=OutcomeId("px-benchmark"), side=Side.BUY, amount=Cash(amount))
         plan = allocate(merged, asked, means)
-        walked = bare_walk(ready, amount * 10**9)
+        walked = bare_walk(merged.offers, amount * 10**9)
 
         def decide(asked: MarketOrder = asked) -> None:
             touch(books, rng)
@@ -146,7 +146,7 @@ def measure(rounds: int) -> dict[str, dict[str, object]]:
 
         taken = seconds(
             {
-                "walk": partial(bare_walk, ready, amount * 10**9),
+                "walk": partial(bare_walk, merged.offers, amount * 10**9),
                 "allocate": partial(allocate, merged, asked, means),
             },
             rounds=rounds,

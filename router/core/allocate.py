@@ -154,14 +154,15 @@ class Market:
         offers = self.offers()
         if not offers:
             return Choice({}, exact=True)
-        split = best_first(self._bounds(), offers) if limited else None
+        split = best_first(self.bounds(), offers) if limited else None
         if split is None or (
             self.asked.max_venues is not None and self._venues(split.portions) > self.asked.max_venues
         ):
             return self._search(offers, limited)
         return Choice(*split)
 
-    def _bounds(self) -> Bounds:
+    def bounds(self) -> Bounds:
+        """What limits a best-first split."""
         merged = self.merged
         return Bounds(
             merged.side, merged.terms, self.total, self.pools, self.limits, self.allowed, merged.tops
