@@ -4,12 +4,15 @@ Hypothesis runs few examples by default. `HYPOTHESIS_PROFILE=thorough` runs many
 repeats a run whose seed is in the last lines of the output.
 """
 
+import asyncio
 import ipaddress
 import os
 import random
 import sys
+from collections.abc import Callable, Mapping
 
 import pytest
+import uvloop
 from hypothesis import HealthCheck, settings
 
 SEED_BITS = 32
@@ -30,6 +33,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """One seed for the whole run; xdist passes it to its workers with the other options."""
     if config.getoption("hypothesis_seed") is None:
         config.option.hypothesis_seed = str(random.getrandbits(SEED_BITS))
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Tests run on the loop that the product runs on: its transports are not those of the standard library."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
