@@ -36,7 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Tests run on the loop that the product runs on: its transports are not those of the standard library."""
+    """Tests run on the product's loop: its transports are not those of the standard library."""
     return {"uvloop": uvloop.new_event_loop}
 
 
