@@ -170,7 +170,9 @@ class PolymarketFeed:
         number = self._frames = self._frames + 1
         touched: list[_Kept] = []
         kept: _Kept | None = None
-        asset, text, size = "", "", 0
+        asset: str | None = None
+        text: str | None = None
+        size = 0
         for change in frame.price_changes:
             if change.asset_id != asset:
                 asset = change.asset_id

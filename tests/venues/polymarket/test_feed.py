@@ -130,8 +130,10 @@ def test_a_message_of_a_new_type_is_passed_over_alone() -> None:
 def test_a_change_that_cannot_be_read_exactly_is_refused(wish: dict[str, str]) -> None:
     made = feed()
     hear(made, book())
-    with pytest.raises(ValueError):  # noqa: PT011
-        hear(made, changes(change(**wish)))
+    hear(made, changes(change()))
+    for rows in ([change(**wish)], [change(), change(**wish)]):
+        with pytest.raises(ValueError):  # noqa: PT011
+            hear(made, changes(*rows))
 
 
 @pytest.mark.parametrize("missing", ["bids", "asks", "timestamp", "asset_id"])
