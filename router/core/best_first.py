@@ -96,14 +96,14 @@ class BestFirst:
         if left is None:
             return None
         tolerance, grain = self._fineness()
-        gap = bound - sum([each.gain for each in portions.values()]) * SCALE
+        gap = bound - sum([each.gain for each in portions.values() if each.gain > 0]) * SCALE
         tolerance *= SCALE
         if gap >= tolerance:
             more = chain(ahead, islice(rest, AHEAD_MAX))
             gap -= self._spend(portions, more, left, want=gap - tolerance)
         if gap >= tolerance or min(self._rooms) < 0:
             return None  # charges per order are not part of the walk: they can break a pool
-        used = {index: each for index, each in portions.items() if each.use}
+        used = {index: each for index, each in portions.items() if each.use and each.gain > 0}
         for each in used.values():
             if not each.allowed:
                 return None
@@ -206,11 +206,11 @@ class BestFirst:
         return bound
 
     def _all_of(self, each: Portion | None) -> int:
-        """What an order gains that nothing limits but its offers."""
+        """What an order gains at best that nothing limits but its offers: its charge may eat it up."""
         if each is None:
             return 0
         each.fit(self._b.total)
-        return each.gain * SCALE
+        return max(0, each.gain) * SCALE
 
     def _peak(self, each: Portion, price: int, slop: int) -> int:
         """The most that the first of these levels profit, at or before the last."""

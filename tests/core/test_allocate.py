@@ -160,6 +160,15 @@ def test_a_sale_limits_at_the_worst_bid_it_takes() -> None:
     assert entry(plan, "acme").average == 566_667
 
 
+def test_an_order_whose_charge_eats_its_proceeds_is_left_out() -> None:
+    shops = [
+        Shop(terms("north", lot=ONE), [(300_000, ONE)]),
+        Shop(terms("south", lot=250_000, curve=FlatFee(charge=200_000)), [(300_000, 250_000)]),
+    ]
+    plan = sold(shops, 1_625_000)
+    assert set(split(plan)) == {"north"}
+
+
 def test_dust_below_a_lot_stays() -> None:
     shop = Shop(terms(lot=10_000), [(480_000, 100 * ONE)])
     plan = sold([shop], 19_230_700)
