@@ -46,10 +46,6 @@ class Registry:
         """The outcome of this id, or None."""
         return self._outcomes.get(outcome_id)
 
-    def claim(self, key: ListingKey) -> Outcome | None:
-        """The outcome that this listing, with this orientation, is a listing of; or None."""
-        return self._claims.get(key)
-
     def claims(self, venue: str, native: Native) -> tuple[Outcome, ...]:
         """The outcomes traded on one book of a venue: as it stands first, then its complement."""
         keys = (ListingKey(venue, native, inverted) for inverted in (False, True))

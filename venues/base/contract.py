@@ -156,8 +156,6 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
     """With `buys_in_cash`: the notional of a buy is a multiple of this many millionths."""
     slow_signature: bool = False
     """Signing takes more than 100 microseconds: it runs in a worker thread."""
-    repeats_are_safe: bool = False
-    """Sending the identical order again cannot execute it twice."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):

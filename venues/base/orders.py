@@ -125,5 +125,3 @@ class Unknown(msgspec.Struct, frozen=True, tag=True):
 
 
 Answer = Filled | Working | Pending | Rejected | Unknown
-Final = Filled | Rejected
-"""After one of these nothing more is asked."""

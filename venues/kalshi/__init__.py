@@ -26,7 +26,7 @@ VENUE = Venue(
             secret=False,
         ),
     ),
-    traits=Traits(slow_signature=True, repeats_are_safe=True),
+    traits=Traits(slow_signature=True),
     limits=Limits(
         # Five subscriptions of 200. The venue allows 500,000; this many are lost together with a connection.
         listings_per_connection=1_000,

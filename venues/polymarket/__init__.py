@@ -33,7 +33,7 @@ VENUE = Venue(
         "socket": "wss://ws-subscriptions-clob.polymarket.com",
     },
     secrets=_SECRETS,
-    traits=Traits(buys_in_cash=True, cash_lot=CENT, repeats_are_safe=True),
+    traits=Traits(buys_in_cash=True, cash_lot=CENT),
     limits=Limits(listings_per_connection=200, silent_ms_max=30_000),
     feed=PolymarketFeed,
     listings=PolymarketListings(),
