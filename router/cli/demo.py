@@ -158,11 +158,18 @@ class Demo:
                 DemoOutcome(o.outcome_id, f"{o.title} {o.label}", sorted({key.venue for key in o.listings}))
                 for o in self.registry
             ],
-            venues={
-                name: DemoVenue(server.hosts["rest"], server.hosts["socket"], f"{server.origin}/_sim")
-                for name, server in self.servers.items()
-            },
+            venues={name: _addresses(server) for name, server in self.servers.items()},
         )
+
+
+def _addresses(server: SimServer) -> DemoVenue:
+    """As `crossbook sim` names them: what the venue's own client takes."""
+    simulator = server.simulator
+    return DemoVenue(
+        server.origin + simulator.prefix,
+        server.socket_origin + simulator.socket_path,
+        f"{server.origin}/_sim",
+    )
 
 
 def _levels(rank: int) -> tuple[list[Level], list[Level]]:

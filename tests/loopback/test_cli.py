@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -76,6 +77,13 @@ async def test_a_demo_that_is_stopped_at_any_moment_leaves_nothing(
 
 
 @pytest.mark.slow
+async def test_the_demo_and_the_simulators_alone_name_a_venues_addresses_alike() -> None:
+    async with started("demo", "--serve") as (facts, _), started("sim", min(facts["venues"])) as (alone, _):
+        together = facts["venues"][alone["venue"]]
+        for name in ("rest", "ws", "control"):
+            assert urlsplit(together[name]).path == urlsplit(alone[name]).path, name
+
+
 async def test_the_same_seed_makes_the_same_ids() -> None:
     async with started("demo", "--serve", "--seed", "5") as (facts, _):
         pass
@@ -112,7 +120,7 @@ async def test_the_doctor_names_what_is_wrong() -> None:
         config = Path(facts["config"])
         name = min(facts["venues"])
         broken = config.with_name("broken.toml")
-        port = facts["venues"][name]["rest"].rsplit(":", 1)[1]
+        port = urlsplit(facts["venues"][name]["rest"]).port
         broken.touch(mode=0o600)
         broken.write_text(config.read_text().replace(f":{port}", ":9"))
         code, out, _ = await crossbook("doctor", "--config", str(broken))
