@@ -232,3 +232,9 @@ def test_what_is_not_there_is_said_so(desk: Desk, method: str, path: str, status
     found, reply = desk.ask(method, path, {"bids": [], "asks": []})
     assert found == status
     assert reply["error"]
+
+
+def test_a_call_written_as_in_the_documents_works_behind_the_printed_url_too(desk: Desk) -> None:
+    assert desk.ask("GET", "_sim/ledger") == desk.ask("GET", "ledger")
+    assert desk.ask("PUT", "_sim/books/M", BOOK)[0] == 200
+    assert desk.ask("GET", "_sim/_sim/ledger")[0] == 404

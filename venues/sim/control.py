@@ -92,7 +92,8 @@ class Control:
 
     def answer(self, call: Call) -> Response:
         """One control call. Whatever is wrong with it is the caller's to know: 400, 404 or 405."""
-        noun, _, rest = call.path.removeprefix(PREFIX).partition("/")
+        asked = call.path.removeprefix(PREFIX).removeprefix(PREFIX[1:])  # said twice: see docs/simulators.md
+        noun, _, rest = asked.partition("/")
         verb = self._verbs.get(f"{call.method} {noun}")
         if verb is None:
             methods = [name.split()[0] for name in self._verbs if name.split()[1] == noun]
