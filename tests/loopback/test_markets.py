@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from router.core.allocate import LISTINGS_MAX
 from tests.loopback.scene import Json, Scene, scene
 from venues import discover
 from venues.base.listing import Native
@@ -176,3 +177,29 @@ async def test_amounts_at_both_ends_of_the_scale_are_answered_and_never_overspen
     assert Decimal(body["summary"]["totalSize"]) == 50 * len(VENUES)
     status, body = await stage.order(outcome, side="sell", size="1")
     assert (status, body["errorCode"]) == (502, "no_allocations")
+
+
+async def test_of_many_listings_the_eight_best_are_used_and_every_number_holds(stage: Scene) -> None:
+    listings: list[tuple[str, Native, bool]] = []
+    for rank in range(5):
+        for offset, venue in enumerate(VENUES):
+            [native, *_] = await stage.market(venue)
+            price = 40 + 2 * rank + offset
+            await stage.book(
+                venue, native, [("0.2", "10")], [(f"0.{price}", "10"), (f"0.{price + 15}", "10")]
+            )
+            listings.append((venue, native, False))
+    outcome = stage.outcome("many", *listings)
+    await stage.account("a", **{venue: {"balance": "500"} for venue in VENUES})
+    await stage.route()
+    status, body = await stage.order(outcome, side="buy", amount="100")
+    assert status == 201, body
+    assert len(body["fills"]) >= LISTINGS_MAX
+    assert [entry["venue"] for entry in body["_routing"]["considered"]] == VENUES
+    assert body["summary"]["venuesUsed"] == len(VENUES)
+    ledgers = [await stage.ledger(venue) for venue in VENUES]
+    fills = [fill for ledger in ledgers for fill in ledger["fills"]]
+    assert total(fills, "size") == Decimal(body["summary"]["totalSize"])
+    spent = sum(Decimal(fill["size"]) * Decimal(fill["price"]) for fill in fills) + total(fills, "fee")
+    assert 95 < spent <= 100
+    assert len({fill["listing"] for fill in fills}) >= LISTINGS_MAX
