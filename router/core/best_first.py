@@ -96,14 +96,14 @@ class BestFirst:
         if left is None:
             return None
         tolerance, grain = self._fineness()
-        gap = bound - sum([each.gain for each in portions.values() if each.gain > 0]) * SCALE
+        gap = bound - sum([each.gain for each in portions.values()]) * SCALE
         tolerance *= SCALE
         if gap >= tolerance:
             more = chain(ahead, islice(rest, AHEAD_MAX))
             gap -= self._spend(portions, more, left, want=gap - tolerance)
         if gap >= tolerance or min(self._rooms) < 0:
             return None  # charges per order are not part of the walk: they can break a pool
-        used = {index: each for index, each in portions.items() if each.use and each.gain > 0}
+        used = {index: each for index, each in portions.items() if each.use}
         for each in used.values():
             if not each.allowed:
                 return None
@@ -234,8 +234,8 @@ class BestFirst:
             last = list(self._broke)
         for index in chain([index for index in portions if index not in self._broke], last):
             each, pool = portions[index], b.pools[index]
-            if not each.fit(min(left, rooms[pool])):
-                return None
+            if not each.fit(min(left, rooms[pool])) or (each.use and each.gain <= 0):
+                return None  # its charge eats up what it brings: whether to use it at all is a question
             left -= each.use
             rooms[pool] -= each.use
         self._rooms = rooms
@@ -257,7 +257,8 @@ class BestFirst:
                 each = portions[index] = portion(b.terms[index], b.side, [])
             each.after = offer
             use, gain = each.use, each.gain
-            if not each.fit(use + min(left, self._rooms[pool])) or not (use or each.allowed):
+            room = use + min(left, self._rooms[pool])
+            if not each.fit(room) or each.gain <= gain or not (use or each.allowed):
                 each.take(Size(0))
             left -= each.use - use
             self._rooms[pool] -= each.use - use

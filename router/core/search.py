@@ -7,9 +7,8 @@ from collections.abc import Sequence
 
 from router.core.relaxation import SCALE, Counts, Mark, Problem, Relaxed, relax, steps, walk
 
-WORK_MAX = 1_500
-"""Work of one decision after its first walk, each about a microsecond: meanwhile everything else waits.
-Of 1,500 coarse markets one in forty needs more, the slowest took 2.5 ms, and none missed a whole lot."""
+WORK_MAX = 3_000
+"""Work of one decision after its first walk, each about half a microsecond: meanwhile all else waits."""
 NODE_WORK = 2
 """One candidate."""
 LEVEL_WORK = 1
