@@ -19,10 +19,10 @@ from router.core.allocate import allocate
 from router.core.book import Book, Pulse
 from router.core.merge import Merged, MergedSide, Offer, RankTables, Source
 from router.core.model import MarketOrder, Means, Terms
-from venues.base.contract import Traits
+from venues.base.contract import CashFee, Traits
 from venues.base.events import BookSide, Snapshot, Update
 from venues.base.listing import Grid, Listing, Native
-from venues.base.orders import Side
+from venues.base.orders import Charge, Side
 from venues.base.units import ONE, Cash, Nanos, Price, Size, down, up
 
 SEED = 20261121
@@ -34,7 +34,7 @@ RATES = ((0, 0, 0), (0, 70_000, 0), (0, 20_000, 0), (10_000, 0, 0), (0, 0, 30_00
 NOW = 1_000
 
 
-class Curve(msgspec.Struct, frozen=True):
+class Curve(CashFee, msgspec.Struct, frozen=True):
     """Three common shapes of fees, added up; exact per share, rounded up per part."""
 
     flat: int
@@ -59,9 +59,9 @@ class Curve(msgspec.Struct, frozen=True):
         """Nothing."""
         return Cash(0)
 
-    def charged(self, side: Side, fills: Sequence[tuple[Price, Size]]) -> Cash:
+    def charged(self, side: Side, fills: Sequence[tuple[Price, Size]]) -> Charge:
         """Part by part."""
-        return Cash(sum(self.reserve(side, price, size) for price, size in fills))
+        return Charge(Cash(sum(self.reserve(side, price, size) for price, size in fills)))
 
 
 def asks(rng: random.Random, tick: int) -> list[tuple[Price, Size]]:

@@ -10,11 +10,11 @@ from typing import TypeVar
 
 import msgspec
 
-from venues.base.contract import FeeCurve, Limits, Secret, Signer, Traits, Venue
+from venues.base.contract import CashFee, FeeCurve, Limits, Secret, Signer, Traits, Venue
 from venues.base.events import FeedEvent, Say, Snapshot
 from venues.base.http import Purpose, Reply, Request, Response, Talk, Unavailable
 from venues.base.listing import Grid, Listing, ListingKey, Native
-from venues.base.orders import Answer, Fee, Filled, Order, Side, Unknown
+from venues.base.orders import Answer, Charge, Fee, Filled, Order, Side, Unknown
 from venues.base.units import NANOS_PER_MICRO, ONE, Cash, Nanos, Price, Size, up
 from venues.sim.contract import Simulator
 
@@ -49,7 +49,7 @@ class Done(msgspec.Struct, rename="camel"):
     fee: int
 
 
-class Curve(msgspec.Struct, frozen=True):
+class Curve(CashFee, msgspec.Struct, frozen=True):
     """A flat percentage, rounded up per part."""
 
     def rank(self, side: Side, price: Price) -> Nanos:
@@ -62,8 +62,8 @@ class Curve(msgspec.Struct, frozen=True):
     def fixed(self, side: Side) -> Cash:
         return Cash(0)
 
-    def charged(self, side: Side, fills: Sequence[tuple[Price, Size]]) -> Cash:
-        return Cash(sum(self.reserve(side, price, size) for price, size in fills))
+    def charged(self, side: Side, fills: Sequence[tuple[Price, Size]]) -> Charge:
+        return Charge(Cash(sum(self.reserve(side, price, size) for price, size in fills)))
 
 
 class StandInFees:

@@ -12,7 +12,7 @@ import msgspec
 from router.core.book import Book, State
 from router.core.merge import Merged, MergedSide, RankTables, Source
 from router.core.model import Terms
-from venues.base.contract import Traits
+from venues.base.contract import CashFee, Traits
 from venues.base.events import (
     Best,
     BookSide,
@@ -26,7 +26,7 @@ from venues.base.events import (
     Update,
 )
 from venues.base.listing import Grid, Listing
-from venues.base.orders import Side
+from venues.base.orders import Charge, Side
 from venues.base.units import ONE, Cash, Nanos, Price, Size
 
 TOP_WINDOW_MS = 1_500
@@ -37,7 +37,7 @@ MERGE_EVERY = 16
 """Frames between two readings of the merged book, so that several touches meet in one reading."""
 
 
-class FreeCurve(msgspec.Struct, frozen=True):
+class FreeCurve(CashFee, msgspec.Struct, frozen=True):
     """Recordings carry no fee parameters: offers rank by their raw price."""
 
     def rank(self, side: Side, price: Price) -> Nanos:
@@ -52,9 +52,9 @@ class FreeCurve(msgspec.Struct, frozen=True):
         """Nothing."""
         return Cash(0)
 
-    def charged(self, side: Side, fills: Sequence[tuple[Price, Size]]) -> Cash:
+    def charged(self, side: Side, fills: Sequence[tuple[Price, Size]]) -> Charge:
         """Nothing."""
-        return Cash(0)
+        return Charge()
 
 
 class Spells:

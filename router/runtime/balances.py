@@ -76,7 +76,7 @@ class Balances:
         purse = self._purses.get((account, order.listing.venue))
         if purse is None or order.side is Side.SELL:
             return
-        fee = answer.fee.amount if isinstance(answer, Filled | Working) else 0
+        fee = answer.fee.cash if isinstance(answer, Filled | Working) else 0
         pool, paid = order.listing.pool, answer.cash + fee
         purse.spent[pool] = purse.spent.get(pool, 0) + paid
         if pool in purse.funds:

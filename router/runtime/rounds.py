@@ -44,5 +44,5 @@ class Rounds:
     def _left(self, execution: Execution) -> Cash:
         """Dollars of the amount that no order has spent; an order that did not fill has spent nothing."""
         assert not execution.open_orders, "a round is planned when the one before has ended"
-        spent = sum(a.cash + a.fee.amount for a in execution.known.values() if isinstance(a, Filled))
+        spent = sum(a.cash + a.fee.cash for a in execution.known.values() if isinstance(a, Filled))
         return Cash(max(0, self._asked.amount - spent))

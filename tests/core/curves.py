@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import msgspec
 
 from router.core.model import Terms
-from venues.base.contract import FeeCurve, Traits
+from venues.base.contract import CashFee, FeeCurve, Traits
 from venues.base.listing import Grid, Listing, Native
-from venues.base.orders import Side
+from venues.base.orders import Charge, Side
 from venues.base.units import ONE, Cash, Nanos, Price, Size, ceil_to, up
 
 
-class FlatFee(msgspec.Struct, frozen=True):
+class FlatFee(CashFee, msgspec.Struct, frozen=True):
     """So many basis points of the notional, rounded up to a unit per fill, and a charge per order."""
 
     bps: int = 0
@@ -28,11 +28,11 @@ class FlatFee(msgspec.Struct, frozen=True):
     def fixed(self, side: Side) -> Cash:
         return Cash(self.charge)
 
-    def charged(self, side: Side, fills: Sequence[tuple[Price, Size]]) -> Cash:
-        return Cash(sum(self.reserve(side, *fill) for fill in fills) + self.charge)
+    def charged(self, side: Side, fills: Sequence[tuple[Price, Size]]) -> Charge:
+        return Charge(Cash(sum(self.reserve(side, *fill) for fill in fills) + self.charge))
 
 
-class QuadraticFee(msgspec.Struct, frozen=True):
+class QuadraticFee(CashFee, msgspec.Struct, frozen=True):
     """rate x price x (1 - price) per share, each lot rounded up on its own, and a charge per order."""
 
     rate: int
@@ -54,8 +54,8 @@ class QuadraticFee(msgspec.Struct, frozen=True):
     def fixed(self, side: Side) -> Cash:
         return Cash(self.charge)
 
-    def charged(self, side: Side, fills: Sequence[tuple[Price, Size]]) -> Cash:
-        return Cash(sum(self.reserve(side, *fill) for fill in fills) + self.charge)
+    def charged(self, side: Side, fills: Sequence[tuple[Price, Size]]) -> Charge:
+        return Charge(Cash(sum(self.reserve(side, *fill) for fill in fills) + self.charge))
 
 
 FREE = FlatFee()

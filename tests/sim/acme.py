@@ -7,7 +7,7 @@ import msgspec
 
 from venues.base.http import Response
 from venues.base.listing import Grid
-from venues.base.orders import Side, TimeInForce
+from venues.base.orders import Charge, Side, TimeInForce
 from venues.base.units import Cash, Price, Size, micros, plain, up
 from venues.sim.contract import Call, Socket
 from venues.sim.engine import EngineError, Exchange
@@ -20,8 +20,8 @@ TIMES = {
 }
 
 
-def acme_fee(order: SimOrder, price: Price, size: Size, taker: bool) -> Cash:
-    return Cash(up(notional(order.side, price, size), 100) if taker else 0)
+def acme_fee(order: SimOrder, price: Price, size: Size, taker: bool) -> Charge:
+    return Charge(Cash(up(notional(order.side, price, size), 100) if taker else 0))
 
 
 class AcmeSocket:

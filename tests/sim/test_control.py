@@ -85,6 +85,7 @@ def test_the_ledger_shows_orders_fills_fees_balances_and_positions(desk: Desk) -
                     "price": "0.6",
                     "size": "2",
                     "fee": "0.012",
+                    "fee_shares": "0",
                     "taker": True,
                     "at_ms": 1_000,
                 }

@@ -4,14 +4,15 @@ from collections.abc import Callable
 
 import pytest
 
-from venues.base.units import Cash, Size
+from venues.base.orders import Charge
+from venues.base.units import Size
 from venues.sim.engine import Exchange
 from venues.sim.model import Market
 from venues.sim.wish import amount, check_keys, positions, whole
 
 
 def exchange() -> Exchange:
-    made = Exchange(lambda *_: Cash(0), nets_positions=True)
+    made = Exchange(lambda *_: Charge(), nets_positions=True)
     made.add_market(Market("M", ("M",), size_step=10_000))
     return made
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from venues.base.events import FeedEvent
-from venues.base.http import Request, Response, Talk, Unavailable
+from venues.base.events import FeedEvent, Refused, Say
+from venues.base.http import Purpose, Request, Response, Talk, Unavailable
 from venues.base.listing import Listing, ListingKey, Native
-from venues.base.orders import Answer, Order, Side
+from venues.base.orders import Answer, Charge, News, Order, Side
 from venues.base.units import Cash, Nanos, Price, Size
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class FeeCurve(Protocol):
     """The fee of one listing. Equal parameters make equal, hashable curves: tables are kept per curve.
 
     A fill's fee may depend on how the venue cuts an order into fills, which no feed publishes. So there
-    are three questions, each with its own rounding.
+    are several questions, each with its own rounding.
     """
 
     def rank(self, side: Side, price: Price) -> Nanos:
@@ -49,9 +49,34 @@ class FeeCurve(Protocol):
         """The most that rounding or a flat charge may add once per order."""
         ...
 
-    def charged(self, side: Side, fills: Sequence[tuple[Price, Size]]) -> Cash:
+    def minimum(self, side: Side) -> Cash:
+        """The least an order is charged that trades at all: where its reserves come to less, this counts."""
+        ...
+
+    def kept(self, side: Side, price: Price, size: Size) -> Size:
+        """The most shares of a buy of `size` at `price` that the venue may keep as its fee.
+
+        Monotone in `size` and never less than linear, as `reserve` is; 0 for sales.
+        """
+        ...
+
+    def charged(self, side: Side, fills: Sequence[tuple[Price, Size]]) -> Charge:
         """The exact fee of an order filled in these fills, in this order, by the published rule."""
         ...
+
+
+class CashFee:
+    """For curves whose fee is paid in money and has no least amount."""
+
+    __slots__ = ()
+
+    def minimum(self, side: Side) -> Cash:
+        """None."""
+        return Cash(0)
+
+    def kept(self, side: Side, price: Price, size: Size) -> Size:
+        """None."""
+        return Size(0)
 
 
 class Fees(Protocol):
@@ -92,6 +117,14 @@ class Feed(Protocol):
     def tick(self, now_ms: int) -> list[FeedEvent]:
         """Called at least once a second: heartbeats that are due."""
         ...
+
+
+class Page(msgspec.Struct, frozen=True):
+    """One page of what a venue lists."""
+
+    listings: tuple[Listing, ...]
+    cursor: str | None
+    """Of the next page; None after the last."""
 
 
 class Listings(Protocol):
@@ -136,6 +169,41 @@ class Orders(Protocol):
         ...
 
 
+PrivateEvent = News | Say | Refused
+"""What an account's own stream can tell us."""
+
+
+class PrivateFeed(Protocol):
+    """The protocol state of one connection to an account's own stream. A new connection, a new PrivateFeed.
+
+    What it says only ever shortens a wait: `Orders.look_up` finds out the same without it.
+    """
+
+    def prepare(self, now_ms: int) -> Talk[Unavailable | None]:
+        """What must be fetched before connecting, such as a session token."""
+        ...
+
+    def handshake(self) -> Request:
+        """Path, query and headers of the WebSocket upgrade; signed by the account's signer when `private`."""
+        ...
+
+    def opening(self) -> list[PrivateEvent]:
+        """What to say first on a new connection."""
+        ...
+
+    def watch(self, natives: Sequence[Native]) -> list[PrivateEvent]:
+        """What to say to hear about orders on these books, where the stream does not tell of all."""
+        ...
+
+    def receive(self, frame: str | bytes, now_ms: int) -> list[PrivateEvent]:
+        """Translate one text frame. An unreadable frame raises ValueError; the connection is then remade."""
+        ...
+
+    def tick(self, now_ms: int) -> list[PrivateEvent]:
+        """Called at least once a second: heartbeats that are due."""
+        ...
+
+
 class Secret(msgspec.Struct, frozen=True):
     """One credential an account needs. Its name is a key in the configuration and in the vault."""
 
@@ -158,6 +226,14 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
     """Signing takes more than 100 microseconds: it runs in a worker thread."""
 
 
+class Pace(msgspec.Struct, frozen=True):
+    """At most `calls` within any `within_ms`, counted together for these purposes, per account."""
+
+    purposes: tuple[Purpose, ...]
+    calls: int
+    within_ms: int
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """The venue's own numbers, from its card."""
 
@@ -168,6 +244,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     order_ms_max: int = 5_000
     """How long to wait for the reply to an order."""
     levels_max: int = 10_000
+    paces: tuple[Pace, ...] = ()
+    """What the venue allows; a call that would break one waits, or is refused before it is sent."""
 
 
 class Venue(msgspec.Struct, frozen=True, kw_only=True):
@@ -190,3 +268,5 @@ class Venue(msgspec.Struct, frozen=True, kw_only=True):
     """Parses an account's credentials. A bad one raises ValueError that names the secret and the rule."""
     simulator: "Callable[[int], Simulator]"
     """The other end of the wire, from a seed."""
+    private: Callable[[Signer], PrivateFeed] | None = None
+    """An account's own stream, where the venue has one."""

@@ -1,12 +1,13 @@
 """One order at one venue, and the five things a venue can say about it."""
 
+from collections.abc import Mapping
 from enum import Enum
-from typing import NewType
+from typing import NamedTuple, NewType
 
 import msgspec
 
 from venues.base.events import BookSide
-from venues.base.listing import Listing
+from venues.base.listing import Listing, Native
 from venues.base.units import Cash, Price, Size
 
 OrderId = NewType("OrderId", str)
@@ -65,11 +66,32 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """Uniqueness where the venue wants a number: 0 < salt < 2**53."""
 
 
+SHARES = "shares"
+"""The unit of a fee that the venue kept out of the shares of a buy."""
+
+
 class Fee(msgspec.Struct, frozen=True, gc=False):
-    """What the venue charged. `unit` is the name of its collateral, or "shares"."""
+    """What the venue charged, in millionths. `unit` is the name of its collateral, or SHARES."""
 
     amount: int
     unit: str
+
+    @property
+    def cash(self) -> Cash:
+        """The part of it that was paid in money."""
+        return Cash(0 if self.unit == SHARES else self.amount)
+
+    @property
+    def shares(self) -> Size:
+        """The part of it that was kept out of what was bought: `size` less this much arrived."""
+        return Size(self.amount if self.unit == SHARES else 0)
+
+
+class Charge(NamedTuple):
+    """A fee by the published rule: money, or shares kept out of a buy."""
+
+    cash: Cash = Cash(0)
+    shares: Size = Size(0)
 
 
 class Filled(msgspec.Struct, frozen=True, tag=True):
@@ -78,6 +100,7 @@ class Filled(msgspec.Struct, frozen=True, tag=True):
     order_id: OrderId
     venue_order_id: str
     size: Size
+    """Shares traded, before any that the venue kept as its fee."""
     cash: Cash
     """Notional of the fills, fee excluded."""
     fee: Fee
@@ -125,3 +148,37 @@ class Unknown(msgspec.Struct, frozen=True, tag=True):
 
 
 Answer = Filled | Working | Pending | Rejected | Unknown
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """An order as its venue lists it, ours or not: open orders and history are made of these.
+
+    Prices and sizes are in the terms of the outcome that was traded (`native`, `inverted`).
+    """
+
+    venue_order_id: str
+    client_id: str = ""
+    """The client order id it was sent with, where the venue keeps one."""
+    native: Native
+    inverted: bool = False
+    side: Side
+    price: Price | None
+    """Its limit; None for an order without one."""
+    size: Size | None
+    """Shares asked for; None where it named cash and the venue does not say."""
+    filled: Size
+    cash: Cash | None
+    """Notional of its fills, fee excluded; None where the list does not say."""
+    open: bool
+    """Whether it can still trade."""
+    created_ms: int | None = None
+
+
+class News(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing the account's own stream said about one order."""
+
+    venue_order_id: str
+    """"" where the message names only the client order id."""
+    client_id: str = ""
+    told: Mapping[str, str] = {}
+    """What only the venue's own folder reads."""

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 import msgspec
 
+from venues.base.contract import CashFee
 from venues.base.listing import Listing
-from venues.base.orders import Side
+from venues.base.orders import Charge, Side
 from venues.base.units import NANOS_PER_MICRO, ONE, Cash, Nanos, Price, Size, floor_to, micros, up
 
 LOT = 10_000
@@ -45,7 +46,7 @@ class FillFee(msgspec.Struct, frozen=True):
         return Cash(self.trade + self.rounding - self.rebate)
 
 
-class Curve(msgspec.Struct, frozen=True):
+class Curve(CashFee, msgspec.Struct, frozen=True):
     """multiplier * rate * C * P * (1 - P), with cash aligned to `precision` after every fill."""
 
     multiplier: int
@@ -67,13 +68,13 @@ class Curve(msgspec.Struct, frozen=True):
         """What rounding may hold back at the end of an order; twice where one fill may be broken."""
         return Cash(self.precision if self._unit == LOT else 2 * self.precision)
 
-    def charged(self, side: Side, fills: Sequence[tuple[Price, Size]]) -> Cash:
+    def charged(self, side: Side, fills: Sequence[tuple[Price, Size]]) -> Charge:
         """The sum over the fills, carrying the accumulator of the order from one to the next."""
         total = accumulated = Cash(0)
         for price, size in fills:
             fee = self.fill(side, price, size=size, accumulated=accumulated)
             total, accumulated = Cash(total + fee.net), fee.accumulated
-        return total
+        return Charge(total)
 
     def fill(self, side: Side, price: Price, *, size: Size, accumulated: Cash) -> FillFee:
         """One fill of an order whose rounding has taken `accumulated` so far."""

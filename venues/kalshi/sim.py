@@ -13,6 +13,7 @@ from urllib.parse import unquote
 import msgspec
 
 from venues.base.http import Response
+from venues.base.orders import Charge
 from venues.base.units import Cash, Price, Size, micros
 from venues.kalshi.sim_board import Board
 from venues.kalshi.sim_desk import Cancel, Desk, Refusal
@@ -186,7 +187,7 @@ class KalshiSimulator:
             for socket in self._board.sockets:
                 socket.overflow()
 
-    def _fee(self, order: SimOrder, price: Price, size: Size, taker: bool) -> Cash:
+    def _fee(self, order: SimOrder, price: Price, size: Size, taker: bool) -> Charge:
         return self._desk.fee(order, price, size, taker=taker)
 
     # --- the wire ---

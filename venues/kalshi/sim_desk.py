@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import msgspec
 
-from venues.base.orders import Side, TimeInForce
+from venues.base.orders import Charge, Side, TimeInForce
 from venues.base.units import ONE, Cash, Price, Size, decimal
 from venues.kalshi.sim_board import ENDED, Board
 from venues.kalshi.sim_rules import charge, trade_fee
@@ -79,7 +79,7 @@ class Desk:
         self._board = board
         self._exchange = board.exchange
 
-    def fee(self, order: SimOrder, price: Price, size: Size, taker: bool) -> Cash:
+    def fee(self, order: SimOrder, price: Price, size: Size, taker: bool) -> Charge:
         """The engine's fee rule: per fill, with what rounding cost the order so far."""
         step, carry = self._exchange.accounts[order.account].notes["step"], order.notes.get("carry", 0)
         assert isinstance(step, int)
@@ -87,7 +87,7 @@ class Desk:
         rate = self._board.facts[order.market.market_id].rate
         trade = trade_fee(rate, price, size, taker=taker)
         fee, order.notes["carry"] = charge(-(price * size // ONE), trade, step=step, carry=carry)
-        return Cash(fee)
+        return Charge(Cash(fee))
 
     def create(self, customer: Customer, body: bytes | msgspec.Raw, now_ms: int) -> Row:
         """Place an order; the reply of `POST /portfolio/events/orders`."""

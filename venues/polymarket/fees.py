@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import msgspec
 
+from venues.base.contract import CashFee
 from venues.base.listing import Listing
-from venues.base.orders import Side
+from venues.base.orders import Charge, Side
 from venues.base.units import NANOS_PER_MICRO, ONE, Cash, Nanos, Price, Size, up
 
 EXPONENT_MAX = 4
@@ -16,7 +17,7 @@ STEP = 10
 """Fees have five decimals. UNCONFIRMED whether the venue cuts or rounds: we cut, fill by fill (card 4)."""
 
 
-class PolymarketCurve(msgspec.Struct, frozen=True):
+class PolymarketCurve(CashFee, msgspec.Struct, frozen=True):
     """The fee of one market. `rate` is in millionths."""
 
     rate: int
@@ -54,10 +55,10 @@ class PolymarketCurve(msgspec.Struct, frozen=True):
         """Nothing: every rounding is in the customer's favour."""
         return Cash(0)
 
-    def charged(self, side: Side, fills: Sequence[tuple[Price, Size]]) -> Cash:
+    def charged(self, side: Side, fills: Sequence[tuple[Price, Size]]) -> Charge:
         """The fee of these fills: each one's is cut to five decimals; below 0.00001 there is none."""
         unit = self._scale * ONE * STEP
-        return Cash(sum(size * self._per_share(price) // unit for price, size in fills) * STEP)
+        return Charge(Cash(sum(size * self._per_share(price) // unit for price, size in fills) * STEP))
 
     def _per_share(self, price: Price) -> int:
         """The fee of one share in millionths, times `_scale`."""

@@ -7,8 +7,8 @@ from random import Random
 from typing import Any
 
 from venues.base.events import BookSide
-from venues.base.orders import Side, TimeInForce
-from venues.base.units import ONE, Cash, Price, Size, affordable, complement, plain, proceeds
+from venues.base.orders import Charge, Side, TimeInForce
+from venues.base.units import ONE, Price, Size, affordable, complement, plain, proceeds
 from venues.polymarket import sim_rows as rows
 from venues.polymarket import sim_rules as rules
 from venues.polymarket.sim_accounts import ApiKey, new_uuid
@@ -159,8 +159,8 @@ class Desk:
             order.notes["state"] = AFTER_DELAY.get(refusal.text, f"CANCELED_{refusal.text}")
             self._tell(order, rows.order_event(order, self.exchange.accounts[order.account], now_ms))
 
-    def _fee(self, order: SimOrder, price: Price, size: Size, taker: bool) -> Cash:
-        return self.terms[order.market.market_id].fee(price, size) if taker else Cash(0)
+    def _fee(self, order: SimOrder, price: Price, size: Size, taker: bool) -> Charge:
+        return Charge(self.terms[order.market.market_id].fee(price, size)) if taker else Charge()
 
     # --- time ---
 

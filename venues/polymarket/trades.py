@@ -59,7 +59,7 @@ def tally(trades: Iterable[wire.Trade], order: Order, order_hash: str) -> Tally:
     return Tally(
         size=Size(sum(size for _, size in taken + made)),
         cash=Cash(sum(notional(price, size) for price, size in taken + made)),
-        fee=_fees.curve(order.listing).charged(order.side, taken),
+        fee=_fees.curve(order.listing).charged(order.side, taken).cash,
         named=Size(named),
     )
 

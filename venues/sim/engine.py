@@ -11,7 +11,7 @@ from dataclasses import replace
 from sortedcontainers import SortedDict
 
 from venues.base.events import BookSide, Level
-from venues.base.orders import Side, TimeInForce
+from venues.base.orders import Charge, Side, TimeInForce
 from venues.base.units import ONE, Cash, Price, Size, affordable, floor_to
 from venues.sim.audit import audit
 from venues.sim.means import cash_needed, sellable, set_aside
@@ -186,7 +186,8 @@ class Exchange:
         sign = 1 if order.side is Side.BUY else -1
         paid = sign * notional(order.side, fill.price, fill.size)
         account.cash = Cash(account.cash + paid + fill.fee)
-        account.positions[key] = Size(account.positions[key] - sign * fill.size)
+        account.positions[key] = Size(account.positions[key] - sign * fill.size + fill.kept)
+        self._keep(key, Size(-fill.kept))
         self.dust = Cash(self.dust - paid + (sign * fill.size if order.outcome == 0 else 0))
         self.fees_collected = Cash(self.fees_collected - fill.fee)
         order.fills.remove(fill)
@@ -273,7 +274,7 @@ class Exchange:
             if sellable(self, order) < order.size:
                 raise EngineError(INSUFFICIENT_POSITION)
             return
-        now = sum(notional(Side.BUY, _own_price(order, maker), size) for maker, size in matches)
+        now = sum(notional(Side.BUY, order.price_against(maker), size) for maker, size in matches)
         filled = sum(size for _, size in matches)
         rest = order.size - filled if rests else 0
         needed = cash_needed(self, order, spent=now, filled=filled, rest=rest)
@@ -284,9 +285,10 @@ class Exchange:
         """The fee rule on a copy, so that what it remembers per order is not disturbed."""
         trial = replace(order, fills=[], notes=dict(order.notes))
         for maker, size in matches:
-            price = _own_price(order, maker)
+            price = order.price_against(maker)
             fee = self._fee(trial, price, size, True)
-            trial.fills.append(Fill(0, order.order_id, price, size, fee, True, maker.order_id, 0))
+            fill = Fill(0, order.order_id, price, size, fee.cash, True, maker.order_id, 0, fee.shares)
+            trial.fills.append(fill)
         return trial.fees
 
     def _trade(self, order: SimOrder, matches: list[tuple[SimOrder, Size]], now_ms: int) -> None:
@@ -295,11 +297,14 @@ class Exchange:
         done = TradeDone(order.market, order, [], [], now_ms)
         for maker, size in matches:
             self._count += 1
-            price = _own_price(order, maker)
+            price = order.price_against(maker)
             for party, own, taker in ((order, price, True), (maker, maker.price, False)):
-                fee = Cash(0) if party.account == HOUSE else self._fee(party, own, size, taker)
+                fee = Charge() if party.account == HOUSE else self._fee(party, own, size, taker)
+                assert not fee.shares or party.side is Side.BUY, "shares are kept out of what was bought"
                 counter = maker.order_id if taker else order.order_id
-                fill = Fill(self._count, party.order_id, own, size, fee, taker, counter, now_ms)
+                fill = Fill(
+                    self._count, party.order_id, own, size, fee.cash, taker, counter, now_ms, fee.shares
+                )
                 self._settle(party, fill)
                 party.fills.append(fill)
                 if taker:
@@ -322,13 +327,20 @@ class Exchange:
         sign = 1 if order.side is Side.BUY else -1
         paid = sign * notional(order.side, fill.price, fill.size)
         account.cash = Cash(account.cash - paid - fill.fee)
-        account.positions[key] = Size(account.positions.get(key, 0) + sign * fill.size)
+        account.positions[key] = Size(account.positions.get(key, 0) + sign * fill.size - fill.kept)
+        self._keep(key, fill.kept)
         # Over both parties, what was paid is the collateral of the pairs made plus the dust. Counting
         # first-outcome shares alone counts each pair once, be it minted, passed on or merged.
         self.dust = Cash(self.dust + paid - (sign * fill.size if order.outcome == 0 else 0))
         self.fees_collected = Cash(self.fees_collected + fill.fee)
         if self.nets_positions:
             self._net(account, order.market)
+
+    def _keep(self, key: tuple[str, int], size: Size) -> None:
+        """Shares kept as a fee are the house's: it may have any number of them."""
+        if size:
+            house = self.accounts[HOUSE]
+            house.positions[key] = Size(house.positions.get(key, 0) + size)
 
     def _net(self, account: Account, market: Market) -> None:
         """Turn pairs into cash, but not shares that a resting sell has promised to its buyer."""
@@ -384,9 +396,3 @@ def _total(queue: Mapping[str, SimOrder]) -> Size:
 def _affordable(budget: Cash, price: Price, step: int) -> int:
     """The largest multiple of `step` whose cost fits in the budget."""
     return floor_to(affordable(price, budget), step)
-
-
-def _own_price(order: SimOrder, maker: SimOrder) -> Price:
-    """The maker's price in the terms of the taker's outcome."""
-    book = maker.book_price
-    return book if order.outcome == 0 else Price(ONE - book)

@@ -95,6 +95,7 @@ def _fill(order: SimOrder, fill: Fill) -> Row:
         "price": plain(fill.price),
         "size": plain(fill.size),
         "fee": plain(fill.fee),
+        "fee_shares": plain(fill.kept),
         "taker": fill.taker,
         "at_ms": fill.at_ms,
     }

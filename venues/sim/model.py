@@ -8,7 +8,7 @@ from sortedcontainers import SortedDict
 
 from venues.base.events import BookSide
 from venues.base.listing import Grid
-from venues.base.orders import Side, TimeInForce
+from venues.base.orders import Charge, Side, TimeInForce
 from venues.base.units import ONE, Cash, Price, Size
 
 HOUSE = "house"
@@ -53,6 +53,8 @@ class Fill:
     taker: bool
     counter_order_id: str
     at_ms: int
+    kept: Size = Size(0)
+    """Shares of a purchase that the venue kept as its fee."""
 
 
 @dataclass(slots=True)
@@ -110,6 +112,10 @@ class SimOrder:
     def book_price(self) -> Price:
         """Its price in the terms of outcome 0."""
         return self.price if self.outcome == 0 else Price(ONE - self.price)
+
+    def price_against(self, maker: "SimOrder") -> Price:
+        """The maker's price in the terms of its own outcome."""
+        return maker.book_price if self.outcome == 0 else Price(ONE - maker.book_price)
 
     @property
     def crosses(self) -> bool:
@@ -180,7 +186,7 @@ class MarketChanged:
 
 
 Event = BookChange | TradeDone | OrderMoved | MarketChanged
-FeeRule = Callable[[SimOrder, Price, Size, bool], Cash]
+FeeRule = Callable[[SimOrder, Price, Size, bool], Charge]
 """Fee of one fill: (order, price in its own terms, size, taker). Called once per fill, in order."""
 
 

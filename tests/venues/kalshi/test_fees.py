@@ -32,7 +32,7 @@ def test_no_cut_costs_more_than_was_reserved(
     multiplier: int, side: Side, cuts: list[tuple[Price, int]]
 ) -> None:
     curve, fills = Curve(multiplier), fills_of(cuts)
-    assert 0 <= curve.charged(side, fills) <= reserved(curve, side, fills)
+    assert 0 <= curve.charged(side, fills).cash <= reserved(curve, side, fills)
 
 
 @given(MULTIPLIERS, st.sampled_from(Side), PRICES, st.integers(1, 3), st.integers(1, 400))
@@ -41,7 +41,7 @@ def test_no_cut_into_equal_pieces_costs_more_than_was_reserved(
 ) -> None:
     """The worst case: pieces so small that nothing is ever given back."""
     curve, fills = Curve(multiplier), [(price, Size(lots * LOT))] * pieces
-    assert curve.charged(side, fills) <= (
+    assert curve.charged(side, fills).cash <= (
         curve.reserve(side, price, Size(lots * LOT * pieces)) + curve.fixed(side)
     )
 
@@ -58,9 +58,9 @@ def test_better_prices_never_cost_more_than_was_reserved_at_the_limit(
     at_limit = limit * size // ONE
     most = curve.reserve(side, limit, size) + curve.fixed(side)
     if side is Side.BUY:
-        assert money + curve.charged(side, fills) <= at_limit + most
+        assert money + curve.charged(side, fills).cash <= at_limit + most
     else:
-        assert money - curve.charged(side, fills) >= at_limit - most
+        assert money - curve.charged(side, fills).cash >= at_limit - most
 
 
 @given(MULTIPLIERS, st.sampled_from(Side), CUTS, st.integers(0, 99))
@@ -70,7 +70,7 @@ def test_through_a_broker_whole_contracts_and_one_broken_piece_are_covered(
     curve, fills = Curve(multiplier, TAKER, BROKERED), fills_of(cuts, ONE)
     if broken:
         fills.insert(len(fills) // 2, (cuts[0][0], Size(broken * LOT)))
-    assert curve.charged(side, fills) <= reserved(curve, side, fills)
+    assert curve.charged(side, fills).cash <= reserved(curve, side, fills)
 
 
 @given(MULTIPLIERS, st.sampled_from(Side), PRICES, LOTS, LOTS)

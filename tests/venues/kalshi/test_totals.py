@@ -54,7 +54,7 @@ def test_recovered_totals_are_the_true_ones(
 ) -> None:
     of, fills = made
     cash = sum(price * size for price, size in fills) // ONE
-    fee = Curve(multiplier).charged(of.side, fills)
+    fee = Curve(multiplier).charged(of.side, fills).cash
     price = yes_average(of, cash, rounding)
     found = from_averages(of, of.size, price=price, fee=average(fee, of.size, rounding))
     assert found in (None, Totals(of.size, Cash(cash), fee))
@@ -64,7 +64,7 @@ def test_recovered_totals_are_the_true_ones(
 @example(lots=4_900, cents=99, rounding=ROUND_FLOOR)
 def test_below_fifty_contracts_on_cents_every_bid_is_proven(lots: int, cents: int, rounding: str) -> None:
     size, price = lots * LOT, cents * LOT
-    fee = Curve(ONE).charged(Side.BUY, [(Price(price), Size(size))])
+    fee = Curve(ONE).charged(Side.BUY, [(Price(price), Size(size))]).cash
     averages = (average(price * size // ONE, size, rounding), average(fee, size, rounding))
     found = from_averages(order(limit=price, size=size), Size(size), price=averages[0], fee=averages[1])
     assert found == Totals(Size(size), Cash(price * size // ONE), fee)
@@ -112,7 +112,7 @@ def test_the_fee_aligns_the_cash_of_a_purchase_up_and_of_a_sale_down(side: Side)
     """1.03 contracts at 0.951 are 0.979530: a buyer pays 0.003370 on top, a seller 0.003430."""
     price, size = Price(951_000), Size(103 * LOT)
     of = order(listing(grid=Grid.uniform(1_000)), side=side, limit=price, size=size)
-    fee = Curve(ONE).charged(side, [(price, size)])
+    fee = Curve(ONE).charged(side, [(price, size)]).cash
     assert fee == (3_370 if side is Side.BUY else 3_430)
     averages = {"price": price, "fee": average(fee, size, ROUND_HALF_UP)}
     assert from_averages(of, size, **averages) == Totals(size, Cash(979_530), fee)

@@ -216,7 +216,7 @@ def check_fees(case: Json, member: str, fills: list[Json]) -> None:
         accumulated = fee.accumulated
         taken.append((price, Size(micros(fill["count"]))))
     if all(fill["role"] == "taker" for fill in fills):
-        total = Curve(multiplier, TAKER, precision).charged(Side(fills[0]["action"]), taken)
+        total = Curve(multiplier, TAKER, precision).charged(Side(fills[0]["action"]), taken).cash
         assert total == sum(micros(fill["net_fee"]) for fill in fills)
 
 

@@ -40,7 +40,7 @@ def test_each_fill_is_charged_its_fee_cut_to_five_decimals(
 ) -> None:
     fills = [(price, Size(size)) for size in sizes]
     cut = [int(exact(curve, price, Fraction(size)) / 10) * 10 for size in sizes]
-    assert curve.charged(side, fills) == sum(cut)
+    assert curve.charged(side, fills).cash == sum(cut)
 
 
 @given(CURVES, PRICES, SIZES, st.data())
@@ -55,7 +55,7 @@ def test_a_buy_at_any_price_within_the_improvement_is_charged_no_more_than_its_r
         part = cash * data.draw(st.integers(0, 100)) / 100
         cash -= part
         fills.append((Price(at), Size(int(part * ONE / at))))
-    assert curve.charged(Side.BUY, fills) <= curve.reserve(Side.BUY, price, size)
+    assert curve.charged(Side.BUY, fills).cash <= curve.reserve(Side.BUY, price, size)
 
 
 @given(CURVES, PRICES, SIZES, st.data())
@@ -63,7 +63,7 @@ def test_a_sale_at_any_price_within_the_improvement_is_charged_no_more_than_its_
     curve: PolymarketCurve, price: Price, size: Size, data: st.DataObject
 ) -> None:
     at = data.draw(st.integers(price, min(price + IMPROVEMENT, ONE - 1)))
-    assert curve.charged(Side.SELL, [(Price(at), size)]) <= curve.reserve(Side.SELL, price, size)
+    assert curve.charged(Side.SELL, [(Price(at), size)]).cash <= curve.reserve(Side.SELL, price, size)
 
 
 @given(CURVES, SIDES, PRICES, SIZES, SIZES)
