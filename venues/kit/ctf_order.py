@@ -1,4 +1,4 @@
-"""The order of the first Conditional Token Exchange, which several venues still share, as typed data (EIP-712).
+"""The order of the first Conditional Token Exchange, which several venues still share, as EIP-712 typed data.
 
 The venues differ in the domain (name, chain, contract) and in which fields they use; the struct is the same.
 `eip712.digest(separator, struct_hash(order))` is what is signed, and the order's id on chain.
