@@ -81,6 +81,7 @@ async def test_a_call_reaches_the_venue_as_it_was_sent(bench: Bench) -> None:
     call = bench.sim.calls[-1]
     assert (call.method, call.path, call.body) == ("PUT", "/v1/a%2Fb", b"{}")
     assert call.query == {"x": "1,2", "y": "a b", "z": ""}
+    assert call.query_text == "x=1&x=2&y=a%20b&z="
     assert call.headers["x-key"] == "k"
 
 

@@ -20,6 +20,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     """As received, percent-encoded, without the query."""
     query: Mapping[str, str] = {}
+    query_text: str | None = None
+    """The query as received, for venues that sign it; None when the call came over no wire."""
     headers: Mapping[str, str] = {}
     """Names in lower case."""
     body: bytes = b""

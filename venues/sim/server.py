@@ -393,4 +393,7 @@ async def _received(request: web.Request) -> Call:
     for name, value in parse_qsl(query_text, keep_blank_values=True):
         query[name] = f"{query[name]},{value}" if name in query else value
     headers = {name.lower(): value for name, value in request.headers.items()}
-    return Call(method=request.method, path=path, query=query, headers=headers, body=await request.read())
+    body = await request.read()
+    return Call(
+        method=request.method, path=path, query=query, query_text=query_text, headers=headers, body=body
+    )
