@@ -1,7 +1,7 @@
 """The taker's fee, out of what it receives: a buy's out of its shares, a sale's out of its USDT (card 6).
 
 Per share the rate is taken of the smaller of price and one minus price. A fill at a better price than planned
-may be charged more, but never leaves less: what a share costs or brings with its fee is better at every better
+may be charged more, but never leaves less: what a share costs or brings with its fee is better at any better
 price (`RATE_BPS_MAX` sees to that). So the worst case of a level is that level's own price.
 """
 
