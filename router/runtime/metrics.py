@@ -34,6 +34,12 @@ class Metrics:
             buckets=LATENCY_S,
             registry=registry,
         )
+        self.paced = Counter(
+            "crossbook_transport_paced",
+            "Calls that waited because the venue allows no more of them at a time",
+            ("venue", "purpose"),
+            registry=registry,
+        )
         self.in_flight = Gauge(
             "crossbook_transport_in_flight",
             "HTTP requests being sent or awaited",

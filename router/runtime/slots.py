@@ -33,10 +33,16 @@ class Slots:
         finally:
             self.give()
 
+    def take_free(self) -> bool:
+        """Take a slot and owe it to `give`, if one is free."""
+        if self.running >= self._running_max:
+            return False  # below it nobody waits: a slot given back is handed over
+        self.running += 1
+        return True
+
     async def take(self) -> None:
         """Take a slot and owe it to `give`. Raises SlotsFull at once when the queue is full."""
-        if self.running < self._running_max:  # then nobody waits: a slot given back is handed over
-            self.running += 1
+        if self.take_free():
             return
         if len(self._waiting) >= self._waiting_max:
             raise SlotsFull

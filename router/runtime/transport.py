@@ -17,19 +17,13 @@ from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import Counter, Histogram
 from yarl import URL
 
+from router.core.pace import Budget
 from router.runtime.clock import Clock
+from router.runtime.http1 import Base, Broken, Line, Lines
 from router.runtime.metrics import Metrics
 from router.runtime.slots import Slots, SlotsFull
 from router.runtime.sockets import Socket, dial
-from router.runtime.wire import (
-    Progress,
-    ReplyTooLargeError,
-    Torn,
-    new_session,
-    progress,
-    read_body,
-    send_once,
-)
+from router.runtime.wire import new_session
 from venues.base.contract import Signer, Venue
 from venues.base.http import Purpose, Reply, Request, Response, Silence, Talk
 
@@ -45,6 +39,8 @@ REQUEST_MS_MAX: Mapping[Purpose, int] = {
 """The longest one request may take, whatever its caller allows: a slot is not held for ever."""
 SIGNING_THREADS = 2
 """An RSA signature takes a quarter of a millisecond: two threads sign more than any venue accepts."""
+ORDER_PACED_MS_MAX = 500
+"""Longest wait of an order for its venue's pace: after that the plan it belongs to is stale."""
 STEPS_MAX = 256
 """Requests in one conversation: far above the longest list of pages."""
 
@@ -79,6 +75,11 @@ class Transport:
         self._hosts = hosts or {}
         self._tls = tls
         self._session: aiohttp.ClientSession | None = None
+        """For WebSockets; requests go over `_lines`."""
+        self._lines: Lines | None = None
+        self._bases: dict[str, Base] = {}
+        self._budgets: dict[tuple[str, int], Budget] = {}
+        """By venue and signer: whose calls the venue counts together."""
         self._signing: ThreadPoolExecutor | None = None
         self._slots: dict[tuple[str, Purpose], Slots] = {}
         self._counted: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
@@ -87,11 +88,15 @@ class Transport:
         """Make the client. Must run on the loop that will use it."""
         assert self._session is None, "started twice"
         self._session = new_session(self._tls)
+        self._lines = Lines(self._tls)
         self._signing = ThreadPoolExecutor(SIGNING_THREADS, thread_name_prefix="sign")
 
     async def close(self) -> None:
         """Close every connection. Requests under way end in Silence, as do later ones."""
         session, self._session = self._session, None
+        lines, self._lines = self._lines, None
+        if lines is not None:
+            await lines.close()
         if session is not None:
             await session.close()
         if self._signing is not None:
@@ -141,10 +146,10 @@ class Transport:
         session = self._session
         if session is None:
             return Silence("closed", sent=False)
-        progress.set(Progress())
+        end_ms = self._clock.monotonic_ms() + deadline_ms
         try:
-            async with asyncio.timeout(max(deadline_ms, 0) / 1000):
-                ready = await self._ready(venue, request, signer)
+            async with asyncio.timeout(self._left_s(end_ms)):
+                ready = await self._ready(venue, request, signer, end_ms)
                 if isinstance(ready, Silence):
                     return ready
                 return await dial(
@@ -154,7 +159,8 @@ class Transport:
                     frame_bytes_max=venue.limits.frame_bytes_max,
                 )
         except (TimeoutError, aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as error:
-            silence = Silence(_word(error), sent=progress.get().wired)
+            word = _word(error)
+            silence = Silence(word, sent=not word.startswith("connect"))
             self._report(venue, request, silence)
             return silence
 
@@ -163,64 +169,113 @@ class Transport:
     ) -> Reply:
         if deadline_ms <= 0:
             return Silence("deadline", sent=False)
-        if self._session is None:
+        if self._lines is None:
             return Silence("closed", sent=False)
-        mine = Progress()
-        progress.set(mine)
+        end_ms = self._clock.monotonic_ms() + min(deadline_ms, REQUEST_MS_MAX[request.purpose])
         slots = self._slots_of(venue, request.purpose)
-        ms = min(deadline_ms, REQUEST_MS_MAX[request.purpose])
         try:
-            async with asyncio.timeout(ms / 1000):
-                await slots.take()
-                try:
-                    ready = await self._ready(venue, request, signer)
-                    return ready if isinstance(ready, Silence) else await self._exchange(venue, ready)
-                finally:
-                    slots.give()
+            if not slots.take_free():
+                async with asyncio.timeout(self._left_s(end_ms)):
+                    await slots.take()
+            try:
+                if not await self._paced(venue, request.purpose, signer, end_ms):
+                    return Silence("paced", sent=False)
+                ready = await self._ready(venue, request, signer, end_ms)
+                return ready if isinstance(ready, Silence) else await self._exchange(venue, ready, end_ms)
+            finally:
+                slots.give()
         except SlotsFull:
             return Silence("busy", sent=False)
-        except TimeoutError:
-            return Silence("deadline", sent=mine.wired)
+        except TimeoutError:  # whatever comes after the first byte has its own answer
+            return Silence("deadline", sent=False)
 
-    async def _ready(self, venue: Venue, request: Request, signer: Signer | None) -> Request | Silence:
+    def _left_s(self, end_ms: int) -> float:
+        return max(0, end_ms - self._clock.monotonic_ms()) / 1000
+
+    async def _paced(self, venue: Venue, purpose: Purpose, signer: Signer | None, end_ms: int) -> bool:
+        """Wait until the venue's paces allow a call; False when that would be too late."""
+        if not venue.limits.paces:
+            return True
+        budget = self._budgets.setdefault((venue.name, id(signer)), Budget(venue.limits.paces))
+        latest_ms = end_ms
+        if purpose is Purpose.ORDER:
+            latest_ms = min(end_ms, self._clock.monotonic_ms() + ORDER_PACED_MS_MAX)
+        while wait_ms := budget.wait_ms(purpose, now_ms := self._clock.monotonic_ms()):
+            if now_ms + wait_ms > latest_ms:
+                return False
+            self._metrics.paced.labels(venue.name, purpose.value).inc()
+            await self._clock.sleep(wait_ms)
+        budget.spend(purpose, now_ms)
+        return True
+
+    async def _ready(
+        self, venue: Venue, request: Request, signer: Signer | None, end_ms: int
+    ) -> Request | Silence:
         """The request as it will be sent: signed if private, and nothing in it that HTTP cannot carry."""
         if request.private:
             if signer is None:
                 return Silence("unsigned: no credentials given", sent=False)
             try:
-                request = await self._signed(venue, request, signer)
+                if venue.traits.slow_signature:
+                    async with asyncio.timeout(self._left_s(end_ms)):
+                        request = await self._signed_elsewhere(request, signer)
+                else:
+                    request = signer.sign(request, self._clock.now_ms())
             except ValueError as error:
                 return Silence(f"unsigned: {type(error).__name__}", sent=False)
         fault = _fault(request)
         return Silence(f"unsendable: {fault}", sent=False) if fault else request
 
-    async def _signed(self, venue: Venue, request: Request, signer: Signer) -> Request:
-        if not venue.traits.slow_signature:
-            return signer.sign(request, self._clock.now_ms())
+    async def _signed_elsewhere(self, request: Request, signer: Signer) -> Request:
         assert self._signing is not None
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._signing, lambda: signer.sign(request, self._clock.now_ms()))
 
-    async def _exchange(self, venue: Venue, request: Request) -> Reply:
-        session = self._session
-        if session is None:
+    async def _exchange(self, venue: Venue, request: Request, end_ms: int) -> Reply:
+        """Send it, wait for the reply. Only a read is sent again, once, when a kept connection was dead."""
+        lines = self._lines
+        if lines is None:
             return Silence("closed", sent=False)
-        packing = "gzip" if request.purpose is Purpose.DATA else "identity"
-        headers = {"Accept-Encoding": packing, **request.headers}
-        if request.body and not any(name.lower() == "content-type" for name in headers):
-            headers["Content-Type"] = "application/json"
+        base = self._base(venue, request)
+        data = base.render(request)
+        line = lines.idle(base.origin, self._clock.monotonic_ms())
+        while True:
+            if line is None:
+                try:
+                    async with asyncio.timeout(self._left_s(end_ms)):
+                        line = await lines.connect(base.origin)
+                except Broken as broken:
+                    return Silence(broken.word, sent=False)
+            try:
+                reply = await self._reply(line, data, end_ms)
+            except Broken as broken:
+                if broken.unheard and line.used and request.purpose is not Purpose.ORDER:
+                    line = None
+                    continue
+                return Silence(broken.word, sent=True)
+            lines.keep(base.origin, line, self._clock.monotonic_ms())
+            return reply
+
+    async def _reply(self, line: Line, data: bytes, end_ms: int) -> Response:
+        """Raises Broken. A connection that did not bring the whole reply is closed, whatever the reason."""
+        reply = line.ask(data)
+        alarm = asyncio.get_running_loop().call_later(self._left_s(end_ms), _expire, reply)
+        whole = False
         try:
-            async with session.request(
-                request.method,
-                self.url(venue, request),
-                data=request.body or None,
-                headers=headers,
-                allow_redirects=False,
-                middlewares=(send_once,) if request.purpose is Purpose.ORDER else (),
-            ) as response:
-                return await _read(response)
-        except (aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as error:
-            return Silence(_word(error), sent=progress.get().wired)
+            response = await reply
+            whole = True
+            return response
+        finally:
+            alarm.cancel()
+            if not whole and self._lines is not None:
+                self._lines.drop(line)
+
+    def _base(self, venue: Venue, request: Request) -> Base:
+        text = self._hosts.get(venue.name, {}).get(request.host) or venue.hosts[request.host]
+        base = self._bases.get(text)
+        if base is None:
+            base = self._bases[text] = Base(text)
+        return base
 
     def _slots_of(self, venue: Venue, purpose: Purpose) -> Slots:
         key = (venue.name, purpose)
@@ -260,14 +315,9 @@ class Transport:
         )
 
 
-async def _read(response: aiohttp.ClientResponse) -> Response:
-    """The whole reply. A header sent more than once is joined by commas, as HTTP has it."""
-    body = await read_body(response)
-    headers: dict[str, str] = {}
-    for name, value in response.headers.items():
-        key = name.lower()
-        headers[key] = f"{headers[key]}, {value}" if key in headers else value
-    return Response(response.status, body, headers)
+def _expire(reply: "asyncio.Future[Response]") -> None:
+    if not reply.done():
+        reply.set_exception(Broken("deadline"))
 
 
 def _fault(request: Request) -> str | None:
@@ -283,19 +333,15 @@ def _fault(request: Request) -> str | None:
 
 
 def _word(error: Exception) -> str:
-    """A stable word for a failure, and its type. Never its text: that may quote the request."""
+    """A stable word for a failed handshake, and its type. Never its text: that may quote the request."""
     name = type(error).__name__
     match error:
         case aiohttp.ClientConnectorError() | aiohttp.ClientConnectorCertificateError():
             return f"connect: {type(error.os_error).__name__ if hasattr(error, 'os_error') else name}"
         case aiohttp.ConnectionTimeoutError():
             return f"connect: {name}"
-        case ReplyTooLargeError():
-            return "too_large"
-        case Torn():
-            return f"torn: {error}"
         case TimeoutError():
-            return f"deadline: {name}"
+            return "deadline"
         case aiohttp.WSServerHandshakeError():
             return f"refused: http {error.status}"
         case aiohttp.ClientPayloadError() | aiohttp.ClientResponseError() | HttpProcessingError():

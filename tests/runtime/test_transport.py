@@ -18,6 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from msgspec import structs
 
 from router.runtime import transport as module
 from router.runtime import wire
@@ -26,7 +27,7 @@ from router.runtime.metrics import Metrics
 from router.runtime.transport import EndlessTalkError, Transport
 from tests.runtime.acme import AcmeSigner, acme
 from tests.runtime.misbehaving import Peer, Script, reply, rude
-from venues.base.contract import Signer
+from venues.base.contract import Pace, Signer, Venue
 from venues.base.http import Purpose, Reply, Request, Response, Silence
 
 GET = Request(method="GET", path="/x", purpose=Purpose.DATA)
@@ -584,3 +585,79 @@ async def test_a_reply_is_counted_by_its_class() -> None:
     await transport.close()
     labels = {"venue": "acme", "purpose": "data", "outcome": "5xx"}
     assert metrics.registry.get_sample_value("crossbook_transport_requests_total", labels) == 1
+
+
+# --- connections kept ---------------------------------------------------------------------------
+
+
+async def test_a_read_is_asked_once_more_when_a_kept_connection_turns_out_dead() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.say(reply(b"%d" % peer.server.connections))
+        if peer.server.connections == 1:
+            await peer.request()  # and close without a word
+            return
+        await asyncio.sleep(60)
+
+    async with rude(script) as server, door() as transport:
+        venue = acme(server.url)
+        await transport.send(venue, GET, signer=None, deadline_ms=2_000)
+        found = await transport.send(venue, GET, signer=None, deadline_ms=2_000)
+    assert isinstance(found, Response)
+    assert found.body == b"2"
+    assert len(server.requests) == 3
+
+
+async def test_an_interim_reply_is_not_the_reply() -> None:
+    found = await ask(says(b"HTTP/1.1 100 Continue\r\n\r\n" + reply(b"real")))
+    assert isinstance(found, Response)
+    assert (found.status, found.body) == (200, b"real")
+
+
+async def test_a_connection_the_venue_wants_closed_is_not_used_again() -> None:
+    async with rude(says(reply(b"{}", "200 OK", "Connection: close"))) as server, door() as transport:
+        venue = acme(server.url)
+        for _ in range(2):
+            assert isinstance(await transport.send(venue, POST, signer=None, deadline_ms=2_000), Response)
+    assert server.connections == 2
+
+
+# --- pace ---------------------------------------------------------------------------------------
+
+
+def paced(url: str, *paces: Pace) -> Venue:
+    venue = acme(url)
+    return structs.replace(venue, limits=structs.replace(venue.limits, paces=paces))
+
+
+async def answers(peer: Peer) -> None:
+    while True:
+        await peer.request()
+        await peer.say(reply())
+
+
+async def test_a_call_waits_until_the_venue_allows_it() -> None:
+    async with rude(answers) as server, door() as transport:
+        venue = paced(server.url, Pace((Purpose.DATA,), 2, 300))
+        started = time.monotonic()
+        found = [await transport.send(venue, GET, signer=None, deadline_ms=2_000) for _ in range(3)]
+    assert time.monotonic() - started >= 0.29
+    assert all(isinstance(each, Response) for each in found)
+
+
+async def test_a_call_that_would_wait_too_long_is_not_sent() -> None:
+    async with rude(answers) as server, door() as transport:
+        venue = paced(server.url, Pace((Purpose.ORDER,), 1, 60_000))
+        first = await transport.send(venue, POST, signer=None, deadline_ms=5_000)
+        second = await transport.send(venue, POST, signer=None, deadline_ms=5_000)
+    assert isinstance(first, Response)
+    assert second == Silence("paced", sent=False)
+    assert len(server.requests) == 1
+
+
+async def test_accounts_have_paces_of_their_own() -> None:
+    async with rude(answers) as server, door() as transport:
+        venue = paced(server.url, Pace((Purpose.ORDER,), 1, 60_000))
+        for signer in (AcmeSigner(), AcmeSigner()):
+            found = await transport.send(venue, POST, signer=signer, deadline_ms=5_000)
+            assert isinstance(found, Response)
