@@ -1,0 +1,206 @@
+"""Orders at Opinion (card 9 to 12).
+
+There is no immediate-or-cancel: a marketable order is a limit order at its bound, whose rest `look_up` takes
+off the book. A match is final only once it is on the chain, seconds later: until then an order is pending.
+"""
+
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote
+
+import msgspec
+
+from venues.base.contract import Signer
+from venues.base.http import Reply, Request, Silence, Talk, Unavailable
+from venues.base.listing import Listing, ListingKey
+from venues.base.orders import (
+    Answer,
+    Fee,
+    Filled,
+    News,
+    Order,
+    Pending,
+    Rejected,
+    Standing,
+    TimeInForce,
+    Unknown,
+    Working,
+)
+from venues.base.units import Cash, Size
+from venues.opinion import account, stream, wire
+from venues.opinion.amounts import base_units
+from venues.opinion.finding import concerns, find
+from venues.opinion.listings import COLLATERAL
+from venues.opinion.reads import fetch, post
+from venues.opinion.signer import OpinionSigner
+from venues.opinion.trades import FAILED, FINAL, FINISHED, Match, Tally, is_whole, tally
+
+FORGOTTEN_MS = 120_000
+"""The card knows no proof that an order never arrived: after 10 s without a trace it is unknown. Ours, and
+UNCONFIRMED: where the lists of the account's orders, all read to their end, lack it after two minutes."""
+SETTLE_MS = 3_000
+"""A cancelled order with a rest counts as final only this long after it was made: whether a match that waits
+for the chain keeps it open is UNCONFIRMED, and a block takes less than this."""
+_UNSUPPORTED = {
+    TimeInForce.FOK: "the venue has no fill-or-kill",
+    TimeInForce.GTD: "the venue has no expiring orders",
+}
+
+_placed = msgspec.json.Decoder(wire.PlacedData)
+_order = msgspec.json.Decoder(wire.OrderData)
+
+
+class OpinionOrders:
+    """Places, looks up and cancels orders; reads what the account has."""
+
+    def place(self, order: Order, signer: Signer) -> Talk[Answer]:
+        """POST /order. Its answer never tells fills: even a marketable order is open at first."""
+        if order.time_in_force in _UNSUPPORTED:
+            return Rejected(order.order_id, "not_supported", _UNSUPPORTED[order.time_in_force])
+        assert isinstance(signer, OpinionSigner)
+        reply = yield post("/order", signer.signed(order))
+        return _accepted(order, reply)
+
+    def look_up(self, order: Order, signer: Signer, answer: Answer, now_ms: int) -> Talk[Answer]:
+        """The order by its id, else by its amounts. What is left of a marketable one is cancelled first."""
+        known = _venue_order_id(answer)
+        if not known:
+            found = yield from find(order)
+            if isinstance(found, Unavailable):
+                return Unknown(order.order_id, found.reason)
+            if found is None:
+                return _absent(order, now_ms)
+            known = str(found.order_id)
+        row = yield from _detail(known)
+        cancelled = False
+        if isinstance(row, wire.Order) and row.status not in FINAL and order.time_in_force is TimeInForce.IOC:
+            yield _cancellation(known)
+            row, cancelled = (yield from _detail(known)), True
+        settled = not cancelled and now_ms - order.created_ms >= SETTLE_MS
+        return _judged(order, answer, row, settled=settled)
+
+    def cancel(self, order: Order, signer: Signer, answer: Answer) -> Talk[Answer]:
+        """Cancel, whatever that says, and read the order. A cancelled rest stays pending for a look-up."""
+        known = _venue_order_id(answer)
+        if not known:
+            found = yield from find(order)
+            if not isinstance(found, wire.Order):
+                reason = "the venue does not show the order" if found is None else found.reason
+                return Unknown(order.order_id, reason)
+            known = str(found.order_id)
+        yield _cancellation(known)
+        row = yield from _detail(known)
+        return _judged(order, answer, row, settled=False)
+
+    def open_orders(
+        self, signer: Signer, listings: Sequence[Listing]
+    ) -> Talk[Sequence[Standing] | Unavailable]:
+        """See `account.open_orders`."""
+        return account.open_orders(listings)
+
+    def history(self, signer: Signer, listings: Sequence[Listing]) -> Talk[Sequence[Standing] | Unavailable]:
+        """See `account.history`."""
+        return account.history(listings)
+
+    def heard(self, order: Order, answer: Answer | None, news: Sequence[News]) -> Answer | None:
+        """See `stream.heard`."""
+        return stream.heard(order, answer, news)
+
+    def funds(self, signer: Signer) -> Talk[Mapping[str, Cash] | Unavailable]:
+        """See `account.funds`."""
+        return account.funds()
+
+    def holdings(
+        self, signer: Signer, listings: Sequence[Listing]
+    ) -> Talk[Mapping[ListingKey, Size] | Unavailable]:
+        """See `account.holdings`."""
+        return account.holdings(listings)
+
+    def clock(self) -> Talk[int | Unavailable]:
+        """See `account.clock`."""
+        return account.clock()
+
+
+def _venue_order_id(answer: Answer) -> str:
+    return answer.venue_order_id if isinstance(answer, Filled | Working | Pending) else ""
+
+
+def _cancellation(known: str) -> Request:
+    return post("/order/cancel", {"orderId": known})
+
+
+def _detail(known: str) -> Talk[wire.Order | Unavailable]:
+    """The order with its matches; one that the venue denies is as good as unread (card 4: 10607)."""
+    path = f"/order/{quote(known, safe='')}"
+    got = yield from fetch(_order, path)
+    if isinstance(got, wire.Errno):
+        return Unavailable(f"{path}: {got.error()}")
+    if isinstance(got, Unavailable):
+        return got
+    row = got.order_data
+    return row if str(row.order_id) == known else Unavailable(f"{path}: the answer is about {row.order_id}")
+
+
+def _accepted(order: Order, reply: Reply) -> Answer:
+    """What the reply to POST /order proves. A whole envelope with an errno is a refusal (card 4)."""
+    if isinstance(reply, Silence):
+        if reply.sent:
+            return Unknown(order.order_id, reply.reason)
+        return Rejected(order.order_id, "not_sent", reply.reason)
+    try:
+        said = wire.read(reply, _placed)
+    except ValueError as error:
+        return Unknown(order.order_id, str(error))
+    if isinstance(said, wire.Errno):
+        return Rejected(order.order_id, str(said.number), said.text)
+    known = str(said.order_data.order_id)
+    if not known:
+        return Unknown(order.order_id, "accepted without an order id")
+    if order.time_in_force is TimeInForce.IOC:
+        return Pending(order.order_id, known, Size(0), Cash(0), "accepted")
+    return Working(order.order_id, known, Size(0), Cash(0), Fee(0, COLLATERAL))
+
+
+def _absent(order: Order, now_ms: int) -> Answer:
+    absent_ms = now_ms - order.created_ms
+    if absent_ms < FORGOTTEN_MS:
+        return Unknown(order.order_id, "not among the account's orders yet")
+    return Rejected(order.order_id, "not_executed", f"not among the account's orders after {absent_ms} ms")
+
+
+def _judged(order: Order, answer: Answer, row: wire.Order | Unavailable, *, settled: bool) -> Answer:
+    """What the venue's own view of an order proves. `settled`: no match of it can be under way any more."""
+    if isinstance(row, Unavailable):
+        return Unknown(order.order_id, row.reason)
+    if not concerns(row, order):
+        return Unknown(order.order_id, f"order {row.order_id} is not ours")
+    try:
+        matches = [Match(t.trade_no, t.status, t.price, t.shares, t.fee) for t in row.trades or ()]
+        sums, filled = tally(matches, order.side), base_units(row.filled_shares or "0")
+    except ValueError as error:
+        return Unknown(order.order_id, f"order {row.order_id}: {error}")
+    known, fee = str(row.order_id), Fee(sums.fee, COLLATERAL)
+    told = answer.size if isinstance(answer, Pending | Working) else 0
+    doubt = _doubt(row, sums, filled=filled, told=told)
+    if doubt:
+        return Pending(order.order_id, known, Size(max(told, sums.size)), sums.cash, doubt)
+    if row.status not in FINAL:
+        if order.time_in_force is TimeInForce.IOC:
+            return Pending(order.order_id, known, sums.size, sums.cash, "open, or on its way to the chain")
+        return Working(order.order_id, known, sums.size, sums.cash, fee)
+    if row.status != FINISHED and not settled and not is_whole(order, sums):
+        reason = "ended; a match may be on its way to the chain"
+        return Pending(order.order_id, known, sums.size, sums.cash, reason)
+    if not sums.size and (sums.void or row.status == FAILED):
+        return Rejected(order.order_id, "settlement_failed", f"status {row.status}, no match settled")
+    return Filled(order.order_id, known, sums.size, sums.cash, fee)
+
+
+def _doubt(row: wire.Order, sums: Tally, *, filled: int, told: int) -> str:
+    """Why the matches shown are not all there is; "" when nothing says so."""
+    if sums.waiting:
+        return "a match waits for the chain"
+    if sums.shares < filled or sums.size < told:
+        return "matches are missing"
+    if row.status == FINISHED and not sums.shares and not sums.void:
+        return "finished, but no match is shown"
+    return ""
