@@ -173,21 +173,21 @@ class Accounts:
 
 
 def _private_key(text: str) -> coincurve.PrivateKey:
+    raw = _exactly("private_key", text.removeprefix("0x"), 32)
     try:
-        return coincurve.PrivateKey.from_hex(text.removeprefix("0x"))
+        return coincurve.PrivateKey(raw)
     except ValueError as error:
         raise ValueError(f"private_key: {error}") from error
 
 
 def _safe(text: str) -> str:
-    digits = text.removeprefix("0x")
-    try:
-        raw = bytes.fromhex(digits)
-    except ValueError:
-        raw = b""
-    if len(digits) != 40 or len(raw) != 20:
-        raise ValueError(f"safe: 0x and 40 hexadecimal digits, was {text!r}")
-    return rules.checksummed(raw)
+    return rules.checksummed(_exactly("safe", text.removeprefix("0x"), 20))
+
+
+def _exactly(field: str, digits: str, size: int) -> bytes:
+    if len(digits) != 2 * size or not all(c in "0123456789abcdefABCDEF" for c in digits):
+        raise ValueError(f"{field}: takes {2 * size} hexadecimal digits")
+    return bytes.fromhex(digits)
 
 
 def _made_safe(owner: str) -> str:

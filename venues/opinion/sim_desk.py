@@ -306,6 +306,8 @@ def _fit(order: SimOrder, ticket: Ticket, offers: list[tuple[Price, Size]], term
     got = reach(offers, None if ticket.by_market else ticket.shares, ticket.cash, terms.rate)
     order.price = ticket.price or got.worst
     rest = 0
-    if ticket.price is not None and not got.stopped:
-        rest = min(ticket.shares - got.size, affordable(ticket.price, got.left))
+    if not got.stopped and ticket.price is None:
+        rest = 1  # there is no more: the engine shall see a rest, and cancel it
+    elif not got.stopped:
+        rest = min(ticket.shares - got.size, affordable(order.price, got.left))
     order.size = Size(got.size + rest)

@@ -71,11 +71,9 @@ class Line:
         """Carry out a subscription or the end of one; False if it makes no sense."""
         channel = wish.get("channel")
         fields = [name for name in ("marketId", "rootMarketId") if wish.get(name) is not None]
-        if (
-            channel not in PUBLIC | PRIVATE
-            or len(fields) != 1
-            or (channel == DEPTH and fields != ["marketId"])
-        ):
+        if not isinstance(channel, str) or channel not in PUBLIC | PRIVATE or len(fields) != 1:
+            return False
+        if channel == DEPTH and fields != ["marketId"]:
             return False
         number = wish[fields[0]]
         if type(number) is not int or not self._known(fields[0], number):
