@@ -118,8 +118,7 @@ class Router:
             await asyncio.wait(self._tasks, timeout=wait_ms / 1000)
         if self._unanswered:
             for replied in self._unanswered:
-                if not replied.done():
-                    replied.set_result(None)
+                _answerable(replied)
             await asyncio.wait(self._routes, timeout=FAREWELL_MS_MAX / 1000)
         for task in self._tasks:
             task.cancel()
@@ -146,26 +145,32 @@ class Router:
         outcome = self._outcome(account, asked)
         deadline_ms = self._tools.clock.monotonic_ms() + self.answer_ms
         try:
-            async with asyncio.timeout(self.answer_ms / 2_000) as patience:
-                async with self._lanes.turn(account.account_id):
-                    patience.reschedule(None)
-                    if self._stopping:
-                        raise Stopping("the router is shutting down")
-                    return await self._route(
-                        account, asked, outcome, request_id=request_id, deadline_ms=deadline_ms
-                    )
-        except LaneFull as full:
-            raise TooBusy("too many orders of this account are waiting") from full
-        except TimeoutError as late:
-            if not patience.expired():
-                raise
-            raise TooBusy("orders of this account that came before took too long") from late
+            await self._take_lane(account)
+            try:
+                if self._stopping:
+                    raise Stopping("the router is shutting down")
+                return await self._route(
+                    account, asked, outcome, request_id=request_id, deadline_ms=deadline_ms
+                )
+            finally:
+                self._lanes.give(account.account_id)
         except StoreDown as down:
             raise StoreUnavailable("the order could not be recorded, so nothing was sent") from down
         except asyncio.CancelledError:  # by `stop`, which lets whatever may have left answer first
             if not self._stopping:
                 raise
             raise Stopping("the router shut down before the order was planned") from None
+
+    async def _take_lane(self, account: Account) -> None:
+        """Wait for the account's lane, for half of the time its caller waits for an answer."""
+        try:
+            if not self._lanes.take_free(account.account_id):
+                async with asyncio.timeout(self.answer_ms / 2_000):
+                    await self._lanes.take(account.account_id)
+        except LaneFull as full:
+            raise TooBusy("too many orders of this account are waiting") from full
+        except TimeoutError as late:
+            raise TooBusy("orders of this account that came before took too long") from late
 
     async def _route(
         self, account: Account, asked: MarketOrder, outcome: Outcome, *, request_id: str, deadline_ms: int
@@ -204,9 +209,10 @@ class Router:
         replied: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         hands = RouteHands(self._tools, account, replied, rounds.extend)
         running = self._start(account, execution, execution.start(), hands=hands, reply_ms=reply_ms)
+        running.add_done_callback(lambda _: _answerable(replied))
         self._unanswered.add(replied)
         try:
-            await asyncio.wait({running, replied}, return_when=asyncio.FIRST_COMPLETED)
+            await replied
         finally:
             self._unanswered.discard(replied)
         if running.done() and isinstance(down := running.exception(), StoreDown):
@@ -296,3 +302,9 @@ class Router:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _answerable(replied: asyncio.Future[None]) -> None:
+    """The caller need not wait any longer."""
+    if not replied.done():
+        replied.set_result(None)

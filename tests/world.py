@@ -63,15 +63,16 @@ class MemoryStore:
     async def close(self) -> None:
         """See `Store`."""
 
-    async def append(self, record: Record) -> None:
+    async def append(self, *records: Record) -> None:
         """See `Store`."""
-        misdeed = self.misdeed(record)
-        if misdeed == "down":
+        misdeeds = {self.misdeed(record) for record in records}
+        if "down" in misdeeds:
             raise StoreDown("the disk is full")
-        if not isinstance(record, Planned) and record.route_id not in self.stored():
-            raise RecordRefused(record.route_id)
-        self.lines.append(encode(record))
-        if misdeed == "unsure":
+        first = records[0]
+        if not isinstance(first, Planned) and first.route_id not in self.stored():
+            raise RecordRefused(first.route_id)
+        self.lines += map(encode, records)
+        if "unsure" in misdeeds:
             raise StoreDown("the disk does not answer")
 
     async def unfinished(self) -> list[StoredRoute]:

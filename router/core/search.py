@@ -4,6 +4,8 @@ Typical books never come here: the best-first walk already leaves less than a lo
 """
 
 from collections.abc import Sequence
+from heapq import heappop, heappush
+from typing import NamedTuple
 
 from router.core.relaxation import SCALE, Counts, Mark, Problem, Relaxed, relax, steps, walk
 
@@ -17,6 +19,8 @@ ORDER_WORK = 12
 """One order of one more walk."""
 SET_WORK = 4
 """One level of one more set of venues, where their number is limited."""
+DEEPENING: tuple[int, ...] = (4, 2, 1)
+"""What is lost in all is first held to this power of a half of what may be: a small loss is soon found."""
 NEAR_MAX = 40
 """Counts looked at on each side of an order's peak: further away only exact ties are as good."""
 
@@ -35,6 +39,26 @@ class Budget:
         self._left -= work
         return self._left >= 0
 
+    def branches(self, work: int) -> bool:
+        """Account for two more walks, while half of all work is left for candidates."""
+        if not self.limited:
+            return True
+        if self._left - 2 * work < WORK_MAX >> 1:
+            return False
+        self._left -= 2 * work
+        return True
+
+
+class Node(NamedTuple):
+    """All choices under these marks."""
+
+    worst: int
+    """The negative of their bound: sorted, the most promising comes first."""
+    number: int
+    """Tells equal ones apart."""
+    relaxed: Relaxed
+    marks: list[Mark]
+
 
 Candidate = tuple[int, int, int, int]
 """(loss, count, use, gain) of one possible order."""
@@ -50,7 +74,9 @@ class Search:
         self._budget = budget
         self._steps = steps(problem.ladders)
         self._walk_work = LEVEL_WORK * len(self._steps) + ORDER_WORK * len(problem.ladders)
-        self._walked = False
+        self._nodes: list[Node] = []
+        """Choices not looked at yet, those that may gain most first."""
+        self._opened = 0
         self.exact = True
         """Whether nothing can gain more."""
         self.counts: Counts = (0,) * len(problem.ladders)
@@ -58,7 +84,17 @@ class Search:
 
     def run(self) -> None:
         """Leave the best choice in `counts`, what it gains in `gain`."""
-        self._branch([Mark.FREE if one.floor <= one.depth else Mark.OFF for one in self._problem.ladders])
+        self._open([Mark.FREE if one.floor <= one.depth else Mark.OFF for one in self._problem.ladders])
+        while self._nodes:
+            node = heappop(self._nodes)
+            if self._enough(node.relaxed.bound) or not self.spend(0):
+                return
+            doubtful = self._doubtful(node.relaxed, node.marks)
+            if doubtful is None or not self._budget.branches(self._walk_work):
+                self._polish(node.relaxed, node.marks)
+            else:
+                for mark in (Mark.ON, Mark.OFF):
+                    self._open([mark if v == doubtful else known for v, known in enumerate(node.marks)])
 
     def consider(self, counts: Counts, gain: int) -> None:
         """Keep a choice that gains more than the best so far."""
@@ -67,23 +103,15 @@ class Search:
             assert self._problem.fits(counts)
             self.counts, self.gain = counts, gain
 
-    def _branch(self, marks: list[Mark]) -> None:
-        if self._walked and not self.spend(self._walk_work):
-            return
-        self._walked = True
+    def _open(self, marks: list[Mark]) -> None:
+        """Take up the choices under these marks, if there are any, beginning with the obvious one."""
         walked = walk(self._problem, self._steps, marks)
         if walked is None:
             return
         relaxed = relax(self._problem, walked, marks)
         self.consider(relaxed.counts, self._problem.gain(relaxed.counts))
-        if self._enough(relaxed.bound):
-            return
-        doubtful = self._doubtful(relaxed, marks)
-        if doubtful is None:
-            self._polish(relaxed, marks)
-            return
-        for mark in (Mark.ON, Mark.OFF):
-            self._branch([mark if v == doubtful else known for v, known in enumerate(marks)])
+        self._opened += 1
+        heappush(self._nodes, Node(-relaxed.bound, self._opened, relaxed, marks))
 
     def _enough(self, bound: int) -> bool:
         """Whether what this bound still allows is not worth looking for."""
@@ -110,7 +138,11 @@ class Search:
         others = [v for v in range(len(marks)) if v != relaxed.last]
         near = [(v, self._near(relaxed, v, marks[v])) for v in others]
         near.sort(key=lambda order: len(order[1]))
-        Descent(self, self._problem, relaxed, near=near, last_mark=marks[relaxed.last]).run()
+        descent = Descent(self, self._problem, relaxed, near=near, last_mark=marks[relaxed.last])
+        slack = relaxed.bound - self.gain * SCALE
+        for part in DEEPENING if self._budget.limited else ():
+            descent.run(slack >> part)
+        descent.run(slack)
 
     def _near(self, relaxed: Relaxed, v: int, mark: Mark) -> list[Candidate]:
         """Every count of an order that may be part of something better, least loss first."""
@@ -168,9 +200,11 @@ class Descent:
         self._last_mark = last_mark
         self._counts = [0] * len(problem.ladders)
         self._rooms = list(problem.limits)
+        self._loss_max = 0
 
-    def run(self) -> None:
-        """Offer the search every choice that may be better."""
+    def run(self, loss_max: int) -> None:
+        """Offer the search every choice of at most this loss that may be better."""
+        self._loss_max = loss_max
         self._down(0, self._problem.total, 0, gain=0)
 
     def _down(self, depth: int, left: int, loss: int, *, gain: int) -> None:
@@ -180,7 +214,9 @@ class Descent:
         v, candidates = self._near[depth]
         pool = self._problem.pools[v]
         for extra, count, use, more in candidates:
-            if not (self._search.promising(self._relaxed, loss + extra) and self._search.spend(NODE_WORK)):
+            if loss + extra > self._loss_max or not self._search.promising(self._relaxed, loss + extra):
+                return
+            if not self._search.spend(NODE_WORK):
                 return
             if use <= left and use <= self._rooms[pool]:
                 self._counts[v] = count

@@ -1,6 +1,7 @@
 """Real time, real ids and real luck: the only ones in the program."""
 
 import asyncio
+import os
 import random
 import time
 import uuid
@@ -8,6 +9,7 @@ from typing import Protocol
 
 from router.core.model import RouteId
 
+POOL_BYTES = 4_096
 SALT_MAX = 2**53 - 1
 """Salts stay exact when a venue reads them as a JSON number."""
 
@@ -49,6 +51,8 @@ class SystemClock:
 
     def __init__(self) -> None:
         self._luck = random.SystemRandom()
+        self._pool = b""
+        self._used = 0
 
     def now_ms(self) -> int:
         """See `Clock`."""
@@ -68,12 +72,19 @@ class SystemClock:
 
     def new_id(self) -> str:
         """See `Clock`."""
-        return str(uuid.uuid4())
+        return str(uuid.UUID(bytes=self._draw(16), version=4))
 
     def new_route_id(self) -> RouteId:
         """See `Clock`."""
-        return RouteId(f"rord-{uuid.uuid4()}")
+        return RouteId(f"rord-{self.new_id()}")
 
     def new_salt(self) -> int:
         """See `Clock`."""
-        return self._luck.randint(1, SALT_MAX)
+        return 1 + int.from_bytes(self._draw(8)) % SALT_MAX
+
+    def _draw(self, count: int) -> bytes:
+        """Random bytes, asked of the system a page at a time: one call costs more than a hundred ids."""
+        if self._used + count > len(self._pool):
+            self._pool, self._used = os.urandom(POOL_BYTES), 0
+        self._used += count
+        return self._pool[self._used - count : self._used]

@@ -51,9 +51,9 @@ class RouteHands:
     def __init__(self, tools: Tools, account: Account, replied: asyncio.Future[None], more: More) -> None:
         self._tools, self._account, self._replied, self._more = tools, account, replied, more
 
-    async def append(self, record: Record) -> None:
+    async def append(self, *records: Record) -> None:
         """See `Hands`."""
-        await self._tools.store.append(record)
+        await self._tools.store.append(*records)
 
     async def place(self, order: Order) -> Answer:
         """See `Hands`."""

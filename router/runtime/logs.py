@@ -16,6 +16,9 @@ SECRET_LENGTH_MIN = 6
 DEPTH_MAX = 6
 """How deep a logged value is searched; what lies deeper is not logged."""
 
+MEMO_MAX = 2_000
+MEMO_TEXT_MAX = 80
+"""Texts that are remembered as they are shown, and the longest of them."""
 NAMES_MAX = 1_000
 """Field names whose judgement is remembered; a program has a few hundred."""
 
@@ -39,6 +42,8 @@ class Redactor:
         """How the known secrets begin: a text without any of these holds none of them."""
         self._names: dict[str, tuple[str, bool]] = {}
         """Field names as they are shown, and whether the name alone hides the value."""
+        self._memo: dict[str, str] = {}
+        """Short texts as they are shown."""
 
     def register(self, secret: str) -> None:
         """From now on hide this text, and each line of it if it has several (PEM keys)."""
@@ -48,6 +53,7 @@ class Redactor:
         self._known = tuple(sorted(new | set(self._known), key=len, reverse=True))
         self._heads.update(text[:SECRET_LENGTH_MIN] for text in new)
         self._names.clear()
+        self._memo.clear()
 
     def __call__(self, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
         """A structlog processor; it must come after exceptions were made text."""
@@ -84,6 +90,17 @@ class Redactor:
                 return self._text(repr(value))
 
     def _text(self, text: str) -> str:
+        """Short texts come again and again: venues, listings, words."""
+        if len(text) > MEMO_TEXT_MAX:
+            return self._searched(text)
+        shown = self._memo.get(text)
+        if shown is None:
+            if len(self._memo) >= MEMO_MAX:
+                self._memo.clear()
+            shown = self._memo[text] = self._searched(text)
+        return shown
+
+    def _searched(self, text: str) -> str:
         """What it takes does not grow with the number of secrets while none is found."""
         heads = [text[at : at + SECRET_LENGTH_MIN] for at in range(len(text) - SECRET_LENGTH_MIN + 1)]
         if not self._heads.isdisjoint(heads):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from functools import partial
 from typing import Protocol
 
 from router.core.execution import Done, Effect, Execution, Extend, LookUp, Reply, Send, Write
@@ -16,8 +17,8 @@ OWED_RETRY_MS = 1_000
 class Hands(Protocol):
     """What a runner needs done. None of it raises for what a venue did."""
 
-    async def append(self, record: Record) -> None:
-        """Returns when the record is durable; StoreDown when it cannot be."""
+    async def append(self, *records: Record) -> None:
+        """Returns when all of them are durable; StoreDown when that cannot be."""
         ...
 
     async def place(self, order: Order) -> Answer:
@@ -67,15 +68,9 @@ class _Runner:
     def __init__(self, execution: Execution, hands: Hands) -> None:
         self.execution, self.hands = execution, hands
         self.inbox: asyncio.Queue[Answer | _Overdue] = asyncio.Queue()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Answer]] = set()
         self._owed: list[Record] = []
         """What the store has not taken yet, oldest first. At most a few for each order."""
-
-    def ask(self, work: Coroutine[None, None, None]) -> None:
-        """Let it run beside everything else; it ends by putting something into the inbox."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     def stop(self) -> None:
         """Nothing more is wanted."""
@@ -84,17 +79,23 @@ class _Runner:
 
     async def perform(self, effects: Sequence[Effect]) -> bool:
         """Carry out a batch; True when nothing more will come."""
-        for effect in effects:
+        at = 0
+        while at < len(effects):
+            effect, at = effects[at], at + 1
             match effect:
                 case Write(record):
-                    written = await self._append(record)
+                    records = [record]
+                    while at < len(effects) and isinstance(following := effects[at], Write):
+                        records.append(following.record)
+                        at += 1
+                    written = await self._append(records)
                     if isinstance(record, Extended) and not written:
                         withdrawn = self.execution.withdrawn(record.orders, self.hands.now_ms())
                         return await self.perform(withdrawn)
                 case Send(order):
-                    self.ask(self._place(order))
+                    self._ask(order, self.hands.place(order))
                 case LookUp():
-                    self.ask(self._look_up(effect))
+                    self._ask(effect.order, self._look_up(effect))
                 case Extend():
                     return await self.perform(await self.hands.extend(self.execution))
                 case Reply():
@@ -103,37 +104,47 @@ class _Runner:
                     return True
         return False
 
-    async def remind(self, after_ms: int) -> None:
-        """Put the alarm into the inbox when it is time."""
-        await self.hands.wait(after_ms)
-        self.inbox.put_nowait(_Overdue())
+    async def heard(self) -> list[Effect]:
+        """Wait for something in the inbox; what follows from all that is in it."""
+        effects = self._deal_with(await self.inbox.get())
+        while not self.inbox.empty() and not (effects and isinstance(effects[-1], Extend | Done)):
+            effects += self._deal_with(self.inbox.get_nowait())
+        return effects
 
-    async def _append(self, record: Record) -> bool:
-        """Make a record durable, after everything owed; False when the store does not take it now.
+    def _deal_with(self, item: Answer | _Overdue) -> list[Effect]:
+        if isinstance(item, _Overdue):
+            return self.execution.overdue()
+        effects = self.execution.answered(item, self.hands.now_ms())
+        self.hands.settled(self.execution, item)
+        return effects
+
+    async def _append(self, records: Sequence[Record]) -> bool:
+        """Make records durable, after everything owed; False when the store does not take them now.
 
         Without its intent nothing may be sent. What is learnt later is better reported than lost with
         the store: it is owed, so that the store never skips a fill and goes on to say "finished".
         """
-        if isinstance(record, Planned):
-            await self.hands.append(record)
+        if isinstance(records[0], Planned):
+            await self.hands.append(*records)
             return True
-        self._owed.append(record)
+        self._owed += records
         failure = await self._pay()
         if failure is None:
             return True
-        self.hands.not_recorded(record, failure)
-        if isinstance(record, Extended):
-            self._owed.remove(record)
+        for record in records:
+            self.hands.not_recorded(record, failure)
+            if isinstance(record, Extended):
+                self._owed.remove(record)
         return False
 
     async def _pay(self) -> StoreDown | None:
-        """Write what is owed, in order, until nothing is or the store fails."""
-        while self._owed:
+        """Write all that is owed, in order; why the store does not take it, if it does not."""
+        if self._owed:
             try:
-                await self.hands.append(self._owed[0])
+                await self.hands.append(*self._owed)
             except StoreDown as failure:
                 return failure
-            del self._owed[0]
+            self._owed.clear()
         return None
 
     async def settle(self) -> None:
@@ -141,45 +152,41 @@ class _Runner:
         while await self._pay() is not None:
             await self.hands.wait(OWED_RETRY_MS)
 
-    async def _place(self, order: Order) -> None:
-        await self._answer(order, self.hands.place(order))
-
-    async def _look_up(self, effect: LookUp) -> None:
+    async def _look_up(self, effect: LookUp) -> Answer:
         await self.hands.wait(effect.after_ms)
-        await self._answer(effect.order, self.hands.look_up(effect.order, effect.answer))
+        return await self.hands.look_up(effect.order, effect.answer)
 
-    async def _answer(self, order: Order, question: Coroutine[None, None, Answer]) -> None:
-        """The answer, or Unknown where our own code failed: bytes may have left before it did."""
+    def _ask(self, order: Order, question: Coroutine[None, None, Answer]) -> None:
+        """Let it run beside everything else; what comes of it goes into the inbox."""
         task = asyncio.get_running_loop().create_task(question)
-        try:
-            await asyncio.wait({task})
-        finally:
-            task.cancel()
+        self._tasks.add(task)
+        task.add_done_callback(partial(self._answered, order))
+
+    def _answered(self, order: Order, task: asyncio.Task[Answer]) -> None:
+        """The answer, or Unknown where our own code failed: bytes may have left before it did."""
+        self._tasks.discard(task)
         if task.cancelled():
-            self.inbox.put_nowait(Unknown(order.order_id, "cancelled"))
+            answer: Answer = Unknown(order.order_id, "cancelled")
         elif bug := task.exception():
             self.hands.crashed(order, bug)
-            self.inbox.put_nowait(Unknown(order.order_id, f"internal error: {type(bug).__name__}"))
+            answer = Unknown(order.order_id, f"internal error: {type(bug).__name__}")
         else:
-            self.inbox.put_nowait(task.result())
+            answer = task.result()
+        self.inbox.put_nowait(answer)
 
 
 async def run(execution: Execution, effects: Sequence[Effect], hands: Hands, *, reply_ms: int) -> None:
-    """Orders leave together; answers queue up and are dealt with one at a time.
+    """Orders leave together; answers queue up and are dealt with in their order.
 
     Returns when the store has everything. Raises StoreDown if the intent itself cannot be written: then
     nothing was sent.
     """
     runner = _Runner(execution, hands)
-    runner.ask(runner.remind(reply_ms))
+    alarm = asyncio.get_running_loop().call_later(reply_ms / 1000, runner.inbox.put_nowait, _Overdue())
     try:
         while not await runner.perform(effects):
-            match await runner.inbox.get():
-                case _Overdue():
-                    effects = execution.overdue()
-                case answer:
-                    effects = execution.answered(answer, hands.now_ms())
-                    hands.settled(execution, answer)
+            effects = await runner.heard()
         await runner.settle()
     finally:
+        alarm.cancel()
         runner.stop()

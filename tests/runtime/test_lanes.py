@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -13,12 +15,22 @@ from router.runtime.metrics import Metrics
 ALICE, BOB = AccountId("alice"), AccountId("bob")
 
 
+@asynccontextmanager
+async def turn(lanes: Lanes, account_id: AccountId) -> AsyncIterator[None]:
+    if not lanes.take_free(account_id):
+        await lanes.take(account_id)
+    try:
+        yield
+    finally:
+        lanes.give(account_id)
+
+
 async def test_routes_of_one_account_never_overlap_and_keep_their_order() -> None:
     lanes, inside, order = Lanes(Metrics()), 0, []
 
     async def route(number: int) -> None:
         nonlocal inside
-        async with lanes.turn(ALICE):
+        async with turn(lanes, ALICE):
             inside += 1
             assert inside == 1
             order.append(number)
@@ -32,7 +44,7 @@ async def test_routes_of_one_account_never_overlap_and_keep_their_order() -> Non
 
 async def test_accounts_do_not_wait_for_each_other() -> None:
     lanes = Lanes(Metrics())
-    async with lanes.turn(ALICE), asyncio.timeout(1), lanes.turn(BOB):
+    async with turn(lanes, ALICE), asyncio.timeout(1), turn(lanes, BOB):
         pass
 
 
@@ -41,14 +53,14 @@ async def test_one_too_many_is_told_at_once() -> None:
     lanes = Lanes(metrics)
 
     async def route() -> None:
-        async with lanes.turn(ALICE):
+        async with turn(lanes, ALICE):
             await asyncio.sleep(60)
 
     tasks = [asyncio.ensure_future(route()) for _ in range(1 + WAITING_MAX)]
     await asyncio.sleep(0)
     assert metrics.registry.get_sample_value("crossbook_lanes_waiting") == WAITING_MAX
     with pytest.raises(LaneFull):
-        async with lanes.turn(ALICE):
+        async with turn(lanes, ALICE):
             pass
     for task in tasks:
         task.cancel()
@@ -60,21 +72,21 @@ async def test_one_too_many_is_told_at_once() -> None:
 async def test_accounts_at_once_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LANES_MAX", 1)
     lanes = Lanes(Metrics())
-    async with lanes.turn(ALICE):
+    async with turn(lanes, ALICE):
         with pytest.raises(LaneFull):
-            async with lanes.turn(BOB):
+            async with turn(lanes, BOB):
                 pass
-    async with lanes.turn(BOB):
+    async with turn(lanes, BOB):
         pass
 
 
 async def test_a_route_that_fails_frees_its_lane() -> None:
     lanes = Lanes(Metrics())
     with pytest.raises(ZeroDivisionError):
-        async with lanes.turn(ALICE):
+        async with turn(lanes, ALICE):
             raise ZeroDivisionError
     assert len(lanes) == 0
-    async with lanes.turn(ALICE):
+    async with turn(lanes, ALICE):
         pass
 
 
@@ -84,7 +96,7 @@ async def test_no_lane_is_left_behind_whoever_gives_up_whenever(seed: int) -> No
     lanes = Lanes(Metrics())
 
     async def route() -> None:
-        async with lanes.turn(luck.choice((ALICE, BOB))):
+        async with turn(lanes, luck.choice((ALICE, BOB))):
             for _ in range(luck.randrange(3)):
                 await asyncio.sleep(0)
 

@@ -168,6 +168,15 @@ async def test_a_refused_record_does_not_take_others_with_it(store: Store) -> No
     assert len(await store.unfinished()) == 2
 
 
+async def test_records_appended_together_are_written_together_or_not_at_all(store: Store) -> None:
+    with pytest.raises(RecordRefused):
+        await store.append(intent("r1"), answered("nowhere", ANSWERS[0]))
+    assert await store.unfinished() == []
+    await store.append(intent("r1"), answered("r1", ANSWERS[0]), finished("r1"))
+    assert await store.unfinished() == []
+    assert [route.finished for route in await store.routes(ALICE, 10)] == [True]
+
+
 async def test_a_closed_store_is_down(store: Store) -> None:
     await store.close()
     assert store.failing == "closed"

@@ -214,7 +214,10 @@ async def test_a_doubt_that_comes_too_late_ends_by_itself(tmp_path: Path) -> Non
     await store.open()
     await store.append(intent("r1"))
     assert store._writer is not None
-    store._writer.doubt("late")
+    impatient = asyncio.get_running_loop().create_future()
+    store._writer.give_up(impatient)
+    assert isinstance(impatient.exception(), StoreDown)
+    assert store.failing is not None
     await recovered(store)
     await store.close()
 

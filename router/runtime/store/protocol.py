@@ -60,8 +60,8 @@ class Store(Protocol):
         """Finish what was accepted, then let go. Later calls raise StoreDown."""
         ...
 
-    async def append(self, record: Record) -> None:
-        """Return once the record would survive a power cut, in the order of the calls.
+    async def append(self, *records: Record) -> None:
+        """Return once these would survive a power cut: all of them or none, in the order of the calls.
 
         Raises StoreDown or RecordRefused. A caller who is cancelled cannot know whether it was written.
         """

@@ -15,7 +15,7 @@ from router.runtime.store.sqlite_file import FILE_NAME, connect_reader, connect_
 from router.runtime.store.sqlite_writer import Writer
 
 WAITING_MAX = 4_096
-"""Records waiting for the disk: about 40 ms of work on a good one."""
+"""Appends waiting for the disk: about 40 ms of work on a good one."""
 APPEND_MS_MAX = 2_000
 """A disk that takes longer has failed, though it may not have said so."""
 
@@ -75,7 +75,7 @@ class SqliteStore:
             await loop.run_in_executor(self._reading, self._release)
         self._reading.shutdown()
 
-    async def append(self, record: Record) -> None:
+    async def append(self, *records: Record) -> None:
         """See `Store`."""
         writer = self._writer
         if writer is None:
@@ -84,12 +84,12 @@ class SqliteStore:
             raise StoreDown(writer.failing)
         if writer.waiting >= WAITING_MAX:
             raise StoreDown("too many records are waiting for the disk")
+        done = writer.submit(records)
+        late = asyncio.get_running_loop().call_later(APPEND_MS_MAX / 1000, writer.give_up, done)
         try:
-            async with asyncio.timeout(APPEND_MS_MAX / 1000):
-                await writer.submit(record)
-        except TimeoutError:
-            writer.doubt("the disk does not answer")
-            raise StoreDown("the disk does not answer") from None
+            await done
+        finally:
+            late.cancel()
 
     async def unfinished(self) -> list[StoredRoute]:
         """See `Store`."""

@@ -16,7 +16,7 @@ from router.runtime.metrics import Metrics
 from router.runtime.store.protocol import RecordRefused, StoreDown, StoreFault
 
 BATCH_MAX = 512
-"""Records in one transaction: above this a longer one gains nothing and delays its first record."""
+"""Submissions in one transaction: above this a longer one gains nothing and delays its first record."""
 PROBE_EVERY_S = 0.5
 """While failing: how often to try whether the disk takes data again."""
 STOP_S_MAX = 5.0
@@ -35,10 +35,10 @@ class Wake(Enum):
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """A record and who waits for it."""
+    """Records that are written together or not at all, and who waits for them."""
 
-    record: Record
-    body: bytes
+    records: tuple[Record, ...]
+    bodies: list[bytes]
     done: asyncio.Future[None]
 
 
@@ -55,7 +55,7 @@ class Writer:
         """`connect` makes another connection after a failure."""
         self.failing: str | None = None
         self.waiting = 0
-        """Records submitted and not yet answered; counted in the loop's thread."""
+        """Calls of `submit` not yet answered; counted in the loop's thread."""
         self._connection: sqlite3.Connection | None = connection
         self._connect = connect
         self._metrics = metrics
@@ -68,17 +68,19 @@ class Writer:
         self._metrics.store_up.set(1)
         self._thread.start()
 
-    def submit(self, record: Record) -> asyncio.Future[None]:
-        """Queue a record; the future ends when it is durable, or with a StoreFault."""
+    def submit(self, records: tuple[Record, ...]) -> asyncio.Future[None]:
+        """Queue them; the future ends when all are durable, or with a StoreFault."""
         done = self._loop.create_future()
         self.waiting += 1
-        self._queue.put(Waiting(record, encode(record), done))
+        self._queue.put(Waiting(records, [encode(record) for record in records], done))
         return done
 
-    def doubt(self, reason: str) -> None:
-        """Somebody waited too long: failing until the next transaction or probe goes through."""
-        self.failing = reason
-        self._queue.put(Wake.PROBE)
+    def give_up(self, done: asyncio.Future[None]) -> None:
+        """Whoever waits has waited too long: failing until the next transaction or probe goes through."""
+        if not done.done():
+            self.failing = "the disk does not answer"
+            self._queue.put(Wake.PROBE)
+            done.set_exception(StoreDown(self.failing))
 
     def stop(self) -> bool:
         """Write what was submitted, then end. Blocks; False when the disk has not let go by STOP_S_MAX."""
@@ -117,7 +119,7 @@ class Writer:
             self._transact(batch)
         except sqlite3.IntegrityError as error:
             if len(batch) == 1:
-                return [RecordRefused(f"{batch[0].record.route_id}: {error}")]
+                return [RecordRefused(f"{batch[0].records[0].route_id}: {error}")]
             return [outcome for item in batch for outcome in self._commit([item])]
         except (sqlite3.Error, OSError) as error:
             self._fail(error)
@@ -130,14 +132,15 @@ class Writer:
         connection.execute("BEGIN IMMEDIATE")
         try:
             for item in batch:
-                _insert(connection, item)
+                for record, body in zip(item.records, item.bodies, strict=True):
+                    _insert(connection, record, body)
             connection.execute("COMMIT")
         except sqlite3.IntegrityError:
             connection.execute("ROLLBACK")
             raise
         self._metrics.commits.inc()
         self._metrics.commit_seconds.observe(time.perf_counter() - started)
-        self._metrics.batch_size.observe(len(batch))
+        self._metrics.batch_size.observe(sum(len(item.records) for item in batch))
         self._recover()
 
     def _probe(self) -> None:
@@ -185,7 +188,9 @@ class Writer:
         try:
             self._loop.call_soon_threadsafe(self._resolve, batch, outcomes)
         except RuntimeError:
-            log.warning("store.nobody_waits", records=len(batch))  # the loop is closed: its callers are gone
+            log.warning(
+                "store.nobody_waits", submissions=len(batch)
+            )  # the loop is closed: its callers are gone
 
     def _resolve(self, batch: Sequence[Waiting], outcomes: Sequence[StoreFault | None]) -> None:
         self.waiting -= len(batch)
@@ -198,8 +203,7 @@ class Writer:
                 item.done.set_exception(outcome)
 
 
-def _insert(connection: sqlite3.Connection, item: Waiting) -> None:
-    record = item.record
+def _insert(connection: sqlite3.Connection, record: Record, body: bytes) -> None:
     kind = type(record).__name__.lower()
     if isinstance(record, Planned):
         connection.execute(
@@ -208,7 +212,7 @@ def _insert(connection: sqlite3.Connection, item: Waiting) -> None:
         )
     connection.execute(
         "INSERT INTO records (route_id, kind, at_ms, body) VALUES (?, ?, ?, ?)",
-        (record.route_id, kind, record.at_ms, item.body),
+        (record.route_id, kind, record.at_ms, body),
     )
     if isinstance(record, Finished):
         connection.execute(
