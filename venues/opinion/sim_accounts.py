@@ -9,6 +9,7 @@ from typing import Any
 import coincurve
 
 from venues.base.units import Cash, down
+from venues.kit.eip712 import checksummed, keccak
 from venues.opinion import sim_rules as rules
 from venues.opinion.sim_rules import RefusedError
 from venues.sim.contract import Call
@@ -181,7 +182,7 @@ def _private_key(text: str) -> coincurve.PrivateKey:
 
 
 def _safe(text: str) -> str:
-    return rules.checksummed(_exactly("safe", text.removeprefix("0x"), 20))
+    return checksummed(_exactly("safe", text.removeprefix("0x"), 20))
 
 
 def _exactly(field: str, digits: str, size: int) -> bytes:
@@ -192,7 +193,7 @@ def _exactly(field: str, digits: str, size: int) -> bytes:
 
 def _made_safe(owner: str) -> str:
     """An address of its own for every owner; how the venue's factory derives it is not published."""
-    return rules.checksummed(rules.keccak(b"safe of " + owner.encode())[12:])
+    return checksummed(keccak(b"safe of " + owner.encode())[12:])
 
 
 def new_uuid(luck: Random) -> str:

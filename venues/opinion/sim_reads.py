@@ -24,8 +24,6 @@ PAGE_MAX = 20
 """Entries of one page of any list."""
 PAGE_USUAL = 10
 NUMBER_MAX = 10**9
-HISTORY_MAX = 1
-"""Points of a price history: this venue keeps the latest trade only."""
 Handler = Callable[[Call, int], Json]
 PrivateHandler = Callable[[Customer, Call, int], Json]
 
@@ -35,7 +33,6 @@ class Reads:
 
     def __init__(self, desk: Desk, accounts: Accounts, knobs: Mapping[str, int]) -> None:
         self._desk = desk
-        self._accounts = accounts
         self._knobs = knobs
         self.parents: dict[int, Parent] = {}
         self.public: dict[str, Handler] = {
@@ -48,7 +45,6 @@ class Reads:
             "GET /token/orderbook": lambda call, now_ms: self._desk.book(_token(call), now_ms),
             "GET /token/latest-price": self._latest_price,
             "GET /token/price-history": self._price_history,
-            "GET /token/fee-rates": self._fee_rates,
             "POST /auth/api-key": accounts.create_key,
             "GET /auth/api-key": accounts.show_key,
             "DELETE /auth/api-key": accounts.delete_key,
@@ -59,9 +55,7 @@ class Reads:
             "GET /order": self._orders,
             "GET /order/*": self._order,
             "GET /trade": lambda who, call, _: self._trades(who.account, call),
-            "GET /trade/user/*": lambda _who, call, _: self._trades(self._wallet(call), call),
             "GET /positions": lambda who, call, _: self._positions(who.account, call),
-            "GET /positions/user/*": lambda _who, call, _: self._positions(self._wallet(call), call),
             "GET /user/balance": self._balance,
             "GET /user/auth": self._auth,
         }
@@ -116,13 +110,9 @@ class Reads:
         return row | {"price": plain(trade.price), "side": side, "size": size, "timestamp": trade.at_ms}
 
     def _price_history(self, call: Call, now_ms: int) -> Json:
+        """The latest trade is all that is kept."""
         trade = self._desk.token(_token(call))[0].last
-        points = [{"t": down(trade.at_ms, 1_000), "p": plain(trade.price)}] if trade else []
-        return {"history": points[:HISTORY_MAX]}
-
-    def _fee_rates(self, call: Call, now_ms: int) -> Json:
-        rate = self._desk.token(_token(call))[0].rate
-        return {"tokenId": _token(call), "makerFeeBps": "0", "takerFeeBps": str(rate.bps)}
+        return {"history": [{"t": down(trade.at_ms, 1_000), "p": plain(trade.price)}] if trade else None}
 
     # --- the customer's own ---
 
@@ -229,12 +219,6 @@ class Reads:
 
     def _auth(self, customer: Customer, call: Call, now_ms: int) -> Json:
         return customer.shown() | {"walletUsers": {str(rules.CHAIN_ID): customer.safe}}
-
-    def _wallet(self, call: Call) -> Account:
-        account = self._accounts.of_safe(_last(call))
-        if account is None:
-            raise RefusedError(rules.NO_WALLET, "wallet not found")
-        return account
 
     def _terms_of(self, order: SimOrder) -> Terms:
         return self._desk.terms[int(order.market.market_id)]

@@ -1,7 +1,7 @@
 """What the simulated venue checks before it believes an order: its form, its signature, its amounts.
 
-Written from the card alone (sections 2, 3, 4, 5 and 9). It shares no code with the client side, so that each
-side finds the other's mistakes.
+Written from the card alone (sections 2, 3, 4, 5 and 9). It shares nothing with the client side but the
+arithmetic of `venues.kit.eip712`, so that each side finds the other's mistakes.
 """
 
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from typing import Any
 
 import coincurve
 import msgspec
-from Crypto.Hash import keccak as _keccak
 
 from venues.base.orders import Side
 from venues.base.units import ONE, Cash, Price, Size, down, micros, plain
+from venues.kit.eip712 import checksummed, digest, domain_separator, keccak, padded, word
 
 CHAIN_ID = 56
 EXCHANGE = "0x5F45344126D6488025B0b84A3A8189F2487a7246"
@@ -44,7 +44,7 @@ UNKNOWN_MARKET = 10200
 NOT_ENOUGH_DEPTH = 10605
 UNKNOWN_ORDER = 10607
 POST_ONLY_MARKET = 10610
-NO_WALLET, WRONG_KEY = 11001, 11002
+WRONG_KEY = 11002
 WALLET_NOT_REGISTERED, KEY_EXISTS, NO_KEY = 11005, 11009, 11010
 BAD_SIGNATURE, SIGNATURE_EXPIRED, SIGNATURE_USED = 11011, 11012, 11013
 UNPUBLISHED = 10999
@@ -198,25 +198,21 @@ def check_amounts(ticket: Ticket) -> None:
 
 def order_hash(ticket: Ticket, exchange: str = EXCHANGE) -> bytes:
     """What is signed: the EIP-712 digest of the order in the exchange's domain (section 9)."""
-    kind = b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
-    names = keccak(DOMAIN_NAME.encode()) + keccak(b"1")
-    domain = keccak(keccak(kind) + names + _word(CHAIN_ID) + _padded(exchange))
+    domain = domain_separator(DOMAIN_NAME, "1", CHAIN_ID, _raw(exchange))
     side = 0 if ticket.side is Side.BUY else 1
     numbers = (int(ticket.token), ticket.maker_amount, ticket.taker_amount, 0, 0, 0, side, GNOSIS_SAFE)
-    parties = _padded(ticket.maker) + _padded(ticket.signer) + _padded(ZERO_ADDRESS)
-    words = _word(ticket.salt) + parties + b"".join(map(_word, numbers))
-    return keccak(b"\x19\x01" + domain + keccak(keccak(ORDER_TYPE) + words))
+    parties = b"".join(padded(_raw(who)) for who in (ticket.maker, ticket.signer, ZERO_ADDRESS))
+    words = word(ticket.salt) + parties + b"".join(map(word, numbers))
+    return digest(domain, keccak(keccak(ORDER_TYPE) + words))
 
 
 def key_hash(address: str, action: str, timestamp: str) -> bytes:
     """What is signed to make, read or delete an API key (section 3)."""
-    kind = b"EIP712Domain(string name,string version,uint256 chainId)"
-    domain = keccak(keccak(kind) + keccak(KEY_DOMAIN_NAME.encode()) + keccak(b"1") + _word(CHAIN_ID))
-    words = _padded(address) + keccak(action.encode()) + keccak(timestamp.encode())
-    return keccak(b"\x19\x01" + domain + keccak(keccak(KEY_TYPE) + words))
+    words = padded(_raw(address)) + keccak(action.encode()) + keccak(timestamp.encode())
+    return digest(domain_separator(KEY_DOMAIN_NAME, "1", CHAIN_ID), keccak(keccak(KEY_TYPE) + words))
 
 
-def recover(digest: bytes, signature: bytes) -> str | None:
+def recover(hashed: bytes, signature: bytes) -> str | None:
     """The address whose key made this 65-byte signature (r, s, v with v 27 or 28)."""
     if len(signature) != ECDSA_BYTES or signature[64] not in (27, 28):
         return None
@@ -224,7 +220,7 @@ def recover(digest: bytes, signature: bytes) -> str | None:
         return None
     compact = signature[:64] + bytes([signature[64] - 27])
     try:
-        return address_of(coincurve.PublicKey.from_signature_and_message(compact, digest, hasher=None))
+        return address_of(coincurve.PublicKey.from_signature_and_message(compact, hashed, hasher=None))
     except ValueError:
         return None
 
@@ -232,18 +228,6 @@ def recover(digest: bytes, signature: bytes) -> str | None:
 def address_of(key: coincurve.PublicKey) -> str:
     """The checksummed address of a public key."""
     return checksummed(keccak(key.format(compressed=False)[1:])[12:])
-
-
-def checksummed(address: bytes) -> str:
-    """Twenty bytes in the mixed-case form of EIP-55."""
-    text = address.hex()
-    marks = keccak(text.encode()).hex()
-    return "0x" + "".join(c.upper() if mark >= "8" else c for c, mark in zip(text, marks, strict=False))
-
-
-def keccak(data: bytes) -> bytes:
-    """Keccak-256, the hash of Ethereum."""
-    return bytes(_keccak.new(digest_bits=256, data=data).digest())
 
 
 def coins(wei: int) -> str:
@@ -284,9 +268,5 @@ def _hex(field: str, text: str, size: int) -> bytes:
     return bytes.fromhex(digits)
 
 
-def _word(number: int) -> bytes:
-    return number.to_bytes(32, "big")
-
-
-def _padded(address: str) -> bytes:
-    return bytes.fromhex(address[2:]).rjust(32, b"\0")
+def _raw(address: str) -> bytes:
+    return bytes.fromhex(address[2:])
