@@ -34,7 +34,8 @@ _resolved = msgspec.json.Decoder(wire.Resolved)
 _exception = msgspec.json.Decoder(wire.Exceptional)
 
 
-def _price(text: str) -> Price:
+def price_of(text: str) -> Price:
+    """A price as the venue writes it; ValueError unless it is a multiple of the tick, but for NOISE."""
     value = Decimal(text) if len(text) <= 32 and text[:1].isdecimal() else Decimal("nan")
     if not value.is_finite() or not 0 < value < 1:
         raise ValueError(f"not a price: {text!r}")
@@ -44,7 +45,7 @@ def _price(text: str) -> Price:
     return Price(milli * TICK)
 
 
-_prices = Memo(_price)
+_prices = Memo(price_of)
 
 
 class _Kept:

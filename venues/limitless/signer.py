@@ -16,14 +16,24 @@ from venues.limitless.moments import moment
 CHAIN_ID = 8453
 """Base. The venue has no other."""
 DOMAIN = ("Limitless CTF Exchange", "1")
+STATUS_KEYS = ("items", "orders")
+"""The published reference has the first, the card assumes the second."""
 DOMAINS_MAX = 64
 """Exchange contracts whose domains are remembered; a handful are in use."""
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """What the venue knows of an account, and every order must name."""
+
+    id: int
+    fee_rate_bps: int
+    """What is signed on markets of the legacy kind; the rate really charged is lower."""
 
 
 class LimitlessSigner:
     """One wallet (an EOA, maker and signer of its orders) and one scoped token. Its `repr` shows no secret.
 
-    `profile_id` and `fee_rate_bps` are the venue's: read once by `orders.py`, None until then.
+    What it learns from the venue it keeps: `profile`, read before the first order, and `status_key`.
     """
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
@@ -38,8 +48,9 @@ class LimitlessSigner:
         self._secret = _base64(secrets.get("token_secret", "").strip())
         self.owner = self._key.address
         self.address = checksummed(self.owner)
-        self.profile_id: int | None = None
-        self.fee_rate_bps: int | None = None
+        self.profile: Profile | None = None
+        self.status_key = STATUS_KEYS[0]
+        """How the venue calls the list of orders to look up: the one that worked last."""
         self._domains: dict[str, bytes] = {}
 
     def __repr__(self) -> str:

@@ -265,6 +265,26 @@ class StatusItem(msgspec.Struct, frozen=True, rename="camel"):
     order: KnownOrder | None = None
     execution: Execution | None = None
 
+    @property
+    def execution_found(self) -> Execution | None:
+        """What became of the order, wherever it stands."""
+        return self.execution if self.data is None else self.data.execution
+
+    @property
+    def found_id(self) -> str:
+        """The venue's id of the order, or ""."""
+        return self.order_id or next((each.id for each in self._orders if each.id), "")
+
+    @property
+    def state(self) -> str:
+        """The order's own state, or "" where it is not said."""
+        return next((each.status for each in self._orders if each.status), "")
+
+    @property
+    def _orders(self) -> list[KnownOrder]:
+        known = self.order if self.data is None else self.data.order
+        return [each for each in (known, known and known.order) if each is not None]
+
 
 class StatusReply(msgspec.Struct, frozen=True):
     """POST /orders/status/batch, where the items are not the body itself."""
@@ -290,6 +310,30 @@ class ListedOrders(msgspec.Struct):
     """GET /markets/{slug}/user-orders, where the rows are not the body itself."""
 
     orders: list[ListedOrder]
+
+
+# --- order events (card 5) ---
+
+TRADED = ("amount_contracts", "amount_collateral", "fee_amount_contracts", "fee_amount_collateral")
+"""The fields of a settlement event that say what was traded."""
+
+
+class OrderEvent(msgspec.Struct, rename="camel"):
+    """What happened to an order, from the matching engine (`OME`) or from settlement. Sizes of the former are
+    of an unknown unit, and not read."""
+
+    source: str
+    type: str
+    order_id: str
+    event_id: str = ""
+    client_order_id: str | None = None
+    status: str | None = None
+    taker_order_id: str | None = None
+    trade_event_id: str | None = None
+    amount_contracts: Number | None = None
+    amount_collateral: Number | None = None
+    fee_amount_contracts: Number | None = None
+    fee_amount_collateral: Number | None = None
 
 
 # --- the account (card 6) ---
@@ -319,7 +363,7 @@ class Position(msgspec.Struct, rename="camel"):
 
     market: PositionMarket
     tokens_balance: Balances
-    orders: Locked = field(default_factory=Locked)
+    orders: Locked | None = None
 
 
 class Portfolio(msgspec.Struct):

@@ -14,7 +14,7 @@ from venues.base.orders import Order, OrderId, Side
 from venues.base.units import ONE, Cash, Price, Size, cost
 from venues.limitless.fees import LEGACY
 from venues.limitless.listings import LOT, MINIMUM, NAME
-from venues.limitless.signer import LimitlessSigner
+from venues.limitless.signer import LimitlessSigner, Profile
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -79,7 +79,7 @@ def signer(*, known: bool = True) -> LimitlessSigner:
     """The account of the vectors; with `known`, its profile has been read already."""
     made = LimitlessSigner(SECRETS)
     if known:
-        made.profile_id, made.fee_rate_bps = 12_345, 300
+        made.profile = Profile(12_345, 300)
     return made
 
 
