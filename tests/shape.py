@@ -180,16 +180,18 @@ def _venue_names(source: Source) -> Broken:
     strangers = source.venues - {source.home}
     if within(source.module, "benchmarks") or not strangers:
         return
-    word = re.compile(rf"(?<![a-z0-9_])({'|'.join(sorted(strangers))})(?![a-z0-9_])", re.IGNORECASE)
+    # A venue's own name may begin with another's, as may its addresses and classes.
+    spoken = frozenset(name for name in strangers if not f"{source.home}_".startswith(f"{name}_"))
+    word = re.compile(rf"(?<![a-z0-9_])({'|'.join(sorted(spoken)) or '(?!)'})(?![a-z0-9_])", re.IGNORECASE)
     for node in source.nodes:
         match node:
             case ast.Constant(value=str(text)) if word.search(text) and not re.search(r"\s", text):
                 yield node.lineno, f"names a venue outside its folder: {text!r}"
             case ast.Name(id=name) | ast.arg(arg=name) | ast.Attribute(attr=name):
-                if _names_one(name, strangers):
+                if _names_one(name, spoken):
                     yield node.lineno, f"names a venue outside its folder: {name}"
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-                if _names_one(name, strangers):
+                if _names_one(name, spoken):
                     yield node.lineno, f"names a venue outside its folder: {name}"
             case _:
                 pass

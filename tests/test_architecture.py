@@ -82,6 +82,7 @@ BAD = {
     "outside its folder: 'acme'": ("router/core/x.py", "if venue == 'acme': ..."),
     "outside its folder: 'ACME:X'": ("tests/core/test_x.py", "key = 'ACME:X'"),
     "outside its folder: 'other'": ("venues/acme/x.py", "sibling = 'other'"),
+    "outside its folder: 'acme_us'": ("venues/acme/x.py", "sibling = 'acme_us'"),
     "outside its folder: acme_fee": ("router/http/x.py", "acme_fee = 1"),
     "outside its folder: AcmeBook": ("router/core/x.py", "class AcmeBook: ..."),
     "outside its folder: is_acme": ("venues/kit/x.py", "def f(is_acme: bool) -> None: ..."),
@@ -110,7 +111,7 @@ BAD = {
 def test_every_rule_bites(rule: str, bad: tuple[str, str | None]) -> None:
     path, text = bad
     text = "x = 1\n" if text is None else f'"""A module."""\n{text}\n'
-    found = broken_rules(Source(path, text, frozenset({"acme", "other"})))
+    found = broken_rules(Source(path, text, frozenset({"acme", "acme_us", "other"})))
     assert len(found) == 1, found
     assert rule in found[0]
     assert found[0].startswith(f"{path}:")
@@ -118,6 +119,10 @@ def test_every_rule_bites(rule: str, bad: tuple[str, str | None]) -> None:
 
 GOOD = {
     "a venue in its own folder": ("venues/acme/__init__.py", "NAME = 'acme'"),
+    "a venue whose name begins with another's": (
+        "venues/acme_us/__init__.py",
+        "class AcmeUsFeed: ...\nHOST = 'https://api.acme.us'",
+    ),
     "a venue in its own tests": ("tests/venues/acme/test_x.py", "from venues.acme.fees import Fees"),
     "benchmarks name venues": ("benchmarks/x.py", "NAME = 'acme'"),
     "prose": ("router/core/x.py", "REASON = 'on the other hand'"),
@@ -143,7 +148,9 @@ GOOD = {
 
 @pytest.mark.parametrize(("path", "text"), GOOD.values(), ids=list(GOOD))
 def test_no_rule_bites_what_is_allowed(path: str, text: str) -> None:
-    assert not broken_rules(Source(path, f'"""A module."""\n{text}\n', frozenset({"acme", "other"})))
+    assert not broken_rules(
+        Source(path, f'"""A module."""\n{text}\n', frozenset({"acme", "acme_us", "other"}))
+    )
 
 
 def test_a_venue_over_its_budget_is_named() -> None:

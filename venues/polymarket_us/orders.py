@@ -23,9 +23,11 @@ from venues.base.orders import (
 from venues.base.units import Cash, Size
 from venues.kit.body import read
 from venues.polymarket_us import account, standings, wire
+from venues.polymarket_us.claims import Claims
 from venues.polymarket_us.moments import written
 from venues.polymarket_us.private import hearing
 from venues.polymarket_us.reads import fetch
+from venues.polymarket_us.signer import PolymarketUsSigner
 from venues.polymarket_us.standings import ORDERS, own_trades
 from venues.polymarket_us.tally import (
     IMMEDIATE,
@@ -37,6 +39,7 @@ from venues.polymarket_us.tally import (
     fill_of,
     fills_in,
     looks_like,
+    made_ms,
     newest,
     state_of,
     why_rejected,
@@ -60,15 +63,18 @@ class PolymarketUsOrders:
 
     def place(self, order: Order, signer: Signer) -> Talk[Answer]:
         """Send one order. An immediate one is answered with its executions, a resting one is read once."""
-        reply = yield _new_order(order)
-        if not isinstance(reply, Response) or reply.status not in (200, 201):
-            return _not_placed(order, reply)
-        try:
-            placed = read(_placed, reply.body)
-        except ValueError as error:
-            return Unknown(order.order_id, f"unreadable: {error}")
-        if not placed.id:
-            return Unknown(order.order_id, "unreadable: id: missing")
+        claims = _claims(signer)
+        with claims.leaving(order):
+            reply = yield _new_order(order)
+            if not isinstance(reply, Response) or reply.status not in (200, 201):
+                return _not_placed(order, reply)
+            try:
+                placed = read(_placed, reply.body)
+            except ValueError as error:
+                return Unknown(order.order_id, f"unreadable: {error}")
+            if not placed.id:
+                return Unknown(order.order_id, "unreadable: id: missing")
+            claims.own(order, placed.id)
         answer = _executed(order, placed)
         if isinstance(answer, Pending):
             return (yield from _read(order, placed.id, answer))
@@ -76,7 +82,7 @@ class PolymarketUsOrders:
 
     def look_up(self, order: Order, signer: Signer, answer: Answer, now_ms: int) -> Talk[Answer]:
         """By the venue's id, or by everything else among the account's orders and trades."""
-        known = _venue_order_id(answer) or (yield from _search(order))
+        known = _venue_order_id(answer) or (yield from _search(order, _claims(signer)))
         if isinstance(known, Unavailable):
             return answer if isinstance(answer, Pending) else Unknown(order.order_id, known.reason)
         if known:
@@ -88,7 +94,7 @@ class PolymarketUsOrders:
 
     def cancel(self, order: Order, signer: Signer, answer: Answer) -> Talk[Answer]:
         """Cancel, then read what became of it: the reply to a cancel says nothing of fills."""
-        known = _venue_order_id(answer) or (yield from _search(order))
+        known = _venue_order_id(answer) or (yield from _search(order, _claims(signer)))
         if not known or isinstance(known, Unavailable):
             reason = known.reason if isinstance(known, Unavailable) else "not among the account's orders"
             return Unknown(order.order_id, reason)
@@ -99,12 +105,14 @@ class PolymarketUsOrders:
         return found
 
     def heard(self, order: Order, answer: Answer | None, news: Sequence[News]) -> Answer | None:
-        """What the private stream proves: an id, what rests, or the end with every fill of it heard."""
-        if isinstance(answer, Filled | Rejected):
+        """What the stream proves of an order whose id is known: that it rests, or its end with all fills.
+
+        An order without an id is left to `look_up`: what looks like it may be another's.
+        """
+        if not isinstance(answer, Working | Pending) or not answer.venue_order_id:
             return None
-        known = _venue_order_id(answer) if answer is not None else ""
         try:
-            return _heard(order, answer, *hearing(order, known, news))
+            return _heard(order, answer, *hearing(answer.venue_order_id, news))
         except ValueError:
             return None
 
@@ -189,6 +197,11 @@ def _executed(order: Order, placed: wire.Placed) -> Answer:
         return msgspec.structs.replace(accepted, reason=f"unreadable: {error}")
 
 
+def _claims(signer: Signer) -> Claims:
+    assert isinstance(signer, PolymarketUsSigner)
+    return signer.claims
+
+
 def _venue_order_id(answer: Answer) -> str:
     return answer.venue_order_id if isinstance(answer, Filled | Working | Pending) else ""
 
@@ -229,10 +242,11 @@ def _traded(order: Order, known: str) -> Talk[Totals]:
         return Totals()
 
 
-def _search(order: Order) -> Talk[str | Unavailable]:
-    """The id of the one order that looks like this one; "" where there is none.
+def _search(order: Order, claims: Claims) -> Talk[str | Unavailable]:
+    """The id of the order that looks like this one and is no other's; "" where there is none.
 
-    Two of the kind, or a trade that does not name its order, prove nothing.
+    Of several the one made closest to the time ours was. A trade that does not name its order proves nothing,
+    nor does anything while another of the kind is on its way.
     """
     resting = yield from standings.resting([order.listing.native])
     if isinstance(resting, Unavailable):
@@ -245,27 +259,31 @@ def _search(order: Order) -> Talk[str | Unavailable]:
         if trade.own is None or trade.own.order is None or not trade.own.order.id:
             return Unavailable(f"trade {trade.id} does not name its order")
         rows.append(trade.own.order)
+    if claims.contested(order):
+        return Unavailable("another order like this one is on its way")
     try:
-        found = {row.id for row in rows if looks_like(order, row)}
+        found = [row for row in rows if looks_like(order, row) and claims.free(order, row.id)]
+        found.sort(key=lambda row: (abs(made_ms(order, row) - order.created_ms), row.id))
     except ValueError as error:
         return Unavailable(f"unreadable: {error}")
-    if len(found) > 1:
-        return Unavailable(f"{len(found)} orders look like this one: {', '.join(sorted(found))}")
-    return next(iter(found), "")
+    if not found:
+        return ""
+    claims.own(order, found[0].id)
+    return found[0].id
 
 
 def _heard(
-    order: Order, answer: Answer | None, rows: Sequence[wire.OrderState], executions: Sequence[wire.Execution]
+    order: Order,
+    answer: Working | Pending,
+    rows: Sequence[wire.OrderState],
+    executions: Sequence[wire.Execution],
 ) -> Answer | None:
     """The answer for what was heard of one order; None unless it says more than the last one."""
-    if not rows:
+    state = newest(order, rows, answer.venue_order_id)
+    if state is None or state.filled < answer.size:
         return None
-    state = newest(order, rows, rows[0].id)
-    assert state is not None
     found = answer_of(order, state, fills_in(order, executions), why_rejected(executions))
     if isinstance(found, Filled | Rejected):
         return found
-    said = answer.size if isinstance(answer, Working | Pending) else -1
-    if isinstance(found, Working) and (found.size > said or not isinstance(answer, Working)):
-        return found if found.size >= said else None
-    return found if isinstance(found, Pending) and said < 0 else None
+    grown = state.filled > answer.size or not isinstance(answer, Working)
+    return found if isinstance(found, Working) and grown else None

@@ -1,7 +1,7 @@
 """The account's own stream: what happens to its orders (card 7).
 
-Updates first, then the snapshot of what rests, so that nothing falls between the two. The venue keeps no id
-of ours: each message goes on as it is, and `hearing` finds out which are about an order.
+Updates first, then the snapshot of what rests, so that nothing falls between the two. Messages go on as they
+are, by the venue's id of the order; `hearing` reads them again.
 """
 
 from collections.abc import Sequence
@@ -12,10 +12,9 @@ from venues.base.contract import PrivateEvent, Signer
 from venues.base.events import Refused, Say
 from venues.base.http import Purpose, Request, Talk, Unavailable
 from venues.base.listing import Native
-from venues.base.orders import News, Order
+from venues.base.orders import News
 from venues.kit.body import read
 from venues.polymarket_us import wire
-from venues.polymarket_us.tally import looks_like
 
 SOCKET_PATH = "/v1/ws/private"
 UPDATES, SNAPSHOT = "orders-1", "resting-1"
@@ -70,17 +69,9 @@ def _news(venue_order_id: str, kind: str, body: wire.Execution | wire.OrderState
     return News(venue_order_id=venue_order_id, told={kind: msgspec.json.encode(body).decode()})
 
 
-def hearing(
-    order: Order, known: str, news: Sequence[News]
-) -> tuple[list[wire.OrderState], list[wire.Execution]]:
-    """The states and executions heard of one order, oldest first: by its id, or as the only one that looks
-    like it. Nothing where several do. ValueError where it cannot be read."""
-    executions = [read(_execution, item.told["execution"]) for item in news if "execution" in item.told]
-    rows = [read(_row, item.told["order"]) for item in news if "order" in item.told]
-    states = [*rows, *(execution.order for execution in executions if execution.order is not None)]
-    ids = {known} if known else {state.id for state in states if looks_like(order, state)}
-    if len(ids) != 1:
-        return [], []
-    (mine,) = ids
-    heard = [e for e in executions if e.order is not None and e.order.id == mine]
-    return [state for state in states if state.id == mine], heard
+def hearing(venue_order_id: str, news: Sequence[News]) -> tuple[list[wire.OrderState], list[wire.Execution]]:
+    """The states and executions heard of one order, oldest first. ValueError where one cannot be read."""
+    mine = [item.told for item in news if item.venue_order_id == venue_order_id]
+    executions = [read(_execution, told["execution"]) for told in mine if "execution" in told]
+    rows = [read(_row, told["order"]) for told in mine if "order" in told]
+    return [*rows, *(e.order for e in executions if e.order is not None)], executions

@@ -7,18 +7,21 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from venues.base.http import Request
+from venues.polymarket_us.claims import Claims
 
 SEED_BYTES = 32
 
 
 class PolymarketUsSigner:
-    """An API key and its Ed25519 secret, parsed once."""
+    """An API key and its Ed25519 secret, parsed once, and what is known of the account's orders."""
 
     def __init__(self, credentials: Mapping[str, str]) -> None:
         """ValueError names the secret and the rule that it breaks, and never repeats it."""
         self.key_id = credentials.get("key_id", "").strip()
         if not (self.key_id and self.key_id.isascii() and self.key_id.isprintable()):
             raise ValueError("key_id: must be the id shown beside the API key")
+        self.claims = Claims()
+        """Which of the venue's orders are whose: an account's, so it lives where the account's keys do."""
         self._key = Ed25519PrivateKey.from_private_bytes(_seed(credentials.get("secret_key", "")))
 
     def __repr__(self) -> str:

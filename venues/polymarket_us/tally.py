@@ -76,15 +76,19 @@ def looks_like(order: Order, row: wire.OrderState) -> bool:
     if row.price is None or row.quantity is None:
         return False
     price, size = wire.exact(row.price.value), wire.exact(row.quantity)
-    made = row.create_time or row.insert_time
-    at_ms = millis(made) if made else order.created_ms
     return (
         row.market_slug == order.listing.native
         and row.intent == INTENTS[order.side, order.listing.inverted]
         and row.tif in ("", TIMES[order.time_in_force])
         and (price, size) == (order.listing.book_price(order.limit), order.size)
-        and -EARLY_MS <= at_ms - order.created_ms <= LATE_MS
+        and -EARLY_MS <= made_ms(order, row) - order.created_ms <= LATE_MS
     )
+
+
+def made_ms(order: Order, row: wire.OrderState) -> int:
+    """When the venue made an order; the time of ours where it does not say."""
+    made = row.create_time or row.insert_time
+    return millis(made) if made else order.created_ms
 
 
 def state_of(order: Order, row: wire.OrderState, venue_order_id: str) -> State:
