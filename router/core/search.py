@@ -1,6 +1,7 @@
 """Find the choice that gains most: branch on orders in doubt, then try counts near the peaks.
 
-Typical books never come here: the best-first walk already leaves less than a lot to gain.
+What may gain most is looked at first, and the obvious choice of a branch before any other: where the work
+runs out, little is missed. Typical books never come here: best-first leaves less than a lot to gain.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,8 @@ from typing import NamedTuple
 from router.core.relaxation import SCALE, Counts, Mark, Problem, Relaxed, relax, steps, walk
 
 WORK_MAX = 3_000
-"""Work of one decision after its first walk, each about half a microsecond: meanwhile all else waits."""
+"""Work of one decision after its first walk, each about half a microsecond: meanwhile all else waits. Of
+18,000 coarse markets one in five was not proven, and three missed more than a lot: the worst of them four."""
 NODE_WORK = 2
 """One candidate."""
 LEVEL_WORK = 1
@@ -19,8 +21,8 @@ ORDER_WORK = 12
 """One order of one more walk."""
 SET_WORK = 4
 """One level of one more set of venues, where their number is limited."""
-DEEPENING: tuple[int, ...] = (4, 2, 1)
-"""What is lost in all is first held to this power of a half of what may be: a small loss is soon found."""
+DEEPENING = (4, 2, 1)
+"""What is lost in all is first held to these powers of a half of what may be: a small loss is soon found."""
 NEAR_MAX = 40
 """Counts looked at on each side of an order's peak: further away only exact ties are as good."""
 
@@ -164,7 +166,7 @@ class Search:
                     break  # at the peak itself: its next lot may lose less than the last one before it
                 if loss <= slack:
                     found.append((loss, count, use, gain))
-                if self._budget.limited and tried >= NEAR_MAX:
+                if not self.spend(NODE_WORK) or (self._budget.limited and tried >= NEAR_MAX):
                     self.exact = False
                     break
         return sorted(found)

@@ -93,6 +93,23 @@ def test_a_coarse_lot_is_tried_on_both_sides_of_where_its_order_profits_most() -
     assert (sum(order.cash for order in plan.orders), plan.exact) == (1_068_000, True)
 
 
+def test_a_limited_search_asks_whether_to_pay_a_charge_before_it_tries_lots() -> None:
+    """Found by the optimality test: all work went into plans that pay 0.20 for an order of 0.30 shares."""
+    shops = [
+        Shop(terms("acme", "M0", lot=ONE), [(310_000, ONE), (300_000, ONE)]),
+        Shop(terms("acme", "M1", lot=250_000), [(320_000, 250_000), (310_000, 250_000), (300_000, 250_000)]),
+        Shop(terms("acme", "M2", lot=100_000, curve=FlatFee(charge=200_000)),
+             [(320_000, 100_000), (310_000, 100_000), (300_000, 100_000)]),
+        Shop(terms("acme", "M3", lot=ONE), [(300_000, ONE)]),
+        Shop(terms("acme", "M4", lot=ONE), [(300_000, ONE)]),
+        Shop(terms("acme", "M5", lot=ONE), [(300_000, ONE)]),
+        Shop(terms("acme", "M6", lot=100_000), [(310_000, 460_000), (300_000, 160_000)]),
+        Shop(terms("acme", "M7", lot=ONE), [(300_000, ONE)]),
+    ]  # fmt: skip
+    plan = sold(shops, 3_835_000)
+    assert sum(order.cash - order.fee_reserve for order in plan.orders) == 1_160_500
+
+
 def test_a_purchase_in_cash_names_whole_cash_lots_and_floors_its_shares() -> None:
     shop = Shop(terms(traits=Traits(buys_in_cash=True, cash_lot=CENT)), [(520_000, 100 * ONE)])
     [order] = bought([shop], 10_009_999).orders
