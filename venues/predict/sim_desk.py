@@ -218,8 +218,8 @@ class Desk:
 
     def resting_all(self, wallet: str) -> list[SimOrder]:
         """A wallet's orders on all books, oldest first."""
-        own = (order for order in self.orders.values() if order.account == wallet)
-        return [order for order in own if order.status is Status.RESTING and "held_until" not in order.notes]
+        own = [order for market in self.exchange.markets.values() for order in self.resting(wallet, market)]
+        return sorted(own, key=lambda order: int(rows.number_of(order)))
 
     # --- time ---
 
@@ -284,9 +284,9 @@ class Desk:
                 line.show_book(terms.market_id, data)
 
     def _tell_fills(self, kind: str, match: Match, now_ms: int) -> None:
-        for order, fills in match.orders():
-            if order.account != HOUSE:
-                self._tell(rows.fill_event(kind, match, order, fills, now_ms))
+        for part in match.orders():
+            if part[0].account != HOUSE:
+                self._tell(rows.fill_event(kind, match, part, now_ms))
 
     def _tell_end(self, order: SimOrder, now_ms: int) -> None:
         """Once. A market order that traded is FILLED; one whose settlement failed was told so."""

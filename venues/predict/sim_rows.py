@@ -354,8 +354,9 @@ def plan_event(order: SimOrder, now_ms: int) -> Json:
     }
 
 
-def fill_event(kind: str, match: Match, order: SimOrder, fills: Sequence[Fill], now_ms: int) -> Json:
+def fill_event(kind: str, match: Match, part: tuple[SimOrder, list[Fill]], now_ms: int) -> Json:
     """A step of one order's part in a match."""
+    order, fills = part
     size = Size(sum(fill.size for fill in fills))
     value = sum(notional(order.side, fill.price, fill.size) for fill in fills)
     return {
