@@ -1,13 +1,13 @@
 """Decimals of 18 digits, and what an order gives and wants in base units of its quote token (card 5, 9).
 
-Roundings: what we are given counts down, what we are charged counts up, an order never gives more than asked.
+Roundings: what is offered or given to us counts down, and an order never gives more than asked.
 """
 
 from math import gcd
 from typing import NamedTuple
 
 from venues.base.orders import Order, Side, TimeInForce
-from venues.base.units import DIGITS, ONE, down, up
+from venues.base.units import DIGITS, ONE, down
 
 DECIMALS = 18
 """Of prices, sizes and amounts as text, and of the quote token in use."""
@@ -30,11 +30,6 @@ def base_units(text: str) -> int:
 def given(text: str) -> int:
     """Millionths of what is offered or given to us: rounded down."""
     return down(base_units(text), WEI)
-
-
-def charged(text: str) -> int:
-    """Millionths of what is taken from us: rounded up."""
-    return up(base_units(text), WEI)
 
 
 class Amounts(NamedTuple):

@@ -37,9 +37,10 @@ from venues.opinion.trades import FAILED, FINAL, FINISHED, Match, Tally, is_whol
 FORGOTTEN_MS = 120_000
 """The card knows no proof that an order never arrived: after 10 s without a trace it is unknown. Ours, and
 UNCONFIRMED: where the lists of the account's orders, all read to their end, lack it after two minutes."""
-SETTLE_MS = 3_000
-"""A cancelled order with a rest counts as final only this long after it was made: whether a match that waits
-for the chain keeps it open is UNCONFIRMED, and a block takes less than this."""
+SETTLE_MS = 1_500
+"""An order that ended with a rest counts as final only this long after it was made. By the card a match that
+waits for the chain keeps an order open; should a cancelled one not be kept open (UNCONFIRMED), this is two or
+three blocks of time for its match to show."""
 _UNSUPPORTED = {
     TimeInForce.FOK: "the venue has no fill-or-kill",
     TimeInForce.GTD: "the venue has no expiring orders",
