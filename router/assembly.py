@@ -17,6 +17,7 @@ from router.runtime.accounts import Account, open_account
 from router.runtime.balances import Balances
 from router.runtime.catalog import Catalog
 from router.runtime.clock import Clock, SystemClock
+from router.runtime.desks import Desks
 from router.runtime.feeds import Feeds
 from router.runtime.hands import Tools
 from router.runtime.keys import KeyRing
@@ -25,6 +26,7 @@ from router.runtime.logs import Redactor
 from router.runtime.metrics import Metrics
 from router.runtime.registry_file import read_registry
 from router.runtime.store.sqlite import SqliteStore
+from router.runtime.streams import Streams
 from router.runtime.transport import Transport
 from router.service import Router
 from venues.base.contract import Signer, Venue
@@ -104,12 +106,15 @@ class Instance:
             self.market.clock,
             age_ms=config.routing.balance_age_ms,
         )
+        desks = Desks(venues, self.market.metrics)
+        self.streams = Streams(self.market.transport, self.market.clock, self.market.metrics, desks)
         self.tools = Tools(
             venues=venues,  # also those not traded now: orders sent there before are still looked up
             transport=self.market.transport,
             store=self.store,
             ledger=Ledger(),
             balances=balances,
+            desks=desks,
             clock=self.market.clock,
             metrics=self.market.metrics,
         )
@@ -125,6 +130,7 @@ class Instance:
         await self.store.open()
         await self.market.start(registry)
         self.router.use(registry)
+        self.streams.start(self.accounts.values(), self.market.venues.values())
         resumed = await self.router.recover()
         await self.listener.start(self.config.server.host, self.config.server.port)
         log.info("router.started", host=self.config.server.host, port=self.listener.port, resumed=resumed)
@@ -133,6 +139,7 @@ class Instance:
         """Take no more orders, end those under way, close everything."""
         await self.router.stop(STOP_MS_MAX)
         await self.listener.stop()
+        await self.streams.stop()
         await self.market.stop()
         await self.store.close()
 

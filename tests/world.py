@@ -19,6 +19,7 @@ from router.core.report import Report
 from router.runtime.accounts import Account, open_account
 from router.runtime.balances import Balances
 from router.runtime.catalog import Catalog
+from router.runtime.desks import Desks
 from router.runtime.hands import Tools
 from router.runtime.ladders import Ladders
 from router.runtime.metrics import Metrics
@@ -30,7 +31,7 @@ from venues.base.contract import Signer, Venue
 from venues.base.events import Ask, Refused, Say
 from venues.base.http import Purpose, Reply, Request, Response, Silence, Talk
 from venues.base.listing import ListingKey, Native
-from venues.base.orders import Side
+from venues.base.orders import News, Side
 from venues.base.units import Cash, Size, plain
 from venues.sim.contract import Call, Simulator, Socket
 from venues.sim.control import Tunable
@@ -220,6 +221,53 @@ class Line:
                         self._take(self.feed.resync(book.native, self.clock.now_ms()))
 
 
+@dataclass
+class Ear:
+    """The account's own stream at one venue without a socket: what it says reaches the desks."""
+
+    venue: Venue
+    simulator: Simulator
+    signer: Signer
+    clock: VirtualClock
+    desks: Desks
+    world: "World"
+
+    async def connect(self, network: Network) -> None:
+        assert self.venue.private is not None
+        self.feed = self.venue.private(self.signer)
+        talk = self.feed.prepare(self.clock.now_ms())
+        assert await network.perform(self.venue, talk, signer=self.signer, deadline_ms=1_000) is None
+        handshake = self.feed.handshake()
+        if handshake.private:
+            handshake = self.signer.sign(handshake, self.clock.now_ms())
+        socket = self.simulator.connect(call_of(handshake), self.clock.now_ms())
+        assert not isinstance(socket, Response), socket
+        self.socket: Socket = socket
+        self._take(self.feed.opening())
+
+    def watch(self, native: Native) -> None:
+        self._take(self.feed.watch([native]))
+
+    def pump(self) -> None:
+        """Deliver everything the venue has to say."""
+        self._take(self.feed.tick(self.clock.now_ms()))
+        while self.socket.outbox:
+            frames, self.socket.outbox[:] = list(self.socket.outbox), []
+            for frame in frames:
+                for _ in range({"": 1, "lost": 0, "twice": 2}[self.world.mishear()]):
+                    self._take(self.feed.receive(frame, self.clock.now_ms()))
+
+    def _take(self, events: Sequence[object]) -> None:
+        for event in events:
+            match event:
+                case Say(text):
+                    self.socket.receive(text, self.clock.now_ms())
+                case News():
+                    self.desks.news(ACCOUNT, self.venue.name, event)
+                case _:
+                    raise AssertionError(event)
+
+
 class World:
     """One outcome pair on every venue, one account, and a router that can be killed and started again."""
 
@@ -254,6 +302,9 @@ class World:
         self.network.after = lambda: loop.call_later(FRAME_MS / 1000, self.pump)
         self.store = MemoryStore()
         self.lines: list[Line] = []
+        self.ears: dict[str, Ear] = {}
+        self.mishear: Callable[[], str] = lambda: ""
+        """What goes wrong with a frame of an account's own stream: "", "lost" or "twice"."""
 
     def _outcomes(self) -> list[Outcome]:
         sides: tuple[list[ListingKey], list[ListingKey]] = ([], [])
@@ -288,7 +339,10 @@ class World:
         ]
         for line in self.lines:
             line.subscribe(self.registry.natives(line.venue.name))
+        desks = Desks(self.venues, Metrics())
+        await self._listen(traded, desks)
         tools = Tools(
+            desks=desks,
             venues=self.venues,
             transport=self.network,
             store=self.store,
@@ -305,8 +359,30 @@ class World:
         await router.recover()
         return router
 
+    async def _listen(self, traded: Mapping[str, Venue], desks: Desks) -> None:
+        """Connect the account's own streams."""
+        self.ears = {
+            name: Ear(
+                venue,
+                self.simulators[name],
+                self.account.signers[name],
+                self.clock,
+                desks,
+                self,
+            )
+            for name, venue in traded.items()
+            if venue.private is not None
+        }
+        for ear in self.ears.values():
+            await ear.connect(self.network)
+        desks.on_open = lambda _account, venue, native: (
+            self.ears[venue].watch(native) if venue in self.ears else None
+        )
+
     def pump(self) -> None:
-        """Deliver what the venues have to say about their books."""
+        """Deliver what the venues have to say about their books and about the account's orders."""
+        for ear in self.ears.values():
+            ear.pump()
         for line in self.lines:
             line.pump()
 

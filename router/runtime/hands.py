@@ -12,6 +12,7 @@ from router.core.records import Extended, Record
 from router.runtime.accounts import Account
 from router.runtime.balances import Balances
 from router.runtime.clock import Clock
+from router.runtime.desks import Desks, Hear
 from router.runtime.door import Door
 from router.runtime.metrics import Metrics
 from router.runtime.store.protocol import Store, StoreDown
@@ -32,6 +33,7 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
     store: Store
     ledger: Ledger
     balances: Balances
+    desks: Desks
     clock: Clock
     metrics: Metrics
 
@@ -50,6 +52,11 @@ class RouteHands:
 
     def __init__(self, tools: Tools, account: Account, replied: asyncio.Future[None], more: More) -> None:
         self._tools, self._account, self._replied, self._more = tools, account, replied, more
+        self._hear: Hear = _deaf
+
+    def listen(self, hear: Hear) -> None:
+        """See `Hands`."""
+        self._hear = hear
 
     async def append(self, *records: Record) -> None:
         """See `Hands`."""
@@ -59,6 +66,7 @@ class RouteHands:
         """See `Hands`."""
         venue = self._tools.venues[order.listing.venue]
         signer = self._account.signers[venue.name]
+        self._tools.desks.open(self._account.account_id, order, self._hear)
         talk = venue.orders.place(order, signer)
         deadline_ms = venue.limits.order_ms_max
         answer = await self._tools.transport.perform(venue, talk, signer=signer, deadline_ms=deadline_ms)
@@ -71,6 +79,7 @@ class RouteHands:
         signer = self._account.signers.get(order.listing.venue)
         if venue is None or signer is None:
             return Unknown(order.order_id, "the account's settings no longer give access to the venue")
+        self._tools.desks.open(self._account.account_id, order, self._hear)
         talk = venue.orders.look_up(order, signer, answer, self._tools.clock.now_ms())
         found = await self._tools.transport.perform(venue, talk, signer=signer, deadline_ms=LOOK_UP_MS_MAX)
         self._note("order.looked_up", order, found)
@@ -98,10 +107,13 @@ class RouteHands:
 
     def settled(self, execution: Execution, answer: Answer) -> None:
         """See `Hands`. A hold goes with its order's last word; what the order cost goes with it."""
-        known = execution.known.get(answer.order_id)
+        known, order = execution.known.get(answer.order_id), execution.orders[answer.order_id]
+        account_id = self._account.account_id
         if not isinstance(known, Filled | Rejected):
+            if known is not None:
+                self._tools.desks.learnt(account_id, order, known)
             return
-        account_id, order = self._account.account_id, execution.orders[answer.order_id]
+        self._tools.desks.close(account_id, order)
         if isinstance(known, Filled):
             self._tools.balances.debit(account_id, order, known)
         else:
@@ -134,6 +146,10 @@ class RouteHands:
             answer=kind,
             reason=_reason(answer),
         )
+
+
+def _deaf(_: Answer) -> None:
+    """Before the runner listens nothing was sent, so there is nothing to hear."""
 
 
 def _reason(answer: Answer) -> str:

@@ -62,6 +62,21 @@ class Metrics:
             ("venue", "reason"),
             registry=registry,
         )
+        self.streams = Gauge(
+            "crossbook_streams", "Accounts' own streams that are up", venue, registry=registry
+        )
+        self.stream_reconnects = Counter(
+            "crossbook_stream_reconnects",
+            "Accounts' own streams that ended, by why",
+            ("venue", "reason"),
+            registry=registry,
+        )
+        self.news = Counter(
+            "crossbook_stream_news",
+            "What the accounts' own streams said about orders",
+            venue,
+            registry=registry,
+        )
         self.connections = Gauge(
             "crossbook_feed_connections", "Market-data connections that are up", venue, registry=registry
         )

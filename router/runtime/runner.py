@@ -1,7 +1,7 @@
 """Carries out one execution's effects, strictly in order. All decisions are the execution's."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -16,6 +16,10 @@ OWED_RETRY_MS = 1_000
 
 class Hands(Protocol):
     """What a runner needs done. None of it raises for what a venue did."""
+
+    def listen(self, hear: Callable[[Answer], None]) -> None:
+        """Call `hear` with every answer that comes by itself, from an account's own stream."""
+        ...
 
     async def append(self, *records: Record) -> None:
         """Returns when all of them are durable; StoreDown when that cannot be."""
@@ -182,6 +186,7 @@ async def run(execution: Execution, effects: Sequence[Effect], hands: Hands, *, 
     nothing was sent.
     """
     runner = _Runner(execution, hands)
+    hands.listen(runner.inbox.put_nowait)
     alarm = asyncio.get_running_loop().call_later(reply_ms / 1000, runner.inbox.put_nowait, _Overdue())
     try:
         while not await runner.perform(effects):

@@ -42,6 +42,9 @@ class Bench:
         self.silent_ms = 0
         """How long the venue takes to answer an order."""
 
+    def listen(self, hear: Callable[[Answer], None]) -> None:
+        self.hear = hear
+
     async def append(self, *records: Record) -> None:
         failing = [record for record in records if self.store_fails(record)]
         for record in failing or records:

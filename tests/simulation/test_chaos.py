@@ -47,12 +47,18 @@ class Day:
         self._harm = {purpose: harm * self.luck.random() for purpose in Purpose}
         self._disk_harm = self.luck.choice((0.0, 0.0, 0.1, 0.3))
         self.world.network.misdeed = self._misdeed
+        self.world.mishear = self._mishear
         self.world.store.misdeed = self._disk
 
     def _misdeed(self, _venue: str, request: Request) -> str:
         if self.quiet or self.luck.random() >= self._harm[request.purpose]:
             return ""
         return self.luck.choice(BEFORE_ARRIVAL + AFTER_ARRIVAL)
+
+    def _mishear(self) -> str:
+        if self.quiet or self.luck.random() >= self._harm[Purpose.ACCOUNT]:
+            return ""
+        return self.luck.choice(("lost", "twice"))
 
     def _disk(self, _record: Record) -> str:
         if self.quiet or self.luck.random() >= self._disk_harm:

@@ -150,6 +150,14 @@ class Orders(Protocol):
         """
         ...
 
+    def heard(self, order: Order, answer: Answer | None, news: Sequence[News]) -> Answer | None:
+        """What the account's own stream proves about an order; None: no more than is known.
+
+        `news` is all it said about the order so far, oldest first, perhaps some of it twice. Never says
+        more than `look_up` would. ValueError when it cannot be read.
+        """
+        ...
+
     def cancel(self, order: Order, signer: Signer, answer: Answer) -> Talk[Answer]:
         """Take a resting order off the book; ends in what `look_up` would say afterwards."""
         ...

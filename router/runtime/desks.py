@@ -1,0 +1,118 @@
+"""Brings what an account's own stream says to the orders it is about.
+
+News may come before the reply to the order that caused it, twice, or about orders that are not ours. It only
+ever shortens a wait: every order is looked up all the same until it has its last word.
+"""
+
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from router.core.model import AccountId
+from router.runtime.metrics import Metrics
+from venues.base.contract import Venue
+from venues.base.listing import Native
+from venues.base.orders import Answer, News, Order, OrderId, Unknown
+
+NEWS_MAX = 500
+"""News kept of one order: more than it has fills. What comes beyond it is left to the look-ups."""
+UNCLAIMED_MAX = 200
+"""Orders that news came about and nobody asked for: replies still under way, and other programs' orders."""
+
+Hear = Callable[[Answer], None]
+log = structlog.get_logger(__name__)
+
+
+class _Open:
+    """An order somebody waits for."""
+
+    def __init__(self, order: Order, hear: Hear) -> None:
+        self.order, self.hear = order, hear
+        self.answer: Answer | None = None
+        self.news: list[News] = []
+
+
+class _Desk:
+    """The open orders of one account at one venue."""
+
+    def __init__(self) -> None:
+        self.orders: dict[OrderId, _Open] = {}
+        self.ours: dict[str, OrderId] = {}
+        """By the venue's id of an order."""
+        self.unclaimed: dict[str, list[News]] = {}
+        """By the venue's id, the oldest first."""
+
+
+class Desks:
+    """The desks of all accounts."""
+
+    def __init__(self, venues: Mapping[str, Venue], metrics: Metrics) -> None:
+        self._venues, self._metrics = venues, metrics
+        self._desks: dict[tuple[AccountId, str], _Desk] = {}
+        self.on_open: Callable[[AccountId, str, Native], None] = lambda *_: None
+        """Told of each book an order is about to go to: some streams must be asked to tell of it."""
+
+    def open(self, account: AccountId, order: Order, hear: Hear) -> None:
+        """From now on each answer that news about the order makes goes to `hear`, and to nobody before it."""
+        venue = order.listing.venue
+        desk = self._desks.setdefault((account, venue), _Desk())
+        opened = desk.orders.get(order.order_id)
+        if opened is not None:
+            opened.hear = hear
+            return
+        desk.orders[order.order_id] = _Open(order, hear)
+        self.on_open(account, venue, order.listing.native)
+
+    def learnt(self, account: AccountId, order: Order, answer: Answer) -> None:
+        """What is known of the order now. With it may come the venue's id, and news that waited for that."""
+        desk = self._desks.get((account, order.listing.venue))
+        opened = desk.orders.get(order.order_id) if desk else None
+        if desk is None or opened is None:
+            return
+        opened.answer = answer
+        venue_order_id = "" if isinstance(answer, Unknown) else getattr(answer, "venue_order_id", "")
+        if venue_order_id and venue_order_id not in desk.ours:
+            desk.ours[venue_order_id] = order.order_id
+            for news in desk.unclaimed.pop(venue_order_id, ()):
+                self._tell(opened, news)
+
+    def close(self, account: AccountId, order: Order) -> None:
+        """The order has its last word."""
+        desk = self._desks.get((account, order.listing.venue))
+        if desk is None:
+            return
+        desk.orders.pop(order.order_id, None)
+        for venue_order_id in [key for key, of in desk.ours.items() if of == order.order_id]:
+            del desk.ours[venue_order_id]
+
+    def news(self, account: AccountId, venue: str, news: News) -> None:
+        """The account's stream at this venue said something."""
+        self._metrics.news.labels(venue).inc()
+        desk = self._desks.setdefault((account, venue), _Desk())
+        order_id = OrderId(news.client_id)
+        if order_id not in desk.orders:
+            order_id = desk.ours.get(news.venue_order_id, OrderId(""))
+        opened = desk.orders.get(order_id)
+        if opened is not None:
+            self._tell(opened, news)
+        elif news.venue_order_id:
+            waiting = desk.unclaimed.setdefault(news.venue_order_id, [])
+            if len(waiting) < NEWS_MAX:
+                waiting.append(news)
+            if len(desk.unclaimed) > UNCLAIMED_MAX:
+                del desk.unclaimed[next(iter(desk.unclaimed))]
+
+    def _tell(self, opened: _Open, news: News) -> None:
+        if len(opened.news) >= NEWS_MAX:
+            return
+        opened.news.append(news)
+        order = opened.order
+        try:
+            answer = self._venues[order.listing.venue].orders.heard(order, opened.answer, opened.news)
+        except ValueError as error:
+            log.warning(
+                "stream.unreadable_news", venue=order.listing.venue, order=order.order_id, reason=str(error)
+            )
+            return
+        if answer is not None:
+            opened.hear(answer)
