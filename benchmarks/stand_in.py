@@ -14,7 +14,7 @@ from venues.base.contract import CashFee, FeeCurve, Limits, Secret, Signer, Trai
 from venues.base.events import FeedEvent, Say, Snapshot
 from venues.base.http import Purpose, Reply, Request, Response, Talk, Unavailable
 from venues.base.listing import Grid, Listing, ListingKey, Native
-from venues.base.orders import Answer, Charge, Fee, Filled, Order, Side, Unknown
+from venues.base.orders import Answer, Charge, Fee, Filled, News, Order, Side, Unknown
 from venues.base.units import NANOS_PER_MICRO, ONE, Cash, Nanos, Price, Size, up
 from venues.sim.contract import Simulator
 
@@ -148,6 +148,9 @@ class StandInOrders:
     def look_up(self, order: Order, signer: Signer, answer: Answer, now_ms: int) -> Talk[Answer]:
         yield from ()
         return Unknown(order.order_id, "the stand-in remembers nothing")
+
+    def heard(self, order: Order, answer: Answer | None, news: Sequence[News]) -> Answer | None:
+        return None
 
     def cancel(self, order: Order, signer: Signer, answer: Answer) -> Talk[Answer]:
         yield from ()

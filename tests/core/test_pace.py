@@ -39,7 +39,8 @@ def test_no_stretch_of_time_ever_holds_more_calls_than_allowed(
 
 @given(st.integers(1, 12), st.integers(1, 3_000), st.integers(0, 40))
 def test_a_call_waits_no_longer_than_it_must(allowed: int, within_ms: int, gap: int) -> None:
-    budget, now, sent = Budget([Pace((Purpose.ORDER,), allowed, within_ms)]), 0, []
+    budget, now = Budget([Pace((Purpose.ORDER,), allowed, within_ms)]), 0
+    sent: list[int] = []
     for _ in range(3 * allowed):
         now += gap
         wait = budget.wait_ms(Purpose.ORDER, now)
