@@ -24,6 +24,7 @@ class PrivateFace:
 
     def __init__(self, desk: Desk, public: PublicFace, luck: Random, knobs: Mapping[str, int]) -> None:
         self._desk = desk
+        self._public = public
         self._luck = luck
         self._knobs = knobs
         self.routes: dict[str, Handler] = {
@@ -50,17 +51,22 @@ class PrivateFace:
         """Limit orders of one status, newest first."""
         status = call.query.get("status") or "OPEN"
         found = [
-            (order.order_id, rows.order_row(order, self._desk.terms[order.market.market_id], now_ms))
+            order
             for order in reversed(self._desk.orders.values())
-            if _readable(order, customer, now_ms) and not rows.ticket_of(order).market
+            if _readable(order, customer, now_ms)
+            and not rows.ticket_of(order).market
+            and rows.shown_status(order, now_ms) == status
         ]
-        return page(call, [(key, row) for key, row in found if row["status"] == status])
+        return page(call, found, lambda order: order.order_id, lambda order: self._row(order, now_ms))
+
+    def _row(self, order: SimOrder, now_ms: int) -> Json:
+        return rows.order_row(order, self._desk.terms[order.market.market_id], now_ms)
 
     def _order(self, customer: Customer, call: Call, now_ms: int) -> Json:
         order = self._desk.orders.get(last_segment(call).lower())
         if order is None or not _readable(order, customer, now_ms):
             raise RefusedError(404, "not_found", "Order not found")
-        return {"data": rows.order_row(order, self._desk.terms[order.market.market_id], now_ms)}
+        return {"data": self._row(order, now_ms)}
 
     def _remove(self, kind: str, customer: Customer, call: Call, now_ms: int) -> Json:
         """Before removalLockedUntil the venue answers oddly, one way or the other (section 11)."""
@@ -78,12 +84,9 @@ class PrivateFace:
 
     def _activity(self, customer: Customer, call: Call, now_ms: int) -> Json:
         """Matches the wallet took part in, newest first."""
-        found = [
-            (match.settlement_id, rows.match_row(match, self._desk.levels(match.terms)))
-            for match in reversed(self._desk.settlements.matches)
-            if any(order.account == customer.wallet for order, _ in match.parties)
-        ]
-        return page(call, found)
+        every = reversed(self._desk.settlements.matches)
+        own = [m for m in every if any(order.account == customer.wallet for order, _ in m.parties)]
+        return self._public.matches(call, own)
 
 
 def _readable(order: SimOrder, customer: Customer, now_ms: int) -> bool:

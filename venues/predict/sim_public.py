@@ -4,7 +4,7 @@ import base64
 import json
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from venues.base.units import ONE, down, micros, plain
 from venues.predict import sim_proofs as proofs
@@ -23,6 +23,7 @@ PAGE_MAX = 500
 FOUND_MAX = 25
 """Markets that a search shows."""
 NUMBER_MAX = 10**18
+Item = TypeVar("Item")
 Handler = Callable[[Call, int], Json]
 
 
@@ -57,10 +58,9 @@ class PublicFace:
 
     def _markets(self, call: Call, now_ms: int) -> Json:
         """By `status`: OPEN for those that trade."""
-        found = [self._shown(terms) for terms in self._desk.terms.values()]
-        if call.query.get("status"):
-            found = [row for row in found if call.query["status"] in (row["tradingStatus"], row["status"])]
-        return page(call, [(str(row["id"]), row) for row in found])
+        wanted = call.query.get("status")
+        found = [t for t in self._desk.terms.values() if not wanted or wanted in rows.market_states(t)]
+        return page(call, found, lambda terms: terms.market.market_id, self._shown)
 
     def _orderbook(self, call: Call, now_ms: int) -> Json:
         terms = self._market(call.path.split("/")[-2])
@@ -76,8 +76,8 @@ class PublicFace:
 
     def _categories(self, call: Call, now_ms: int) -> Json:
         wanted = call.query.get("status")
-        found = [(slug, row) for slug, row in self._grouped().items() if wanted in (None, "", row["status"])]
-        return page(call, found)
+        found = [row for row in self._grouped().values() if wanted in (None, "", row["status"])]
+        return page(call, found, lambda row: str(row["slug"]), lambda row: row)
 
     def _category(self, call: Call, now_ms: int) -> Json:
         row = self._grouped().get(last_segment(call))
@@ -98,8 +98,17 @@ class PublicFace:
     def _matches(self, call: Call, now_ms: int) -> Json:
         """Newest first; by marketId, signerAddress with isSignerMaker, minValueUsdtWei."""
         chosen = [match for match in reversed(self._desk.settlements.matches) if _wanted(match, call.query)]
-        found = [(m.settlement_id, rows.match_row(m, self._desk.levels(m.terms))) for m in chosen]
-        return page(call, found)
+        return self.matches(call, chosen)
+
+    def matches(self, call: Call, chosen: Sequence[Match]) -> Json:
+        """A page of these."""
+        levels = self._desk.levels
+        return page(
+            call,
+            chosen,
+            lambda match: match.settlement_id,
+            lambda match: rows.match_row(match, levels(match.terms)),
+        )
 
     def _positions(self, call: Call, now_ms: int) -> Json:
         try:
@@ -111,12 +120,12 @@ class PublicFace:
     def positions(self, call: Call, wallet: str) -> Json:
         """What a wallet holds on chain, shares above zero only; by marketId and isResolved."""
         number, resolved = call.query.get("marketId"), call.query.get("isResolved")
-        found: list[tuple[str, Json]] = []
+        found: list[Json] = []
         for terms in self._desk.terms.values():
             done = "true" if terms.winner is not None else "false"
             if number in (None, terms.market.market_id) and resolved in (None, done):
-                found += [(row["id"], row) for row in self._held(wallet, terms)]
-        return page(call, found)
+                found += self._held(wallet, terms)
+        return page(call, found, lambda row: str(row["id"]), lambda row: row)
 
     def _held(self, wallet: str, terms: Terms) -> list[Json]:
         held: list[Json] = []
@@ -157,20 +166,21 @@ def _wanted(match: Match, query: Any) -> bool:
     return not signer or {"true": makes, "false": takes}.get(role or "", takes or makes)
 
 
-def page(call: Call, found: Sequence[tuple[str, Json]]) -> Json:
+def page(call: Call, found: Sequence[Item], key: Callable[[Item], str], row: Callable[[Item], Json]) -> Json:
     """`first` rows behind the one that `after` names, and the cursor of the last if there are more."""
     first = numeral(call.query.get("first", str(PAGE)), NUMBER_MAX)
     if not first:
         raise bad_request("first: must be a positive whole number")
-    start = 0
-    if call.query.get("after"):
-        keys = [cursor_of(key) for key, _ in found]
-        if call.query["after"] not in keys:
+    start, after = 0, call.query.get("after")
+    if after:
+        places = (place for place, item in enumerate(found) if cursor_of(key(item)) == after)
+        place = next(places, None)
+        if place is None:
             raise bad_request("after: no such cursor")
-        start = keys.index(call.query["after"]) + 1
+        start = place + 1
     end = start + min(first, PAGE_MAX)
-    cursor = cursor_of(found[end - 1][0]) if end < len(found) else None
-    return {"cursor": cursor, "data": [row for _, row in found[start:end]]}
+    cursor = cursor_of(key(found[end - 1])) if end < len(found) else None
+    return {"cursor": cursor, "data": [row(item) for item in found[start:end]]}
 
 
 def cursor_of(key: str) -> str:

@@ -127,9 +127,15 @@ def settled_row(match: Match) -> Json:
     }
 
 
+def market_states(terms: Terms) -> tuple[str, str]:
+    """`tradingStatus` and `status`."""
+    trading = "OPEN" if terms.market.trading else "CLOSED"
+    return trading, "REGISTERED" if terms.winner is None else "RESOLVED"
+
+
 def market_row(terms: Terms, levels: tuple[list[Level], list[Level]]) -> Json:
     """GET /v1/markets/{id}."""
-    resolved = terms.winner is not None
+    trading, status = market_states(terms)
     return {
         "id": terms.market_id,
         "title": terms.title,
@@ -145,8 +151,8 @@ def market_row(terms: Terms, levels: tuple[list[Level], list[Level]]) -> Json:
         "isNegRisk": terms.neg_risk,
         "isYieldBearing": terms.yield_bearing,
         "isVisible": True,
-        "tradingStatus": "OPEN" if terms.market.trading else "CLOSED",
-        "status": "RESOLVED" if resolved else "REGISTERED",
+        "tradingStatus": trading,
+        "status": status,
         "marketVariant": "DEFAULT",
         "spreadThreshold": Decimal("0.06"),
         "shareThreshold": 100,

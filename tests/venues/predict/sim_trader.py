@@ -73,11 +73,12 @@ class Trader:
     def __init__(self, sim: PredictSimulator, keys: Mapping[str, str], *, now: int = NOW) -> None:
         self.sim = sim
         self.now = now
+        self.keys = keys
         self.api_key = keys["api_key"]
         self._key = coincurve.PrivateKey(bytes.fromhex(keys["private_key"].removeprefix("0x")))
         public = self._key.public_key.format(compressed=False)[1:]
         self.owner = "0x" + hashed(public)[12:].hex()
-        self.account = keys.get("account")
+        self.account = keys.get("account") or None
         self.wallet = self.account or self.owner
         self.token = ""
         self._salt = 0
