@@ -42,9 +42,9 @@ MARKET_LIFE_S = 300
 """A market order cannot come alive after this (card 8 and 10)."""
 FORGOTTEN_MS = (MARKET_LIFE_S + 30) * 1_000
 """An order that the venue does not know by then never comes; half a minute for clocks and for lag."""
-LAG_MS = 5_000
-"""State and settled amount lag the execution by more than 2 s (card 9): a closed order that is not filled
-completely is believed this long after it was first seen closed."""
+LAG_MS = 3_000
+"""State and settled amount lag the execution by up to more than 2 s (card 9). So a closed order that is not
+filled completely is believed this long after it was first seen closed, with the fills it still has."""
 NEVER_S = 4_102_444_800
 """The expiration of an order without one: 2100-01-01, as the venue's clients have it."""
 DUST_WEI = WEI_PER_MICRO
@@ -250,7 +250,7 @@ def _present(
     if settled and _whole(order, fills):
         return _filled(order, order_hash, fills)
     told = answer.size if isinstance(answer, Working | Pending) else 0
-    since = _closed_since(answer, state.status, fills)
+    since = _closed_since(answer, fills)
     patience_ms = LAG_MS if fills.size >= told else FORGOTTEN_MS
     if settled and since is not None and now_ms - since >= patience_ms:
         if fills.wei or (order.time_in_force not in _IMMEDIATE and not told):
@@ -262,12 +262,11 @@ def _present(
     return _pending(order, order_hash, answer, fills=fills, reason=reason)
 
 
-def _closed_since(answer: Answer, status: str, fills: Fills) -> int | None:
-    """When an earlier look-up first saw the order closed as it is now: it said so in its answer."""
-    if not isinstance(answer, Pending) or not answer.reason.startswith(f"{status}, "):
-        return None
-    since = _SINCE.search(answer.reason)
-    return int(since[1]) if since is not None and answer.size >= fills.size else None
+def _closed_since(answer: Answer, fills: Fills) -> int | None:
+    """When an earlier look-up first saw the order closed, with these fills: it said so in its answer."""
+    since = _SINCE.search(answer.reason) if isinstance(answer, Pending) else None
+    grown = isinstance(answer, Pending) and fills.size > answer.size
+    return None if since is None or grown else int(since[1])
 
 
 def _whole(order: Order, fills: Fills) -> bool:
