@@ -56,7 +56,7 @@ class OpinionSimulator:
             "amount_with_fee": 0,  # 1: amounts of trades and fills include the fee
             "fee_in_wei": 0,  # 1: the fee of trade.record.new is an integer with 18 decimals
             "keyed_calls_per_s": 15,  # per API key; 0 for no limit
-            "keyless_calls_per_s": 5,  # of all calls without a key together; 0 for no limit
+            "keyless_calls_per_s": 0,  # of all calls without a key together; 5 on the real venue
             "silent_ms": 60_000,  # hang up on a WebSocket client without a heartbeat for longer; 0 for never
         }
         self._desk = Desk(self._luck, self.knobs)

@@ -154,7 +154,7 @@ def test_a_buy_gets_all_that_its_money_buys_and_no_more(
     got = reach(sizes, limit, Cash(budget), Rate(bps, enabled=True))
 
     def paid(shares: int) -> tuple[Fraction, bool]:
-        """The cost of so many of the best shares, matches rounded up, the fee down; and if there are so many."""
+        """The cost of so many of the best shares, each match rounded up; and whether there are so many."""
         fills: list[tuple[int, int]] = []
         for price, size in ranked:
             if shares:
