@@ -3,7 +3,7 @@
 from random import Random
 
 from venues.base.events import BookSide
-from venues.base.orders import TimeInForce
+from venues.base.orders import Side, TimeInForce
 from venues.base.units import plain
 from venues.limitless import sim_rows as rows
 from venues.limitless import sim_rules as rules
@@ -125,6 +125,8 @@ class Desk:
         value = ticket.cash if ticket.cash is not None else notional(ticket.side, ticket.price, ticket.size)
         if ticket.lifetime is not TimeInForce.FOK and value < terms.minimum:
             raise RefusedError(400, f"Order value must be at least {plain(terms.minimum)} USDC")
+        if ticket.side is Side.BUY and customer.account.free < ticket.given:
+            raise RefusedError(400, REFUSALS[engine.INSUFFICIENT_BALANCE])
         self._accounts.check_approvals(customer, terms, ticket.side, post_only=ticket.post_only)
 
     def _order(self, customer: Customer, ticket: Ticket, terms: Terms, now_ms: int) -> SimOrder:
