@@ -64,8 +64,6 @@ def reach(offers: Iterable[tuple[Price, Size]], wanted: Size | None, budget: Cas
     the money, fee included, does not buy a millionth of a share more."""
     got, spent, weight, worst = 0, 0, 0, Price(0)
     for price, size in offers:
-        if wanted is not None and got >= wanted:
-            break
         most = size if wanted is None else Size(min(size, wanted - got))
         room = Cash(budget - spent)
         take = _affordable(price, most, room, rate, weight=weight)

@@ -114,13 +114,18 @@ class Ticket:
 
     @property
     def shares_wei(self) -> int:
-        """Shares it names; 0 for a buy by notional."""
-        return self.taker_amount if self.side is Side.BUY else self.maker_amount
+        """Shares it names; 0 for a market buy."""
+        return self._wanted if self.side is Side.BUY else self.maker_amount
 
     @property
     def cash_wei(self) -> int:
         """Money it names; 0 for a market sell."""
-        return self.maker_amount if self.side is Side.BUY else self.taker_amount
+        return self.maker_amount if self.side is Side.BUY else self._wanted
+
+    @property
+    def _wanted(self) -> int:
+        """What a market order names here, from a reference price or 0, binds nobody (section 9)."""
+        return 0 if self.by_market else self.taker_amount
 
     @property
     def shares(self) -> Size:
@@ -185,12 +190,7 @@ def read_ticket(body: bytes) -> Ticket:
 
 def check_amounts(ticket: Ticket) -> None:
     """The two amounts agree with the price, exactly (section 9); `RefusedError` otherwise."""
-    if ticket.maker_amount <= 0:
-        raise invalid("makerAmount", "must be above zero")
-    if ticket.price is None:
-        if ticket.taker_amount:
-            raise invalid("takerAmount", "must be 0 for a market order")
-    elif ticket.cash_wei * ONE != ticket.price * ticket.shares_wei:
+    if ticket.price is not None and ticket.cash_wei * ONE != ticket.price * ticket.shares_wei:
         raise invalid("makerAmount, takerAmount", f"are not in the ratio of the price {ticket.price_text}")
     if not (ticket.shares or (ticket.by_market and ticket.cash)):
         raise invalid("makerAmount, takerAmount", "less than a millionth")

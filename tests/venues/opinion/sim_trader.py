@@ -139,7 +139,7 @@ class Trader:
         self, market: "Book", side: str, amount: str, price: str = "0", *, no: bool = False, **more: Any
     ) -> Any:
         """An order for YES, or for NO: money for a market buy, else shares. The reply, whatever it is."""
-        given, wanted = wei(amount), 0
+        given, wanted = wei(amount), more.pop("wanted", 0)
         if price != "0":
             cash = wei(amount) * micros(price) // 10**6
             given, wanted = (cash, wei(amount)) if side == "buy" else (wei(amount), cash)

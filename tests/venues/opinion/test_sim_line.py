@@ -37,13 +37,13 @@ class Listener:
 
     def seed(self) -> None:
         row = self._trader.get("/token/orderbook", token_id=self._token)
-        self._since = row["timestamp"]
+        self.since = row["timestamp"]
         self.sides = {
             name: {level["price"]: level["size"] for level in row[name]} for name in ("bids", "asks")
         }
 
     def hear(self, frame: dict[str, Any]) -> None:
-        if frame["tokenId"] != self._token or frame["timestamp"] <= self._since:
+        if frame["tokenId"] != self._token or frame["timestamp"] <= self.since:
             return
         side = self.sides[frame["side"]]
         side.pop(frame["price"], None)
@@ -112,11 +112,15 @@ def test_a_frame_heard_before_the_snapshot_is_in_it() -> None:
     """A diff that was buffered while the snapshot is fetched is dropped, a later one applied."""
     sim, trader, book = scene()
     line = trader.listen(book, DEPTH)
+    trader.get("/token/orderbook", token_id=book.tokens[0])
     trader.place(book, "buy", "20", "0.42")
     buffered = heard(line)
     listener = Listener(trader, book.tokens[0])
+    assert {frame["timestamp"] for frame in buffered} == {listener.since}
     trader.place(book, "buy", "20", "0.425")
-    for frame in buffered + heard(line):
+    later = heard(line)
+    assert min(frame["timestamp"] for frame in later) > listener.since
+    for frame in buffered + later:
         listener.hear(frame)
     assert listener.levels() == sim.exchange.levels(book.native)
     assert sorted(frame["side"] for frame in buffered) == ["asks", "bids"]
@@ -196,6 +200,8 @@ def test_own_orders_are_told_to_their_owner_alone() -> None:
     assert [e.get("orderUpdateType") or e["side"] for e in heard(theirs)] == [
         "orderNew", "orderFill", "orderConfirm", "Buy",
     ]  # fmt: skip
+    assert [row["side"] for row in trader.get("/trade")["list"]] == ["Sell"]
+    assert [row["side"] for row in other.get("/trade")["list"]] == ["Buy"]
     sim.exchange.audit()
 
 
