@@ -1,6 +1,7 @@
 """Constructors for this venue's tests, with defaults for everything; the keys are the vectors' own."""
 
 import json
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from venues.base.http import Purpose, Reply, Request, Response, Silence, Talk
@@ -111,7 +112,7 @@ def placed(*executions: Json, **more: object) -> Response:
     return reply(200, {"id": "V1", "executions": executions} | more)
 
 
-def talk_through(talk: Talk[T], replies: list[Reply]) -> tuple[T, list[Request]]:
+def talk_through(talk: Talk[T], replies: Sequence[Reply]) -> tuple[T, list[Request]]:
     """Run a conversation against these replies, in order; past the last one nothing comes back."""
     asked: list[Request] = []
     queue = list(replies)
