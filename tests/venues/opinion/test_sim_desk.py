@@ -164,6 +164,7 @@ def test_a_buy_gets_all_that_its_money_buys_and_no_more(
         return cost + (exact_fee(bps, fills) * ONE // 1 if fills else Fraction(0)), shares == 0
 
     assert paid(got.size)[0] <= budget
+    assert wanted is None or got.size <= wanted
     more, there_is = paid(got.size + 1)
     if wanted is not None and got.size == wanted:
         assert not got.stopped
@@ -440,6 +441,7 @@ def check_customer(sim: OpinionSimulator, trader: Trader) -> None:
         ticket: Any = order.notes["ticket"]
         if order.side is Side.BUY:
             assert (order.value + order.fees) * 10**12 <= ticket.maker_amount
+            assert ticket.by_market or order.filled * 10**12 <= ticket.taker_amount
         else:
             assert order.filled * 10**12 <= ticket.maker_amount
             assert order.fees <= order.value
