@@ -55,7 +55,7 @@ class Board:
         if mode == "fill":
             return terms.charge(order, [(price, size)], at_limit=False)
         at_limit = mode == "limit" and order.cash is None
-        done = [(fill.price, fill.size) for fill in order.fills if fill.taker]
+        done = [(fill.price, fill.size) for fill in order.fills]
         before = terms.charge(order, done, at_limit)
         after = terms.charge(order, [*done, (price, size)], at_limit)
         return Charge(Cash(after.cash - before.cash), Size(after.shares - before.shares))

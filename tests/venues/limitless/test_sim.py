@@ -360,6 +360,7 @@ def test_the_history_has_every_fill_once_newest_first_over_any_pages() -> None:
     cursor: str | None = ""
     while cursor is not None:
         page = trader.call("GET", f"/portfolio/history?cursor={cursor}&limit=3")[1]
+        assert 1 <= len(page["data"]) <= 3
         found, cursor = found + page["data"], page["nextCursor"]
     ids = [match["id"] for reply in placed for match in reply["makerMatches"]]
     assert [row["makerMatchId"] for row in found] == ids[::-1]

@@ -212,6 +212,16 @@ def test_what_breaks_a_rule_is_refused_by_name(
     assert trader.worth() == before
 
 
+def test_a_fill_or_kill_order_names_no_price() -> None:
+    _, trader, slug = scene()
+    assert "takerAmount must be 1" in refused(
+        trader.post(slug, "BUY", None, "1", "FOK", signed={"takerAmount": 2})
+    )
+    priced = trader.order(slug, "BUY", "0.52", "1", "FOK", signed={"takerAmount": 1})
+    assert "price is not allowed" in refused(trader.call("POST", "/orders", priced))
+    assert "multiple of 1000" in refused(trader.post(slug, "SELL", None, "1.0005", "FOK"))
+
+
 def test_an_order_is_for_the_exchange_of_its_own_market() -> None:
     sim, trader, slug = scene()
     [other] = sim.list_market({"neg_risk": True})
@@ -290,6 +300,9 @@ def test_what_an_order_does_not_need_may_be_missing() -> None:
     assert shy.post(slug, "BUY", "0.4", "1", "GTC", postOnly=True)[0] == 201
     [risky] = sim.list_market({"neg_risk": True})
     assert shy.post(risky, "BUY", "0.4", "1", "GTC")[0] == 201
+    plain_sim, _, plain_slug = scene()
+    calm = another(plain_sim, positions={plain_slug: "1"}, unapproved=["adapter", "fee_module"])
+    assert calm.post(plain_slug, "SELL", "0.48", "1")[0] == 201
 
 
 def test_a_repeat_is_a_conflict_and_executes_once() -> None:

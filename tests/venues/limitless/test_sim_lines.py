@@ -1,4 +1,4 @@
-"""The simulated venue's WebSocket: packets, subscriptions, whole books, an account's own events, real sockets."""
+"""The simulated venue's WebSocket: packets, subscriptions, whole books, an account's own events."""
 
 import asyncio
 import json
@@ -11,6 +11,7 @@ import pytest
 import venues
 from tests.venues.limitless.sim_trader import (
     NOW,
+    SOCKET,
     Trader,
     another,
     ask,
@@ -21,6 +22,7 @@ from tests.venues.limitless.sim_trader import (
 )
 from venues.limitless.sim import LimitlessSimulator
 from venues.limitless.sim_lines import Line
+from venues.sim.contract import Call
 from venues.sim.server import SimServer
 
 FRAMES = Path(venues.__file__).parent / "limitless/vectors/frames/limitless.jsonl"
@@ -117,6 +119,19 @@ def test_other_namespaces_and_wrong_proofs_are_refused() -> None:
     assert line.outbox[1:] == ['44/markets,{"message":"Invalid signature"}']
     line.receive('42/markets,["subscribe_order_events"]', NOW)
     assert line.closed
+
+
+def test_a_handshake_may_be_signed_as_documented_or_as_opened() -> None:
+    sim, trader, _ = scene()
+    documented = trader.proof("GET /socket.io/?EIO=4&transport=websocket")
+    opened = trader.proof("GET /socket.io/?transport=websocket&EIO=4")
+    text = "transport=websocket&EIO=4"
+    for headers, account in ((documented, trader.address), (opened, trader.address), ({}, None)):
+        call = Call(method="GET", path="/socket.io/", query=SOCKET, query_text=text, headers=headers)
+        line = sim.connect(call, NOW)
+        assert isinstance(line, Line)
+        assert line.account == account
+    assert connect(sim, opened).refusal == "Invalid signature"
 
 
 def test_leaving_the_namespace_ends_what_it_told() -> None:
@@ -310,6 +325,7 @@ def test_a_failed_trade_is_told_after_it_was_matched() -> None:
     sim.tick(NOW + 2_000)
     assert [kind for source, kind in kinds(line) if source == "SETTLEMENT"] == ["MATCHED", "FAILED"]
     assert events(line, "tx")[0]["status"] == "FAILED"
+    assert kinds(line).count(("OME", "EXECUTION")) == 1
     sim.exchange.audit()
 
 
