@@ -111,10 +111,7 @@ class PolymarketUsOrders:
         """
         if not isinstance(answer, Working | Pending) or not answer.venue_order_id:
             return None
-        try:
-            return _heard(order, answer, *hearing(answer.venue_order_id, news))
-        except ValueError:
-            return None
+        return _heard(order, answer, *hearing(answer.venue_order_id, news))
 
     def open_orders(
         self, signer: Signer, listings: Sequence[Listing]

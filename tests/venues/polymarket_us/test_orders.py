@@ -86,6 +86,14 @@ def test_a_short_order_is_paid_the_complement_of_the_long_price() -> None:
     assert place(of, placed(execution(told, lastPx=usd("0.45")))) == filled(of, 5_500_000, 170_000)
 
 
+@pytest.mark.parametrize(("side", "cash"), [(Side.BUY, 2), (Side.SELL, 1)])
+def test_fractions_of_a_millionth_are_rounded_against_us(side: Side, cash: int) -> None:
+    of = order(side=side, size=3)
+    told = row(intent=f"ORDER_INTENT_{side.name}_LONG", quantity="0.000003", cumQuantity="0.000003")
+    answer = place(of, placed(execution(told, lastShares="0.000003")))
+    assert answer == filled(of, cash, 170_000), "0.56 times 3 is 1.68"
+
+
 def test_each_fill_counts_once_at_its_own_price_and_the_total_fee_is_the_venues() -> None:
     part = row(state="ORDER_STATE_PARTIALLY_FILLED", cumQuantity=4)
     first = execution(part, id="E1", type=PARTIAL, lastShares="4", lastPx=usd("0.5"))

@@ -622,8 +622,9 @@ def test_an_order_repeated_to_the_last_byte_is_taken_once_and_a_new_signature_tw
 
 @pytest.mark.parametrize(
     ("wish", "word"),
-    [({"slug": "m"}, "taken"), ({"slug": "a,b"}, "slug"), ({"tick": "0.03"}, "tick"), ({"minimum": "0"}, "minimum"),
-     ({"state": "SHUT"}, "state"), ({"fee_coefficient": "x"}, "fee_coefficient"), ({"colour": "red"}, "colour")],
+    [({"slug": "m"}, "taken"), ({"slug": "a,b"}, "slug"), ({"tick": "0.03"}, "tick"),
+     ({"minimum": "0"}, "minimum"), ({"state": "SHUT"}, "state"),
+     ({"fee_coefficient": "x"}, "fee_coefficient"), ({"colour": "red"}, "colour")],
 )  # fmt: skip
 def test_a_market_that_cannot_be_is_refused_by_name(wish: Json, word: str) -> None:
     with pytest.raises(ValueError, match=word):
