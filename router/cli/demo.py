@@ -29,7 +29,7 @@ from venues.sim.server import SimServer
 ACCOUNT = "acct-demo"
 BALANCE = "1000"
 """Dollars at each venue."""
-AMOUNT = "25.00"
+AMOUNT = "100.00"
 """The demo order's dollars: more than any venue's best level holds."""
 READY_MS_MAX = 20_000
 """Long enough for a slow machine to connect to its own loopback."""

@@ -59,12 +59,12 @@ async def test_an_order_for_more_than_the_account_has_is_refused_before_anything
 
 
 async def test_a_venue_that_stops_sending_is_left_out_and_the_order_fills_elsewhere(running: Running) -> None:
-    gone, stays = sorted(running.facts.venues)[:2]
+    gone, *stay = sorted(running.facts.venues)
     await running.stop_venue(gone)
     status, body, _ = await running.order(side="buy", amount="5")
     assert status == 201
-    assert [fill["venue"] for fill in body["fills"]] == [stays]
-    assert [entry["venue"] for entry in body["_routing"]["considered"]] == [stays]
+    assert {fill["venue"] for fill in body["fills"]} <= set(stay)
+    assert sorted(entry["venue"] for entry in body["_routing"]["considered"]) == stay
 
 
 @pytest.mark.slow

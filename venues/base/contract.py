@@ -212,6 +212,14 @@ class PrivateFeed(Protocol):
         ...
 
 
+class NoStream:
+    """For the orders of a venue whose card names no `private` stream: nothing is ever heard."""
+
+    def heard(self, order: Order, answer: Answer | None, news: Sequence[News]) -> Answer | None:
+        """Nothing."""
+        return None
+
+
 class Secret(msgspec.Struct, frozen=True):
     """One credential an account needs. Its name is a key in the configuration and in the vault."""
 

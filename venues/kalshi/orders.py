@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from venues.base.contract import Signer
+from venues.base.contract import NoStream, Signer
 from venues.base.events import BookSide
 from venues.base.http import Purpose, Reply, Request, Response, Silence, Talk, Unavailable
 from venues.base.listing import Listing, ListingKey
@@ -64,7 +64,7 @@ class _State(msgspec.Struct, frozen=True):
     resting: bool
 
 
-class KalshiOrders:
+class KalshiOrders(NoStream):
     """Our order id is the `client_order_id`: the venue takes none twice, so a repeat cannot execute twice."""
 
     def place(self, order: Order, signer: Signer) -> Talk[Answer]:

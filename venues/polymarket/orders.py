@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from venues.base.contract import Signer
+from venues.base.contract import NoStream, Signer
 from venues.base.http import Purpose, Reply, Request, Response, Silence, Talk, Unavailable
 from venues.base.listing import Listing, ListingKey
 from venues.base.orders import (
@@ -97,7 +97,7 @@ def post(path: str, body: wire.OrderPost | list[wire.OrderPost]) -> Request:
     )
 
 
-class PolymarketOrders:
+class PolymarketOrders(NoStream):
     """Places, looks up and cancels orders; reads balances."""
 
     def place(self, order: Order, signer: Signer) -> Talk[Answer]:
