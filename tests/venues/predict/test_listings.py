@@ -143,5 +143,11 @@ def test_discovery_follows_the_cursor_to_its_end() -> None:
     assert natives == ["1", "2", "3"]
 
 
+def test_a_page_that_names_itself_as_the_next_is_the_last() -> None:
+    page = world.hold(LISTINGS.discover("c1"), lambda _: world.said([market(id=3)], cursor="c1"))
+    assert isinstance(page, Page)
+    assert (len(page.listings), page.cursor) == (1, None)
+
+
 def test_a_page_that_cannot_be_read_is_unavailable() -> None:
     assert isinstance(world.hold(LISTINGS.discover(""), lambda _: Response(500, b"")), Unavailable)

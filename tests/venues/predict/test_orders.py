@@ -271,6 +271,13 @@ def test_a_door_that_stays_shut_refuses_after_one_renewal() -> None:
     assert calls.count("/v1/orders") == 2
 
 
+def test_a_token_that_was_refused_is_not_shown_again_although_no_new_one_came() -> None:
+    signer, door = world.signer(), Door(broken=True)
+    for _ in range(2):
+        assert isinstance(placed_by(signer, door), Rejected)
+    assert door.calls == ["POST /v1/orders", "GET /v1/auth/message", "GET /v1/auth/message"]
+
+
 def test_without_a_login_no_order_leaves() -> None:
     door = Door(broken=True)
     answer = placed_by(world.signer(logged_in=False), door)
