@@ -162,10 +162,11 @@ def test_an_account_that_lost_a_venue_keeps_its_holds_and_asks_the_others() -> N
         books(world)
         muffled = Muffled(world)
         report = await world.route(router, buy(100 * ONE))
-        assert [line.status for line in report.fills] == [FillStatus.OPEN] * len(world.venues)
+        assert len(report.fills) > 1
+        assert {line.status for line in report.fills} == {FillStatus.OPEN}
         await router.stop(0)
         muffled.on = False
-        gone = min(world.venues)
+        gone = min(line.venue for line in report.fills)
         whole, world.account = world.account, account_without(world, gone)
         router = await world.start(venues=set(world.venues) - {gone})
         await world.clock.sleep(100_000)
