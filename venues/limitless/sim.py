@@ -28,6 +28,8 @@ from venues.sim.wish import amount, check_keys, whole
 
 SOCKET_PATH = "/socket.io/"
 RPC_PATH = "/rpc"
+NODE_PATHS = (RPC_PATH, "")
+"""A base URL of its own has no path: that is how calls come that go over no wire."""
 EXCHANGE = "0xa4409D988CA2218d956BeEFD3874100F444f0DC3"
 NEG_RISK_EXCHANGE = "0xE247eE8Bb79AA5A17c4cc94dEaD4710C64a25F63"
 COLLATERAL_EXCHANGE = "0xB48128B87C3D8c10f778aC636fAe2D66889C4f19"
@@ -84,7 +86,7 @@ class LimitlessSimulator:
     def answer(self, call: Call, now_ms: int) -> Response:
         """One HTTP request, fully processed; a refusal is {"message", "statusCode", "error"} (section 7)."""
         self.tick(now_ms)
-        if call.path == RPC_PATH:
+        if call.path in NODE_PATHS:
             return self._accounts.rpc(call)
         if call.path == SOCKET_PATH:
             return _response(400, {"code": 0, "message": "Transport unknown"})

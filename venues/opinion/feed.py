@@ -2,14 +2,27 @@
 
 The venue sends changes only, and numbers nothing. A book is seeded by REST: subscribe, keep what comes, read
 the book, drop what is not newer. What is lost on the way cannot be seen, so every book is read again once
-a minute, and at once when it crosses or when the mirrored book of the NO token disagrees with it.
+a minute, and at once when it crosses or when the mirrored book of the NO token disagrees with it. Nor does
+the stream say that a market stops trading: when a book has emptied, the market itself is asked.
 """
 
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from venues.base.events import Ask, BookSide, FeedEvent, Halted, Level, Lost, Say, Snapshot, Touch, Update
+from venues.base.events import (
+    Ask,
+    BookSide,
+    FeedEvent,
+    Halted,
+    Level,
+    Lost,
+    Resumed,
+    Say,
+    Snapshot,
+    Touch,
+    Update,
+)
 from venues.base.http import Purpose, Request, Response
 from venues.base.listing import Native
 from venues.base.units import ONE, Price, Size, complement, micros
@@ -17,6 +30,7 @@ from venues.kit.body import read
 from venues.kit.decimals import Memo
 from venues.opinion import wire
 from venues.opinion.amounts import given
+from venues.opinion.listings import ACTIVATED
 from venues.opinion.reads import API
 
 HEARTBEAT_MS = 25_000
@@ -72,14 +86,19 @@ class _Kept:
     """What the feed remembers of one market."""
 
     __slots__ = (
-        "asked_ms", "before_ms", "bids_asks", "book_ms", "due_ms", "native", "no", "odds", "replay",
-        "seen_ms", "yes",
+        "asked_market", "asked_ms", "before_ms", "bids_asks", "book_ms", "due_ms", "halted", "native", "no",
+        "odds", "replay", "seen_ms", "suspect", "yes",
     )  # fmt: skip
 
     def __init__(self, native: Native) -> None:
         self.native = native
         self.yes = self.no = ""
         """Token ids, once the market has been read."""
+        self.suspect = True
+        """Whether the market is to be asked for before its book: at first, and when it may have stopped."""
+        self.asked_market = False
+        """Whether it was the market that was asked for last, not its book."""
+        self.halted = False
         self.bids_asks: Mapping[BookSide, Levels] | None = None
         """The YES book as it should be; None until it is seeded, and after it was lost."""
         self.book_ms = 0
@@ -161,7 +180,7 @@ class OpinionFeed:
         kept = self._kept.get(int(native))
         if kept is None or kept.replay is None:
             return []
-        if not kept.yes:
+        if kept.asked_market:
             return _know(kept, response, now_ms)
         book = wire.expect(response, _book)
         if book.token_id != kept.yes:
@@ -192,7 +211,9 @@ class OpinionFeed:
         _set(kept.bids_asks, change.touch)
         kept.odds.pop(change.touch[:2], None)
         events: list[FeedEvent] = [Update(kept.native, [change.touch], False, change.ms)]
-        if kept.replay is None and _crossed(kept.bids_asks):
+        empty = not any(kept.bids_asks.values())
+        kept.suspect |= empty
+        if kept.replay is None and (empty or _crossed(kept.bids_asks)):
             if now_ms - kept.asked_ms >= SOON_MS:
                 events.append(_read(kept, now_ms))
             else:
@@ -211,10 +232,11 @@ def _say(action: str, market_id: int) -> Say:
 
 
 def _ask(kept: _Kept) -> Ask:
-    """The market while its tokens are not known, then its YES book."""
-    if kept.yes:
-        return Ask(kept.native, _get(f"{API}/token/orderbook", ("token_id", kept.yes)))
-    return Ask(kept.native, _get(f"{API}/market/{kept.native}"))
+    """The market where it is in question, else its YES book."""
+    kept.asked_market = kept.suspect
+    if kept.suspect:
+        return Ask(kept.native, _get(f"{API}/market/{kept.native}"))
+    return Ask(kept.native, _get(f"{API}/token/orderbook", ("token_id", kept.yes)))
 
 
 def _get(path: str, *query: tuple[str, str]) -> Request:
@@ -229,18 +251,29 @@ def _read(kept: _Kept, now_ms: int) -> Ask:
 
 
 def _know(kept: _Kept, response: Response, now_ms: int) -> list[FeedEvent]:
-    """Learn the market's tokens. What was kept before the answer stays kept."""
+    """Whether the market trades, and its tokens; then its book is asked for. What was kept stays kept."""
     got = wire.read(response, _market)
     if isinstance(got, wire.Errno):
         if got.number != wire.UNKNOWN_MARKET:
             raise got.error()
-        return [Halted(kept.native, "the venue does not know this market")]
+        return _halt(kept, "the venue does not know this market", now_ms)
     if str(got.data.market_id) != kept.native:
         raise ValueError(f"market: the answer is about {got.data.market_id}")
     if not (got.data.yes_token_id and got.data.no_token_id):
-        return [Halted(kept.native, "not a market with a book of its own")]
+        return _halt(kept, "not a market with a book of its own", now_ms)
+    if got.data.status != ACTIVATED:
+        return _halt(kept, f"status {got.data.status}", now_ms)
     kept.yes, kept.no, kept.asked_ms = got.data.yes_token_id, got.data.no_token_id, now_ms
-    return [_ask(kept)]
+    kept.suspect, resumed = False, [Resumed(kept.native)] if kept.halted else []
+    kept.halted = False
+    return [*resumed, _ask(kept)]
+
+
+def _halt(kept: _Kept, reason: str, now_ms: int) -> list[FeedEvent]:
+    """Out of routing, until the market is asked again and trades."""
+    told, kept.halted = kept.halted, True
+    kept.bids_asks, kept.replay, kept.due_ms = None, None, now_ms + REREAD_MS
+    return [] if told else [Halted(kept.native, reason)]
 
 
 def _take(kept: _Kept, book: wire.Book, now_ms: int) -> list[FeedEvent]:
@@ -250,8 +283,9 @@ def _take(kept: _Kept, book: wire.Book, now_ms: int) -> list[FeedEvent]:
     newer = [c for token, c in kept.replay if token == kept.yes and (c.ms is None or c.ms > book.timestamp)]
     for change in newer:
         _set(read_book, change.touch)
-    unsure = any(change.ms is None for change in newer) or _crossed(read_book)
     was, kept.bids_asks = kept.bids_asks, read_book
+    kept.suspect |= was is not None and any(was.values()) and not any(read_book.values())
+    unsure = kept.suspect or any(change.ms is None for change in newer) or _crossed(read_book)
     kept.book_ms, kept.replay = book.timestamp, None
     kept.odds.clear()
     kept.seen_ms = max(kept.seen_ms, *(change.ms or 0 for change in newer), 0)
@@ -298,8 +332,8 @@ def _compare(kept: _Kept, change: _Change, now_ms: int) -> None:
 
 
 def _is_due(kept: _Kept, now_ms: int) -> bool:
-    """Only seeded books: whoever waits for a snapshot asks again by `resync`."""
-    if kept.bids_asks is None:
+    """Only seeded books and halted ones: whoever waits for a snapshot asks again by `resync`."""
+    if kept.bids_asks is None and not kept.halted:
         return False
     if kept.replay is not None:
         return now_ms - kept.asked_ms >= ANSWER_MS

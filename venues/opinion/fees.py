@@ -15,6 +15,8 @@ BPS = 10_000
 """Basis points in a whole."""
 MINIMUM = Cash(250_000)
 """0.25 USDT per taker order, as documented: the chain's own setting reads 0 (card 6)."""
+UNIQUE = Cash(1)
+"""The most that the salt takes off an order's money."""
 _SCALE = BPS * ONE * ONE
 
 
@@ -44,8 +46,8 @@ class OpinionCurve(msgspec.Struct, frozen=True):
         return Cash(up(size * self._per_share(price), _SCALE * ONE))
 
     def fixed(self, side: Side) -> Cash:
-        """Nothing: the reserve is rounded up already."""
-        return Cash(0)
+        """A millionth: what makes the amounts of an order its own is taken off them (`amounts.py`)."""
+        return UNIQUE
 
     def minimum(self, side: Side) -> Cash:
         """The least an order pays that trades at all; nothing where the market takes no fee (UNCONFIRMED)."""

@@ -9,7 +9,7 @@ The ledger counts millionths and so does the wire, in wei: sizes are whole milli
 published formula in wei over the fills of an order, rounded up to a millionth once for the whole order.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -19,7 +19,6 @@ from venues.predict import sim_rows as rows
 from venues.predict.sim_accounts import Accounts
 from venues.predict.sim_chain import node_of
 from venues.predict.sim_desk import Desk
-from venues.predict.sim_limits import RateLimits
 from venues.predict.sim_private import PrivateFace
 from venues.predict.sim_public import PublicFace
 from venues.predict.sim_rows import Json
@@ -27,12 +26,16 @@ from venues.predict.sim_rules import RefusedError, Terms
 from venues.predict.sim_socket import SocketLine
 from venues.sim.contract import Call, Socket
 from venues.sim.model import Market
+from venues.sim.windows import Left, Windows
 from venues.sim.wish import check_keys, whole
 
 CHAIN = 56
 NODE_PATHS = ("/rpc", "")
 """A node has no paths of its own: "" is what is left of a call when its host is not looked at."""
 FIRST_MARKET = 88_123
+LIMITS = ((60_000, "calls_per_minute"), (1_000, "calls_per_second"))
+"""Windows of the rate limit: length in ms, and the knob with what it allows (section 4)."""
+NAMES = ("1min", "1sec")
 MARKET_ID_MAX = 10**9
 FEE_BPS_MAX = 1_000
 SIZE_STEP = 1_000
@@ -73,7 +76,7 @@ class PredictSimulator:
         self.exchange = self._desk.exchange
         self._accounts = Accounts(self.exchange, self._luck, chain_id)
         self._desk.customers = self._accounts.customers
-        self._limits = RateLimits(self.knobs)
+        self._windows = Windows()
         self._node = node_of(self._desk, chain_id)
         public = PublicFace(self._desk, self._accounts)
         self._public = public.routes
@@ -90,16 +93,18 @@ class PredictSimulator:
             key = self._accounts.admit(call)
         except RefusedError as error:
             return self._refused(error, now_ms, {})
-        headers = self._limits.count(key, now_ms)
+        left = self._windows.count(key, now_ms, {length: self.knobs[knob] for length, knob in LIMITS})
+        said = (f'"{w.most}-in-{n}"; r={w.calls}; t={w.reset_s}' for n, w in zip(NAMES, left, strict=True))
+        headers = {"ratelimit": ", ".join(said)}
         try:
-            status, reply = self._route(call, key, now_ms)
+            if self.knobs["refuse_calls"]:
+                check_pace(left)
+            status, reply = self._route(call, now_ms)
         except RefusedError as error:
             return self._refused(error, now_ms, headers)
         return _response(status, {"success": True, **reply}, headers)
 
-    def _route(self, call: Call, key: str, now_ms: int) -> tuple[int, Json]:
-        if self._limits.exceeded(key):
-            raise RefusedError(429, "too_many_requests", "Too many requests")
+    def _route(self, call: Call, now_ms: int) -> tuple[int, Json]:
         public = _find(self._public, call)
         if public is not None:
             return 200, public(call, now_ms)
@@ -206,6 +211,12 @@ class PredictSimulator:
     def _wallet(self, token: str, now_ms: int) -> str | None:
         customer = self._accounts.holder(token, now_ms)
         return None if customer is None else customer.wallet
+
+
+def check_pace(left: Sequence[Left]) -> None:
+    """RefusedError 429 when the call was one too many in any window."""
+    if any(window.exceeded for window in left):
+        raise RefusedError(429, "too_many_requests", "Too many requests")
 
 
 def _find(routes: Mapping[str, Any], call: Call) -> Any:

@@ -1,19 +1,16 @@
 """Who may call the simulated venue: API keys, wallets and their session tokens (card, sections 3 and 8)."""
 
 import base64
-import hashlib
-import hmac
-import json
-import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-import coincurve
+import msgspec
 
 from venues.base.units import Cash
+from venues.kit.eip712 import Key, checksummed
 from venues.predict import sim_proofs as proofs
 from venues.predict.sim_rules import RefusedError, bad_request
 from venues.sim.contract import Call
@@ -28,9 +25,12 @@ MESSAGE_LIFE_MS = 300_000
 """How long a login text may be signed; the card does not say, five minutes is what such texts live."""
 MESSAGES_MAX = 10_000
 """Login texts remembered; the oldest is forgotten first."""
-CURVE_ORDER = 2 * proofs.HALF_CURVE + 1
+KEY_MAX = 2**255
+"""Private keys that are made up stay below: any such number is a key."""
+TOKENS_MAX = 10_000
+"""Tokens remembered; the oldest is forgotten first."""
+JWT_HEAD = b'{"alg":"HS256","typ":"JWT"}'
 CREDENTIALS = ("api_key", "private_key", "account")
-HEX_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 Json = dict[str, Any]
 
 
@@ -72,7 +72,8 @@ class Accounts:
         self._chain_id = chain_id
         self._api_keys: set[str] = set()
         self._messages: OrderedDict[str, int] = OrderedDict()
-        self._secret = luck.randbytes(32)
+        self._tokens: OrderedDict[str, tuple[str, int]] = OrderedDict()
+        """Wallet and end (Unix ms) of every token that was given out."""
         self.customers: dict[str, Customer] = {}
         """By the address of the wallet."""
 
@@ -85,8 +86,8 @@ class Accounts:
         """
         given = {key: str(value) for key, value in (wish.get("credentials") or {}).items() if value != ""}
         check_keys("credentials", given, CREDENTIALS)
-        secret = given.get("private_key") or f"0x{self._luck.randrange(1, CURVE_ORDER):064x}"
-        owner = proofs.address_of(_private_key(secret).public_key)
+        secret = given.get("private_key") or f"0x{self._luck.randrange(1, KEY_MAX):064x}"
+        owner = _owner(secret)
         wallet = self._wallet(given, owner, wrapped=wish.get("predict_account") is True)
         api_key = given.get("api_key") or f"{self._luck.getrandbits(128):032x}"
         if wallet in self._exchange.accounts:
@@ -105,10 +106,11 @@ class Accounts:
     def _wallet(self, given: Mapping[str, str], owner: str, *, wrapped: bool) -> str:
         text = given.get("account")
         if text is None:
-            return proofs.checksummed(self._luck.randbytes(20)) if wrapped else owner
-        if HEX_ADDRESS.fullmatch(text) is None:
-            raise ValueError(f"account: must be an address of 20 bytes with 0x, was {text!r}")
-        return proofs.checksummed(bytes.fromhex(text[2:]))
+            return checksummed(self._luck.randbytes(20)) if wrapped else owner
+        try:
+            return proofs.address(text)
+        except ValueError as error:
+            raise ValueError(f"account: must be an address: {error}") from None
 
     def _join(self, owner: str, wallet: str, balance: Cash) -> Customer:
         customer = Customer(owner, self._exchange.open_account(wallet, balance))
@@ -145,19 +147,16 @@ class Accounts:
             raise bad_request("signer, message, signature: must be given")
         text = payload["message"]
         try:
-            wallet = proofs.checksummed(proofs.unhex(payload.get("signer"), 20))
+            wallet = proofs.address(payload.get("signer"))
             proof = proofs.unhex(payload.get("signature"))
         except ValueError as error:
             raise bad_request(f"signer, signature: {error}") from None
-        customer = self.customers.get(wallet)
-        digest = proofs.personal_digest(text.encode())
         if self._messages.get(text, 0) <= now_ms:
             raise _unauthorized("The message is unknown or too old")
-        if not (
-            customer.signed(digest, proof, self._chain_id)
-            if customer
-            else proofs.recover(digest, proof) == wallet
-        ):
+        customer, digest = self.customers.get(wallet), proofs.personal_digest(text.encode())
+        wrapped = customer.wrapped if customer else None
+        signer = proofs.wallet_signer(digest, proof, chain_id=self._chain_id, account=wrapped)
+        if signer != (customer.owner if customer else wallet):
             raise _unauthorized("Invalid signature")
         if customer is None:
             self._join(wallet, wallet, Cash(0))
@@ -172,37 +171,32 @@ class Accounts:
 
     def holder(self, token: str, now_ms: int) -> Customer | None:
         """The customer of a token, None when it is wrong or has expired."""
-        signed, _, proof = token.rpartition(".")
-        if not token.isascii() or not hmac.compare_digest(proof, self._seal(signed)):
-            return None
-        claims = json.loads(_unpacked(signed.partition(".")[2]))
-        return self.customers[claims["sub"]] if claims["exp"] * 1_000 > now_ms else None
+        wallet, until_ms = self._tokens.get(token, ("", 0))
+        return self.customers[wallet] if until_ms > now_ms else None
 
     def _token(self, wallet: str, now_s: int) -> str:
-        """A JSON Web Token, HS256."""
-        claims = {"sub": wallet, "iat": now_s, "exp": now_s + TOKEN_LIFE_S}
-        signed = f"{_packed({'alg': 'HS256', 'typ': 'JWT'})}.{_packed(claims)}"
-        return f"{signed}.{self._seal(signed)}"
-
-    def _seal(self, signed: str) -> str:
-        proof = hmac.digest(self._secret, signed.encode(), hashlib.sha256)
-        return base64.urlsafe_b64encode(proof).decode().rstrip("=")
+        """A JSON Web Token: clients may read its `exp`, only we know which seals are ours."""
+        until_s = now_s + TOKEN_LIFE_S
+        claims = {"sub": wallet, "iat": now_s, "exp": until_s}
+        seal = self._luck.randbytes(32)
+        token = ".".join(_packed(part) for part in (JWT_HEAD, msgspec.json.encode(claims), seal))
+        while len(self._tokens) >= TOKENS_MAX:
+            self._tokens.popitem(last=False)
+        self._tokens[token] = wallet, until_s * 1_000
+        return token
 
 
 def _unauthorized(text: str) -> RefusedError:
     return RefusedError(401, "unauthorized", text)
 
 
-def _packed(claims: Json) -> str:
-    return base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+def _packed(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
-def _unpacked(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-
-
-def _private_key(text: str) -> coincurve.PrivateKey:
+def _owner(secret: str) -> str:
+    """The address of a private key."""
     try:
-        return coincurve.PrivateKey(proofs.unhex(text if text.startswith("0x") else f"0x{text}", 32))
-    except ValueError:
-        raise ValueError("private_key: must be 32 bytes in hexadecimal, and a key of secp256k1") from None
+        return checksummed(Key(secret).address)
+    except ValueError as error:
+        raise ValueError(f"private_key: {error}") from None

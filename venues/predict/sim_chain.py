@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from venues.base.orders import Side
 from venues.base.units import Cash, Size
+from venues.kit.eip712 import checksummed, padded
 from venues.predict import sim_proofs as proofs
 from venues.predict.sim_desk import Desk
 from venues.predict.sim_rules import STEP, Terms
@@ -16,7 +17,6 @@ from venues.sim.chain import (
     ContractFunction,
     RevertError,
     address_at,
-    address_word,
     selector,
     uint_at,
     word,
@@ -87,7 +87,7 @@ def node_of(desk: Desk, chain_id: int) -> Chain:
 
 
 def _wallet(given: bytes) -> str:
-    return proofs.checksummed(address_at(given, 0))
+    return checksummed(address_at(given, 0))
 
 
 def _permission(desk: Desk, granted: int) -> ContractFunction:
@@ -104,7 +104,7 @@ def _owner(desk: Desk, given: bytes) -> bytes:
     """The key that owns a Predict account; the zero address for other wallets."""
     customer = desk.customers.get(_wallet(given))
     owner = customer.owner if customer is not None and customer.wrapped else "0x" + "00" * 20
-    return address_word(bytes.fromhex(owner[2:]))
+    return padded(bytes.fromhex(owner[2:]))
 
 
 def _balance_of(desk: Desk, flags: set[tuple[bool, bool]]) -> ContractFunction:

@@ -18,16 +18,8 @@ from venues.predict.sim_settlement import Settlements
 from venues.predict.sim_socket import SocketLine
 from venues.sim import engine
 from venues.sim.engine import EngineError, Exchange
-from venues.sim.model import (
-    HOUSE,
-    BookChange,
-    Market,
-    MarketChanged,
-    OrderMoved,
-    SimOrder,
-    Status,
-    TradeDone,
-)
+from venues.sim.model import HOUSE, BookChange, Market, MarketChanged, OrderMoved, SimOrder, Status, TradeDone
+from venues.sim.times import iso
 
 NEVER_S = 4_102_444_800
 """The expiration of an order without one (section 8)."""
@@ -76,7 +68,7 @@ class Desk:
         price, size, cash = rules.read_amounts(ticket, terms)
         self._check_means(customer, ticket, terms, outcome)
         order = SimOrder(
-            order_id="0x" + ticket.claimed_hash.hex(),
+            order_id=ticket.hash.lower(),
             account=customer.wallet,
             market=terms.market,
             outcome=outcome,
@@ -86,34 +78,34 @@ class Desk:
             cash=cash,
             time_in_force=_lifetime(ticket),
             created_ms=now_ms,
-            expires_ms=ticket.expiration_s * 1_000 if ticket.expiration_s < NEVER_S else None,
+            expires_ms=ticket.expiration * 1_000 if ticket.expiration < NEVER_S else None,
             notes={"ticket": ticket, "readable_ms": now_ms + self._luck.randint(*READABLE_MS)},
         )
         number = order.notes["number"] = str(FIRST_ORDER + len(self.orders) + 1)
         self.orders[order.order_id], self.hash_of[number] = order, order.order_id
         self._accept(order, now_ms)
         held = order.notes.get("held_until")
-        locked = rows.iso(held) if isinstance(held, int) else None
+        locked = iso(held) if isinstance(held, int) else None
         return {"code": "OK", "orderId": number, "orderHash": order.order_id, "removalLockedUntil": locked}
 
     def _check(self, customer: Customer, ticket: Ticket, now_ms: int) -> tuple[Terms, int]:
         """Fee rate, then hash, then signature (section 4); a repeat before anything that may have changed."""
         rules.check_form(ticket)
-        if ticket.token not in self.tokens:
+        if str(ticket.token_id) not in self.tokens:
             raise bad_request("order.tokenId: no such outcome")
-        terms, outcome = self.tokens[ticket.token]
-        if ticket.fee_bps < terms.fee_bps:
+        terms, outcome = self.tokens[str(ticket.token_id)]
+        if ticket.fee_rate_bps < terms.fee_bps:
             raise not_created("fee_rate_too_low", f"The fee rate must be at least {terms.fee_bps}")
         digest = ticket.digest(terms, self._chain_id)
-        if digest != ticket.claimed_hash:
+        if "0x" + digest.hex() != ticket.hash.lower():
             raise not_created("hash_mismatch", "The order hash does not match the order")
         if ticket.maker != customer.wallet:
             raise bad_request("order.maker: must be the wallet of the token")
-        if not customer.signed(digest, ticket.signature, self._chain_id):
+        if not customer.signed(digest, ticket.proof, self._chain_id):
             raise bad_request("order.signature: invalid signature")
-        if "0x" + digest.hex() in self.orders:
+        if ticket.hash.lower() in self.orders:
             raise not_created("duplicate_order", "An order with this hash already exists")
-        if ticket.expiration_s * 1_000 <= now_ms:
+        if ticket.expiration * 1_000 <= now_ms:
             raise bad_request("order.expiration: must be in the future")
         if not terms.market.trading:
             raise not_created("market_not_trading", "The market is not open for trading")
@@ -139,7 +131,7 @@ class Desk:
         """To the book at once, or held if it will take. A post-only order that would take never lives."""
         ticket, terms = ticket_of(order), self.terms[order.market.market_id]
         self.exchange.expire(now_ms)
-        if ticket.post_only and order.crosses:
+        if ticket.is_post_only and order.crosses:
             self._end(order, REASONS[engine.POST_ONLY_CROSSES])
             self._tell(rows.wallet_event("orderNotAccepted", order, terms, now_ms), order.reason)
             self.publish(now_ms)
@@ -179,7 +171,7 @@ class Desk:
     def _prevented(self, order: SimOrder, now_ms: int) -> bool:
         """Whether the order ends because it would meet its own wallet's; those may be cancelled for it."""
         against = [own for own in self.resting(order.account, order.market) if _meet(order, own)]
-        mode = ticket_of(order).prevention
+        mode = ticket_of(order).self_trade_prevention
         if against and mode != "CANCEL_TAKER":
             for own in against:
                 self.exchange.cancel(own, SELF_TRADE, now_ms)
@@ -258,7 +250,7 @@ class Desk:
                         ended[order.order_id] = order
         for found in traded:
             if found.taker.account != HOUSE and ticket_of(found.taker).market:
-                self._tell(rows.plan_event(found.taker, now_ms))
+                self._tell(rows.plan_event(found.taker, found.terms, now_ms))
             self._tell_fills("orderTransactionSubmitted", found, now_ms)
         for order in ended.values():
             self._tell_end(order, now_ms)
@@ -310,8 +302,8 @@ class Desk:
 
 def _lifetime(ticket: Ticket) -> TimeInForce:
     if ticket.market:
-        return TimeInForce.FOK if ticket.fill_or_kill else TimeInForce.IOC
-    return TimeInForce.GTC if ticket.expiration_s >= NEVER_S else TimeInForce.GTD
+        return TimeInForce.FOK if ticket.is_fill_or_kill else TimeInForce.IOC
+    return TimeInForce.GTC if ticket.expiration >= NEVER_S else TimeInForce.GTD
 
 
 def _meet(order: SimOrder, resting: SimOrder) -> bool:

@@ -1,6 +1,7 @@
 """What the simulated venue answers to a wallet with a token: orders, positions (card, sections 9, 11)."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -24,22 +25,16 @@ class PrivateFace:
 
     def __init__(self, desk: Desk, public: PublicFace, luck: Random, knobs: Mapping[str, int]) -> None:
         self._desk = desk
-        self._public = public
         self._luck = luck
         self._knobs = knobs
         self.routes: dict[str, Handler] = {
             "POST /v1/orders": self._place,
             "GET /v1/orders": self._orders,
             "GET /v1/orders/*": self._order,
-            "POST /v1/orders/remove": lambda customer, call, now_ms: self._remove(
-                "ids", customer, call, now_ms
-            ),
-            "POST /v1/orders/remove-by-hash": lambda customer, call, now_ms: self._remove(
-                "hashes", customer, call, now_ms
-            ),
+            "POST /v1/orders/remove": partial(self._remove, "ids"),
+            "POST /v1/orders/remove-by-hash": partial(self._remove, "hashes"),
             "GET /v1/positions": lambda customer, call, _: public.positions(call, customer.wallet),
             "GET /v1/account": lambda customer, *_: {"data": {"name": "", "address": customer.wallet}},
-            "GET /v1/account/activity": self._activity,
         }
 
     def _place(self, customer: Customer, call: Call, now_ms: int) -> Json:
@@ -82,12 +77,6 @@ class PrivateFace:
         del done["locked"]
         return dict(done)
 
-    def _activity(self, customer: Customer, call: Call, now_ms: int) -> Json:
-        """Matches the wallet took part in, newest first."""
-        every = reversed(self._desk.settlements.matches)
-        own = [m for m in every if any(order.account == customer.wallet for order, _ in m.parties)]
-        return self._public.matches(call, own)
-
 
 def _readable(order: SimOrder, customer: Customer, now_ms: int) -> bool:
     """Whether the customer can see it already."""
@@ -96,9 +85,8 @@ def _readable(order: SimOrder, customer: Customer, now_ms: int) -> bool:
 
 def _names(payload: Any, kind: str) -> list[str]:
     data = payload.get("data") if isinstance(payload, dict) else None
-    names = data.get(kind) if isinstance(data, dict) else None
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise bad_request(f"data.{kind}: must be an array of texts")
-    if not 0 < len(names) <= REMOVED_MAX:
-        raise bad_request(f"data.{kind}: must be 1 to {REMOVED_MAX}")
-    return names
+    names: Any = data.get(kind) if isinstance(data, dict) else None
+    texts = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    if not texts or not 0 < len(names) <= REMOVED_MAX:
+        raise bad_request(f"data.{kind}: must be an array of 1 to {REMOVED_MAX} texts")
+    return list(names)

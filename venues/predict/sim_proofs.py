@@ -4,8 +4,8 @@ Written from the card alone (sections 2, 3 and 8). It shares no code with the cl
 side finds the other's mistakes.
 """
 
-import coincurve
-from Crypto.Hash import keccak as _keccak
+from venues.kit.eip712 import checksummed, digest, domain_separator, keccak, padded, word
+from venues.sim.wallet import signed_by
 
 EXCHANGES = {
     56: {
@@ -27,78 +27,39 @@ ORDER_TYPE = (
     b"Order(uint256 salt,address maker,address signer,address taker,uint256 tokenId,uint256 makerAmount,"
     b"uint256 takerAmount,uint256 expiration,uint256 nonce,uint256 feeRateBps,uint8 side,uint8 signatureType)"
 )
-HALF_CURVE = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
-"""A signature with a larger s is refused on chain: the same order must not have two signatures."""
-SIGNATURE_BYTES = 65
 WRAPPED = b"\x01" + bytes.fromhex(VALIDATOR[2:])
 """How the signature of a Predict account begins."""
 
 
-def keccak(*parts: bytes) -> bytes:
-    """Keccak-256, the hash of Ethereum, of all parts together."""
-    return bytes(_keccak.new(digest_bits=256, data=b"".join(parts)).digest())
+def order_digest(chain_id: int, exchange: str, words: tuple[bytes | int, ...]) -> bytes:
+    """What is signed for an order, and its hash, the key of everything after.
 
-
-def order_domain(chain_id: int, *, neg_risk: bool, yield_bearing: bool) -> bytes:
-    """Separator of the domain that orders of such a market must be signed for."""
-    contract = EXCHANGES[chain_id][neg_risk, yield_bearing]
-    return _domain("predict.fun CTF Exchange", "1", chain_id, contract)
-
-
-def order_struct(addresses: tuple[str, str, str], salt: int, numbers: tuple[int, ...]) -> bytes:
-    """Hash of the signed struct: maker, signer and taker; then tokenId to signatureType in the order of
-    the type."""
-    words = b"".join(_padded(address) for address in addresses)
-    return keccak(keccak(ORDER_TYPE), _word(salt), words, *(_word(number) for number in numbers))
-
-
-def typed_digest(domain: bytes, struct: bytes) -> bytes:
-    """What is signed for a struct in a domain: for an order also its hash, the key of everything after."""
-    return keccak(b"\x19\x01", domain, struct)
+    `words` are the fields in the order of the type, addresses as their 20 bytes.
+    """
+    encoded = (word(field) if isinstance(field, int) else padded(field) for field in words)
+    struct = keccak(keccak(ORDER_TYPE) + b"".join(encoded))
+    domain = domain_separator("predict.fun CTF Exchange", "1", chain_id, bytes.fromhex(exchange[2:]))
+    return digest(domain, struct)
 
 
 def personal_digest(message: bytes) -> bytes:
     """What a wallet signs for a text (EIP-191)."""
-    return keccak(b"\x19Ethereum Signed Message:\n", str(len(message)).encode(), message)
+    return keccak(b"\x19Ethereum Signed Message:\n" + str(len(message)).encode() + message)
 
 
-def wallet_signer(digest: bytes, signature: bytes, *, chain_id: int, account: str | None) -> str | None:
-    """The address of the key that signed `digest`, whatever it was meant for; None when nobody did.
+def wallet_signer(hashed: bytes, signature: bytes, *, chain_id: int, account: str | None) -> str | None:
+    """The address of the key that signed 32 bytes, whatever it was meant for; None when nobody did.
 
     With `account` the signature must be wrapped as that Predict account's (section 8).
     """
-    if account is None:
-        return recover(digest, signature)
-    if not signature.startswith(WRAPPED):
-        return None
-    domain = _domain("Kernel", "0.3.1", chain_id, account)
-    wrapped = typed_digest(domain, keccak(keccak(b"Kernel(bytes32 hash)"), digest))
-    return recover(personal_digest(wrapped), signature[len(WRAPPED) :])
-
-
-def recover(digest: bytes, signature: bytes) -> str | None:
-    """The address whose key made this signature (r, s, v with v 27 or 28) over 32 bytes."""
-    if len(signature) != SIGNATURE_BYTES or signature[64] not in (27, 28):
-        return None
-    if int.from_bytes(signature[32:64], "big") > HALF_CURVE:
-        return None
-    compact = signature[:64] + bytes([signature[64] - 27])
-    try:
-        return address_of(coincurve.PublicKey.from_signature_and_message(compact, digest, hasher=None))
-    except ValueError:
-        return None
-
-
-def address_of(key: coincurve.PublicKey) -> str:
-    """The checksummed address of a public key."""
-    return checksummed(keccak(key.format(compressed=False)[1:])[12:])
-
-
-def checksummed(address: bytes) -> str:
-    """Twenty bytes in the mixed-case form of EIP-55."""
-    text = address.hex()
-    marks = keccak(text.encode()).hex()
-    return "0x" + "".join(c.upper() if mark >= "8" else c for c, mark in zip(text, marks, strict=False))
+    if account is not None:
+        if not signature.startswith(WRAPPED):
+            return None
+        domain = domain_separator("Kernel", "0.3.1", chain_id, bytes.fromhex(account[2:]))
+        hashed = personal_digest(digest(domain, keccak(keccak(b"Kernel(bytes32 hash)") + hashed)))
+        signature = signature[len(WRAPPED) :]
+    signer = signed_by(hashed, signature)
+    return None if signer is None else checksummed(signer)
 
 
 def unhex(value: object, size: int | None = None) -> bytes:
@@ -111,15 +72,6 @@ def unhex(value: object, size: int | None = None) -> bytes:
     return data
 
 
-def _domain(name: str, version: str, chain_id: int, contract: str) -> bytes:
-    kind = b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
-    names = keccak(name.encode()) + keccak(version.encode())
-    return keccak(keccak(kind), names, _word(chain_id), _padded(contract))
-
-
-def _word(number: int) -> bytes:
-    return number.to_bytes(32, "big")
-
-
-def _padded(address: str) -> bytes:
-    return bytes.fromhex(address[2:]).rjust(32, b"\0")
+def address(value: object) -> str:
+    """A checksummed address from text in any case; ValueError otherwise."""
+    return checksummed(unhex(value, 20))

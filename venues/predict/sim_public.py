@@ -1,6 +1,5 @@
 """What the simulated venue answers to any API key: login, markets, matches (card, sections 3 to 9)."""
 
-import base64
 import json
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -14,14 +13,13 @@ from venues.predict.sim_chain import chain_shares
 from venues.predict.sim_desk import Desk
 from venues.predict.sim_rows import Json, Match
 from venues.predict.sim_rules import WEI, RefusedError, Terms, bad_request
+from venues.sim import pages
 from venues.sim.contract import Call
 from venues.sim.numeral import numeral
 
 PAGE = 100
 """Rows of a list when `first` is not given."""
 PAGE_MAX = 500
-FOUND_MAX = 25
-"""Markets that a search shows."""
 NUMBER_MAX = 10**18
 Item = TypeVar("Item")
 Handler = Callable[[Call, int], Json]
@@ -40,7 +38,6 @@ class PublicFace:
             "GET /v1/markets/*/orderbook": self._orderbook,
             "GET /v1/categories": self._categories,
             "GET /v1/categories/*": self._category,
-            "GET /v1/search": self._search,
             "GET /v1/orders/matches": self._matches,
             "GET /v1/positions/*": self._positions,
         }
@@ -85,14 +82,6 @@ class PublicFace:
             raise RefusedError(404, "not_found", "category not found")
         return {"data": row}
 
-    def _search(self, call: Call, now_ms: int) -> Json:
-        wanted = call.query.get("query", "").casefold()
-        found = [terms for terms in self._desk.terms.values() if wanted in terms.title.casefold()]
-        slugs = {terms.category for terms in found}
-        categories = [row for slug, row in self._grouped().items() if slug in slugs]
-        markets = [self._shown(terms) for terms in found[:FOUND_MAX]]
-        return {"data": {"categories": categories[:FOUND_MAX], "markets": markets}}
-
     # --- executions and positions ---
 
     def _matches(self, call: Call, now_ms: int) -> Json:
@@ -112,7 +101,7 @@ class PublicFace:
 
     def _positions(self, call: Call, now_ms: int) -> Json:
         try:
-            wallet = proofs.checksummed(proofs.unhex(last_segment(call), 20))
+            wallet = proofs.address(last_segment(call))
         except ValueError as error:
             raise bad_request(f"address: {error}") from None
         return self.positions(call, wallet)
@@ -137,7 +126,7 @@ class PublicFace:
             if size > 0:
                 held.append(
                     {
-                        "id": cursor_of(f"{terms.market_id}/{outcome}"),
+                        "id": pages.cursor(f"{terms.market_id}/{outcome}"),
                         "amount": rows.wei(size),
                         "averageBuyPriceUsd": "0",
                         "pnlUsd": 0,
@@ -167,25 +156,12 @@ def _wanted(match: Match, query: Any) -> bool:
 
 
 def page(call: Call, found: Sequence[Item], key: Callable[[Item], str], row: Callable[[Item], Json]) -> Json:
-    """`first` rows behind the one that `after` names, and the cursor of the last if there are more."""
-    first = numeral(call.query.get("first", str(PAGE)), NUMBER_MAX)
-    if not first:
-        raise bad_request("first: must be a positive whole number")
-    start, after = 0, call.query.get("after")
-    if after:
-        places = (place for place, item in enumerate(found) if cursor_of(key(item)) == after)
-        place = next(places, None)
-        if place is None:
-            raise bad_request("after: no such cursor")
-        start = place + 1
-    end = start + min(first, PAGE_MAX)
-    cursor = cursor_of(key(found[end - 1])) if end < len(found) else None
-    return {"cursor": cursor, "data": [row(item) for item in found[start:end]]}
-
-
-def cursor_of(key: str) -> str:
-    """Opaque to clients."""
-    return base64.b64encode(key.encode()).decode()
+    """A page of a list as the venue shows it."""
+    try:
+        items, cursor = pages.page(call.query, found, key, usual=PAGE, most=PAGE_MAX)
+    except ValueError as error:
+        raise bad_request(str(error)) from None
+    return {"cursor": cursor, "data": [row(item) for item in items]}
 
 
 def last_segment(call: Call) -> str:

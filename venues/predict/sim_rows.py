@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from email.utils import formatdate, parsedate
 from typing import Any
 
 import msgspec
@@ -11,9 +10,10 @@ import msgspec
 from venues.base.events import BookSide, Level
 from venues.base.orders import Side
 from venues.base.units import Cash, Price, Size, complement, plain
-from venues.predict.sim_proofs import keccak
+from venues.kit.eip712 import keccak
 from venues.predict.sim_rules import STEP, RefusedError, Terms, Ticket
 from venues.sim.model import HOUSE, Fill, SimOrder, Status, notional
+from venues.sim.times import iso
 
 Json = dict[str, Any]
 HOUSE_WALLET = "0x000000000000000000000000000000000000dEaD"
@@ -57,14 +57,6 @@ class Match:
         for order, fill in self.parties:
             found.setdefault(order.order_id, (order, []))[1].append(fill)
         return list(found.values())
-
-
-def iso(at_ms: int) -> str:
-    """2026-11-20T14:00:00.900Z."""
-    parts = parsedate(formatdate(at_ms // 1_000, usegmt=True))
-    assert parts is not None
-    year, month, day, hour, minute, second = parts[:6]
-    return f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{at_ms % 1_000:03}Z"
 
 
 def wei(value: int) -> str:
@@ -140,8 +132,6 @@ def market_row(terms: Terms, levels: tuple[list[Level], list[Level]]) -> Json:
         "id": terms.market_id,
         "title": terms.title,
         "question": terms.title,
-        "description": "",
-        "imageUrl": "",
         "categorySlug": terms.category,
         "conditionId": terms.condition_id,
         "outcomes": [outcome_row(terms, outcome, levels) for outcome in range(2)],
@@ -150,7 +140,6 @@ def market_row(terms: Terms, levels: tuple[list[Level], list[Level]]) -> Json:
         "makerFeeBps": 0,
         "isNegRisk": terms.neg_risk,
         "isYieldBearing": terms.yield_bearing,
-        "isVisible": True,
         "tradingStatus": trading,
         "status": status,
         "marketVariant": "DEFAULT",
@@ -159,9 +148,7 @@ def market_row(terms: Terms, levels: tuple[list[Level], list[Level]]) -> Json:
         "rewards": {"current": None, "schedule": []},
         "polymarketConditionIds": [],
         "kalshiMarketTicker": None,
-        "oracleQuestionId": terms.condition_id,
         "resolverAddress": RESOLVER,
-        "resolution": None if terms.winner is None else {"indexSet": terms.winner + 1},
     }
 
 
@@ -187,8 +174,6 @@ def category_row(slug: str, markets: Sequence[Json]) -> Json:
         "title": markets[0]["title"],
         "status": "OPEN" if open_ else "RESOLVED",
         "isNegRisk": markets[0]["isNegRisk"],
-        "isYieldBearing": markets[0]["isYieldBearing"],
-        "marketVariant": "DEFAULT",
         "markets": list(markets),
     }
 
@@ -242,22 +227,7 @@ def order_row(order: SimOrder, terms: Terms, now_ms: int) -> Json:
         "strategy": _strategy(order),
         "status": shown_status(order, now_ms),
         "rewardEarningRate": 0,
-        "order": {
-            "hash": order.order_id,
-            "salt": str(ticket.salt),
-            "maker": ticket.maker,
-            "signer": ticket.signer,
-            "taker": ticket.taker,
-            "tokenId": ticket.token,
-            "makerAmount": str(ticket.maker_amount),
-            "takerAmount": str(ticket.taker_amount),
-            "expiration": ticket.expiration_s,
-            "nonce": str(ticket.nonce),
-            "feeRateBps": str(ticket.fee_bps),
-            "side": 0 if ticket.side is Side.BUY else 1,
-            "signatureType": ticket.signature_type,
-            "signature": "0x" + ticket.signature.hex(),
-        },
+        "order": {**ticket.sent, "expiration": ticket.expiration},
     }
 
 
@@ -349,15 +319,10 @@ def wallet_event(kind: str, order: SimOrder, terms: Terms, now_ms: int) -> Json:
     }
 
 
-def plan_event(order: SimOrder, now_ms: int) -> Json:
+def plan_event(order: SimOrder, terms: Terms, now_ms: int) -> Json:
     """A message that appears live and is not documented; clients must ignore it."""
-    return {
-        "type": "orderMarketMatchPlan",
-        "orderId": number_of(order),
-        "orderHash": order.order_id,
-        "timestamp": now_ms,
-        "walletAddress": order.account,
-    }
+    event = wallet_event("orderMarketMatchPlan", order, terms, now_ms)
+    return {key: event[key] for key in ("type", "orderId", "orderHash", "timestamp", "walletAddress")}
 
 
 def fill_event(kind: str, match: Match, part: tuple[SimOrder, list[Fill]], now_ms: int) -> Json:

@@ -4,7 +4,10 @@ Written from the card alone. It shares no code with the client side.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
 
 from venues.base.orders import Charge, Side
 from venues.base.units import ONE, Cash, Price, Size, ceil_to, down, floor_to, up
@@ -19,10 +22,12 @@ BPS = 10_000
 ORDER_VALUE_MIN = 900_000
 """Ninety cents: the live text says "at least 0.9 USD" (section 5)."""
 ZERO_ADDRESS = "0x" + "00" * 20
-NUMBER_DIGITS = 78
-"""Of the largest number of the signed struct, 2**256 - 1."""
-POLICIES = ("REJECT_MARKET_ORDER", "SKIP_RESERVED_BALANCE_CHECKS")
-PREVENTIONS = ("CANCEL_MAKER", "CANCEL_TAKER", "CANCEL_BOTH")
+Number = Annotated[int, Meta(ge=0)]
+SIGNED = (
+    "hash", "salt", "maker", "signer", "taker", "tokenId", "makerAmount", "takerAmount", "expiration",
+    "nonce", "feeRateBps", "side", "signatureType", "signature",
+)  # fmt: skip
+"""Fields of `order`; all others stand beside it."""
 
 
 class RefusedError(Exception):
@@ -99,34 +104,55 @@ def charge(terms: Terms, order: SimOrder, price: Price, size: Size, *, discount:
     return Charge(shares=Size(fee)) if order.side is Side.BUY else Charge(cash=Cash(fee))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ticket:
-    """A signed order and what came with it, field for field, with numbers read. Amounts are in wei."""
+class Ticket(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A signed order and what came with it, in the venue's own names. Amounts are in wei."""
 
-    claimed_hash: bytes
-    salt: int
+    hash: str
+    salt: Number
     maker: str
     signer: str
     taker: str
-    token: str
-    maker_amount: int
-    taker_amount: int
-    expiration_s: int
-    nonce: int
-    fee_bps: int
-    side: Side
-    signature_type: int
-    signature: bytes
-    price_wei: int
-    market: bool
-    """Strategy MARKET, not LIMIT."""
-    slippage_bps: int | None
-    fill_or_kill: bool
-    min_amount_out: bool
-    post_only: bool
-    policy: str
-    prevention: str
-    amount: int | None
+    token_id: Number
+    maker_amount: Number
+    taker_amount: Number
+    expiration: Number
+    """Unix seconds."""
+    nonce: Number
+    fee_rate_bps: Number
+    side_number: Literal[0, 1] = msgspec.field(name="side")
+    signature_type: Number
+    signature: str
+    price_per_share: Number
+    strategy: Literal["LIMIT", "MARKET"]
+    slippage_bps: Number | None = None
+    is_fill_or_kill: bool = False
+    is_min_amount_out: bool = False
+    is_post_only: bool = False
+    reserved_balance_policy: Literal["REJECT_MARKET_ORDER", "SKIP_RESERVED_BALANCE_CHECKS"] | None = None
+    self_trade_prevention: Literal["CANCEL_MAKER", "CANCEL_TAKER", "CANCEL_BOTH"] = "CANCEL_TAKER"
+    amount: Number | None = None
+    sent: dict[str, Any]
+    """The signed order as it came, to be shown again."""
+
+    def __post_init__(self) -> None:
+        """ValueError for a number that fits in no word of the signed struct."""
+        if any(type(value) is int and value >= 2**256 for value in msgspec.structs.astuple(self)):
+            raise ValueError("numbers: must be below 2**256")
+
+    @property
+    def side(self) -> Side:
+        """Which way it trades."""
+        return Side.SELL if self.side_number else Side.BUY
+
+    @property
+    def market(self) -> bool:
+        """Strategy MARKET, not LIMIT."""
+        return self.strategy == "MARKET"
+
+    @property
+    def proof(self) -> bytes:
+        """The signature."""
+        return proofs.unhex(self.signature)
 
     @property
     def shares_wei(self) -> int:
@@ -141,23 +167,21 @@ class Ticket:
     @property
     def in_cash(self) -> bool:
         """A market buy that names what to spend."""
-        return self.market and self.min_amount_out and self.side is Side.BUY
+        return self.market and self.is_min_amount_out and self.side is Side.BUY
 
     @property
     def skips_reserves(self) -> bool:
         """Whether it may take collateral that resting orders have promised."""
-        return self.market and self.policy == POLICIES[1]
+        return self.market and self.reserved_balance_policy == "SKIP_RESERVED_BALANCE_CHECKS"
 
     def digest(self, terms: Terms, chain_id: int) -> bytes:
-        """The order's hash in the domain of this market's exchange."""
-        domain = proofs.order_domain(chain_id, neg_risk=terms.neg_risk, yield_bearing=terms.yield_bearing)
-        numbers = (int(self.token), self.maker_amount, self.taker_amount, self.expiration_s, self.nonce)
-        side = 0 if self.side is Side.BUY else 1
-        addresses = (self.maker, self.signer, self.taker)
-        struct = proofs.order_struct(
-            addresses, self.salt, (*numbers, self.fee_bps, side, self.signature_type)
-        )
-        return proofs.typed_digest(domain, struct)
+        """The order's hash for this market's exchange."""
+        exchange = proofs.EXCHANGES[chain_id][terms.neg_risk, terms.yield_bearing]
+        addresses = (bytes.fromhex(text[2:]) for text in (self.maker, self.signer, self.taker))
+        amounts = (self.token_id, self.maker_amount, self.taker_amount, self.expiration, self.nonce)
+        kinds = (self.fee_rate_bps, self.side_number, self.signature_type)
+        words: tuple[bytes | int, ...] = (self.salt, *addresses, *amounts, *kinds)
+        return proofs.order_digest(chain_id, exchange, words)
 
 
 def read_ticket(payload: Any) -> Ticket:
@@ -165,44 +189,26 @@ def read_ticket(payload: Any) -> Ticket:
 
     Unknown fields are ignored and numeric texts are taken for numbers, but not for `side` (section 4).
     """
-    data = _field(payload, "data", dict)
-    order = _field(data, "order", dict)
-    side = order.get("side")
-    if type(side) is not int or side not in (0, 1):
-        raise bad_request("order.side: must be 0 or 1")
-    strategy = data.get("strategy")
-    if strategy not in ("LIMIT", "MARKET"):
-        raise bad_request("strategy: must be LIMIT or MARKET")
-    return Ticket(
-        claimed_hash=_bytes(order, "hash", 32),
-        **{name: _address(order, name) for name in ("maker", "signer", "taker")},
-        salt=_number(order, "salt"),
-        token=str(_number(order, "tokenId")),
-        maker_amount=_number(order, "makerAmount"),
-        taker_amount=_number(order, "takerAmount"),
-        expiration_s=_number(order, "expiration"),
-        nonce=_number(order, "nonce"),
-        fee_bps=_number(order, "feeRateBps"),
-        side=Side.SELL if side else Side.BUY,
-        signature_type=_number(order, "signatureType"),
-        signature=_bytes(order, "signature", None),
-        price_wei=_number(data, "pricePerShare"),
-        market=strategy == "MARKET",
-        slippage_bps=None if data.get("slippageBps") is None else _number(data, "slippageBps"),
-        fill_or_kill=_flag(data, "isFillOrKill"),
-        min_amount_out=_flag(data, "isMinAmountOut"),
-        post_only=_flag(data, "isPostOnly"),
-        policy=_word(data, "reservedBalancePolicy", POLICIES, POLICIES[0]),
-        prevention=_word(data, "selfTradePrevention", PREVENTIONS, PREVENTIONS[1]),
-        amount=None if data.get("amount") is None else _number(data, "amount"),
-    )
+    data = payload.get("data") if isinstance(payload, dict) else None
+    order = data.get("order") if isinstance(data, dict) else None
+    if not isinstance(data, dict) or not isinstance(order, dict) or type(order.get("side")) is not int:
+        raise bad_request("data, data.order: must be objects; order.side: must be 0 or 1")
+    sent = {name: order.get(name) for name in SIGNED}
+    beside = {name: value for name, value in data.items() if name not in SIGNED and value is not None}
+    try:
+        proofs.unhex(sent["hash"], 32)
+        proofs.unhex(sent["signature"])
+        wallets = {name: proofs.address(sent[name]) for name in ("maker", "signer", "taker")}
+        return msgspec.convert({**beside, **sent, **wallets, "sent": sent}, Ticket, strict=False)
+    except ValueError as error:
+        raise bad_request(str(error)) from None
 
 
 def check_form(ticket: Ticket) -> None:
     """What can be said about an order without knowing its market and its maker."""
-    if ticket.fill_or_kill and not ticket.market:
+    if ticket.is_fill_or_kill and not ticket.market:
         raise not_created("fill_or_kill_not_supported", "Fill or kill is only supported for MARKET orders")
-    if ticket.post_only and ticket.market:
+    if ticket.is_post_only and ticket.market:
         raise bad_request("isPostOnly: only for LIMIT orders")
     if ticket.signature_type or ticket.nonce or ticket.taker != ZERO_ADDRESS:
         raise bad_request("order.signatureType, order.nonce, order.taker: must be zero")
@@ -212,13 +218,13 @@ def check_form(ticket: Ticket) -> None:
 
 def read_amounts(ticket: Ticket, terms: Terms) -> tuple[Price, Size, Cash | None]:
     """The limit, the shares and, for a market buy in cash, what it may spend; or RefusedError."""
-    if ticket.price_wei == 0:
+    if ticket.price_per_share == 0:
         raise not_created("price_field_zero", "pricePerShare must be greater than 0")
-    if ticket.price_wei >= WEI:
+    if ticket.price_per_share >= WEI:
         raise not_created("price_out_of_range", "The price must be between 0 and 1")
     price = _market_price(ticket, terms) if ticket.market else _limit_price(ticket, terms)
     size, cash = Size(ticket.shares_wei // STEP), None
-    value = ticket.price_wei * ticket.shares_wei // WEI
+    value = ticket.price_per_share * ticket.shares_wei // WEI
     if ticket.in_cash:
         cash, value = Cash(ticket.maker_amount // STEP), ticket.maker_amount
         bound = cash * ONE // terms.tick if ticket.amount is None else ticket.amount // STEP
@@ -229,12 +235,12 @@ def read_amounts(ticket: Ticket, terms: Terms) -> tuple[Price, Size, Cash | None
 
 
 def _limit_price(ticket: Ticket, terms: Terms) -> Price:
-    if ticket.price_wei % (terms.tick * STEP):
+    if ticket.price_per_share % (terms.tick * STEP):
         text = f"The price has more than {terms.precision} decimals"
         raise not_created("invalid_decimal_value", text)
-    if ticket.cash_wei != ticket.price_wei * ticket.shares_wei // WEI:
+    if ticket.cash_wei != ticket.price_per_share * ticket.shares_wei // WEI:
         raise bad_request("pricePerShare: does not match makerAmount and takerAmount")
-    return Price(ticket.price_wei // STEP)
+    return Price(ticket.price_per_share // STEP)
 
 
 def _market_price(ticket: Ticket, terms: Terms) -> Price:
@@ -270,46 +276,3 @@ def _slippage_fits(ticket: Ticket, terms: Terms, bps: int) -> bool:
     unit = terms.tick * STEP
     off = min(before % unit, -before % unit)
     return off <= 4 * (WEI // min(cash, shares) + 1)
-
-
-def _field(values: Any, name: str, kind: type) -> Any:
-    if not isinstance(values, dict) or not isinstance(values.get(name), kind):
-        raise bad_request(f"{name}: must be an object")
-    return values[name]
-
-
-def _number(values: dict[str, Any], name: str) -> int:
-    """A whole number, also as text."""
-    value = values.get(name)
-    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= NUMBER_DIGITS:
-        value = int(value)
-    if type(value) is not int or not 0 <= value < 2**256:
-        raise bad_request(f"{name}: must be a whole number")
-    return value
-
-
-def _bytes(values: dict[str, Any], name: str, size: int | None) -> bytes:
-    try:
-        return proofs.unhex(values.get(name), size)
-    except ValueError as error:
-        raise bad_request(f"order.{name}: {error}") from None
-
-
-def _address(values: dict[str, Any], name: str) -> str:
-    return proofs.checksummed(_bytes(values, name, 20))
-
-
-def _flag(values: dict[str, Any], name: str) -> bool:
-    value = values.get(name)
-    if value is not None and type(value) is not bool:
-        raise bad_request(f"{name}: must be true or false")
-    return bool(value)
-
-
-def _word(values: dict[str, Any], name: str, words: tuple[str, ...], default: str) -> str:
-    value = values.get(name)
-    if value is None:
-        return default
-    if value not in words:
-        raise bad_request(f"{name}: one of {', '.join(words)}")
-    return str(value)

@@ -1,15 +1,14 @@
 """What has traded on the simulated venue, on its way to the chain: it settles there, or is taken back."""
 
-from collections import Counter
 from random import Random
 
-from venues.base.orders import Side
-from venues.base.units import Price, proceeds
+from venues.base.units import Price
 from venues.predict import sim_rows as rows
 from venues.predict.sim_rows import Match
 from venues.predict.sim_rules import Terms
 from venues.sim.engine import Exchange
-from venues.sim.model import HOUSE, Fill, SimOrder, Status, TradeDone
+from venues.sim.model import Fill, SimOrder, Status, TradeDone
+from venues.sim.unwinding import can_unwind
 
 MATCHES_MAX = 10_000
 """Older ones are forgotten: the list is read newest first, and book makers trade for ever."""
@@ -58,9 +57,12 @@ class Settlements:
         return [match for match in self._unsettled if now_ms - match.at_ms >= self._knobs["settle_ms"]]
 
     def settle(self, match: Match, now_ms: int) -> bool:
-        """Put a match on chain; False when it failed and every party has back what it gave."""
+        """Put a match on chain; False when it failed and every party has back what it gave.
+
+        A match that is to fail settles after all where a customer no longer has what it gave.
+        """
         self._unsettled = [other for other in self._unsettled if other is not match]
-        if match.doomed and self._can_unwind(match):
+        if match.doomed and can_unwind(self._exchange, match.parties):
             self._unwind(match, now_ms)
             return False
         for order, fills in match.orders():
@@ -75,20 +77,6 @@ class Settlements:
             if order.status is Status.CANCELLED and not order.fills:
                 order.reason = "settlement_failed"
         self.matches = [other for other in self.matches if other is not match]
-
-    def _can_unwind(self, match: Match) -> bool:
-        """Whether every customer still has all that the match gave; else it settles after all."""
-        shares, cash = Counter[tuple[str, int]](), Counter[str]()
-        for order, fill in match.parties:
-            if order.account != HOUSE and order.side is Side.BUY:
-                shares[order.account, order.outcome] += fill.size - fill.kept
-            elif order.account != HOUSE:
-                cash[order.account] += proceeds(fill.price, fill.size) - fill.fee
-        accounts, market = self._exchange.accounts, match.terms.market
-        return all(
-            self._exchange.free_shares(accounts[name], market, outcome) >= size
-            for (name, outcome), size in shares.items()
-        ) and all(accounts[name].free >= amount for name, amount in cash.items())
 
     def pending(self, terms: Terms) -> list[Match]:
         """A market's matches that are not on chain."""

@@ -190,8 +190,10 @@ class Replay:
         self.take(self.feed.tick(now_ms))
 
 
-def market_reply(market: str = MARKET, yes: str = YES_TOKEN, no: str = NO_TOKEN) -> Response:
-    data = {"marketId": int(market), "status": 2, "yesTokenId": yes, "noTokenId": no, "quoteToken": USDT}
+def market_reply(
+    market: str = MARKET, yes: str = YES_TOKEN, no: str = NO_TOKEN, *, status: int = 2
+) -> Response:
+    data = {"marketId": int(market), "status": status, "yesTokenId": yes, "noTokenId": no, "quoteToken": USDT}
     return ok({"data": data})
 
 

@@ -16,7 +16,7 @@ from tests.venues.opinion.examples import (
     ok,
     refusal,
 )
-from venues.base.events import Ask, BookSide, Halted, Lost, Snapshot, Update
+from venues.base.events import Ask, BookSide, Halted, Lost, Resumed, Snapshot, Update
 from venues.base.http import Response
 from venues.base.listing import Native
 from venues.opinion.feed import (
@@ -230,6 +230,65 @@ def test_too_many_changes_while_a_book_is_awaited_start_the_reading_anew() -> No
         checked.receive(diff("bids", "0.41", str(number + 1)))
     assert (len(checked.asks), checked.lost) == (1, []), "a check is given up, the book goes on"
     assert checked.books[MARKET][BID][410_000] == (REPLAY_MAX + 1) * 1_000_000
+
+
+def emptied(now_ms: int = NOW_MS + SOON_MS) -> Replay:
+    """Its last levels have gone."""
+    replay = seeded()
+    for side, levels in (("bids", BIDS), ("asks", ASKS)):
+        for price in levels:
+            replay.receive(diff(side, price, "0"), now_ms)
+    return replay
+
+
+def test_a_book_that_has_emptied_asks_whether_its_market_still_trades() -> None:
+    replay = emptied()
+    assert [ask.request.path for ask in replay.asks] == ["/openapi/market/5120"]
+    replay.answer(market_reply(status=3), NOW_MS + SOON_MS)
+    halts = [event for event in replay.events if isinstance(event, Halted)]
+    assert halts == [Halted(Native(MARKET), "status 3")]
+    before = len(replay.events)
+    replay.receive(diff("bids", "0.41", "5", timestamp=NOW_MS + 500))
+    assert replay.events[before:] == []
+    replay.tick(NOW_MS + SOON_MS + REREAD_MS)
+    replay.answer(market_reply(status=4))
+    assert sum(isinstance(event, Halted) for event in replay.events) == 1, "said once"
+    replay.tick(NOW_MS + SOON_MS + 2 * REREAD_MS)
+    replay.answer(market_reply())
+    assert isinstance(replay.events[-2], Resumed)
+    replay.answer(book_reply(BIDS, ASKS, ms=NOW_MS + 2 * REREAD_MS))
+    assert len(replay.books[MARKET][BID]) == 2
+
+
+def test_a_book_that_empties_while_it_is_read_has_its_market_asked_next() -> None:
+    replay = seeded()
+    replay.tick(NOW_MS + REREAD_MS)
+    for side, levels in (("bids", BIDS), ("asks", ASKS)):
+        for price in levels:
+            replay.receive(diff(side, price, "0"), NOW_MS + REREAD_MS)
+    replay.answer(book_reply({}, {}, ms=NOW_MS + REREAD_MS), NOW_MS + REREAD_MS)
+    assert replay.lost == []
+    replay.tick(NOW_MS + REREAD_MS + SOON_MS)
+    assert [ask.request.path for ask in replay.asks] == ["/openapi/market/5120"]
+
+
+def test_an_empty_book_of_a_market_that_trades_goes_on() -> None:
+    replay = emptied()
+    replay.answer(market_reply())
+    replay.answer(book_reply({}, {}, ms=NOW_MS + 200))
+    replay.receive(diff("bids", "0.41", "5", timestamp=NOW_MS + 300))
+    assert replay.books[MARKET][BID] == {410_000: 5_000_000}
+    assert replay.asks == []
+
+
+def test_a_market_that_does_not_trade_yet_is_halted_until_it_does() -> None:
+    replay = subscribed()
+    replay.answer(market_reply(status=1))
+    assert isinstance(replay.events[-1], Halted)
+    replay.tick(NOW_MS + REREAD_MS)
+    replay.answer(market_reply())
+    replay.answer(book_reply(BIDS, ASKS))
+    assert MARKET in replay.books
 
 
 def test_the_heartbeat_comes_every_twenty_five_seconds() -> None:

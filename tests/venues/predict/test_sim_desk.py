@@ -236,6 +236,7 @@ def test_a_limit_order_rests_fills_as_a_maker_without_fee_and_is_listed(sim: Pre
     maker.wait(OVER)
     assert maker.state(order_hash) == ("FILLED", str(30 * 10**18))
     assert maker.get("/v1/orders") == []
+    assert taker.get("/v1/orders", status="FILLED") == [], "market orders are not listed"
     [row] = maker.get("/v1/orders", status="FILLED")
     assert row["amountFilled"] == str(30 * 10**18)
     events = [(frame["data"]["type"], frame["data"]["isMaker"]) for frame in heard(line)]
@@ -375,11 +376,12 @@ def test_each_refusal_has_the_cards_slug(sim: PredictSimulator) -> None:
         "price_out_of_range": changed(order("88123", BUY, "0.3", "10"), pricePerShare=str(10**18)),
         "invalid_decimal_value": order("88123", BUY, "0.3005", "10"),
         "min_order_value_not_met": order("88123", BUY, "0.3", "2.999"),
-        "insufficient_collateral_balance": order("88123", BUY, "0.3", "333.34"),
+        "insufficient_collateral_balance": order("88123", BUY, "0.3", "333.334"),
         "insufficient_shares_balance": order("88123", SELL, "0.9", "5.001"),
     }
     assert {slug: refused(body) for slug, body in wanted.items()} == {s: f"create_order_{s}" for s in wanted}
-    assert trader.place("88123", BUY, "0.3", "333.33", order_feeRateBps="1000")
+    assert trader.place("88123", BUY, "0.3", "3")
+    assert trader.place("88123", BUY, "0.3", "330.33", order_feeRateBps="1000")
     assert trader.place("88123", SELL, "0.9", "5")
 
 
@@ -403,6 +405,9 @@ def test_each_refusal_has_the_cards_slug(sim: PredictSimulator) -> None:
         {"isPostOnly": True, "strategy": "MARKET"},
         {"selfTradePrevention": "NONE"},
         {"pricePerShare": "-1"},
+        {"sent_salt": str(2**256)},
+        {"sent_salt": "1" * 5_000},
+        {"sent_salt": None, "salt": "1"},
         {"pricePerShare": 0.3},
         {"slippageBps": "ten"},
     ],
@@ -433,9 +438,24 @@ def test_a_low_fee_rate_is_told_before_a_wrong_signature(sim: PredictSimulator) 
     assert trader.refused(body) == "create_order_fee_rate_too_low"
 
 
+def test_a_signer_of_another_name_is_refused(sim: PredictSimulator) -> None:
+    trader, other = Trader.joined(sim), Trader.joined(sim)
+    body = trader.order("88123", BUY, "0.3", "10", order_signer=other.wallet)
+    assert "signer" in trader.send(body)[1]["message"]
+    assert trader.refused(body) == "bad_request"
+
+
+def test_a_number_of_the_order_may_not_stand_elsewhere_than_signed(sim: PredictSimulator) -> None:
+    trader = Trader.joined(sim)
+    body = trader.order("88123", BUY, "0.3", "10", salt="99", tokenId="1", amount=None)
+    assert trader.send(body)[0] == 201
+
+
 def test_another_wallets_order_is_not_taken(sim: PredictSimulator) -> None:
     trader, other = Trader.joined(sim), Trader.joined(sim)
-    assert trader.refused(other.order("88123", BUY, "0.3", "10")) == "bad_request"
+    body = other.order("88123", BUY, "0.3", "10")
+    assert "maker" in trader.send(body)[1]["message"]
+    assert trader.refused(body) == "bad_request"
 
 
 def test_the_same_order_executes_once_however_often_it_is_sent(sim: PredictSimulator) -> None:
@@ -563,6 +583,16 @@ def test_a_failing_settlement_succeeds_where_the_proceeds_are_spent(sim: Predict
     bought = trader.place("88123", BUY, "0.42", "70", **MARKET)
     trader.wait(OVER)
     assert [trader.state(h)[0] for h in (sold, bought)] == ["FILLED", "FILLED"]
+
+
+def test_a_market_order_whose_only_part_failed_to_settle_is_invalid(sim: PredictSimulator) -> None:
+    sim.knobs["fail_settlements"] = 1
+    trader = Trader.joined(sim)
+    line = trader.listen()
+    order_hash = trader.place("88123", BUY, "0.42", "150", **MARKET)
+    trader.wait(OVER)
+    assert trader.state(order_hash) == ("INVALIDATED", "0")
+    assert "orderCancelled" not in [frame["data"]["type"] for frame in heard(line)]
 
 
 def test_one_of_two_settlements_may_fail(sim: PredictSimulator) -> None:

@@ -55,7 +55,7 @@ def test_an_official_order_has_the_hash_and_the_signer_it_claims(case: Case) -> 
     digest = ticket.digest(terms, chain_id)
     assert "0x" + digest.hex() == case["expect"]["order_hash"]
     account = WALLET["predict_account"] if case["input"]["account"] == "predict_account" else None
-    signer = proofs.wallet_signer(digest, ticket.signature, chain_id=chain_id, account=account)
+    signer = proofs.wallet_signer(digest, ticket.proof, chain_id=chain_id, account=account)
     assert signer == WALLET["signer"]
     for flag in ("neg_risk", "yield_bearing"):
         setattr(terms, flag, not getattr(terms, flag))
@@ -102,6 +102,27 @@ def test_slippage_that_was_not_used_in_the_amounts_is_refused(case: Case) -> Non
     body["data"]["slippageBps"] = 37
     with pytest.raises(rules.RefusedError, match="slippageBps"):
         rules.read_amounts(rules.read_ticket(body), terms_of(case))
+
+
+def test_a_predict_accounts_signature_wears_the_validators_wrapping() -> None:
+    [case] = [case for case in VECTORS["order_vectors"] if case["name"] == "limit_buy_predict_account"]
+    ticket, account = rules.read_ticket(body_of(case)), WALLET["predict_account"]
+    digest = ticket.digest(terms_of(case), 56)
+    for proof in (b"\x02" + ticket.proof[1:], b"\x01" + bytes(20) + ticket.proof[21:], ticket.proof[21:]):
+        assert proofs.wallet_signer(digest, proof, chain_id=56, account=account) is None
+
+
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize("shares_wei", [3 * 10**18 + 1, 7 * 10**18 + 333, 10**19 // 3])
+def test_wei_that_were_cut_off_do_not_move_the_limit(side: int, shares_wei: int) -> None:
+    """A market order at 0.43 whose collateral was rounded down to whole wei still trades at 0.43."""
+    body = json.loads(json.dumps(body_of(VECTORS["order_vectors"][0])))
+    cash_wei = 43 * shares_wei // 100
+    maker, taker = (shares_wei, cash_wei) if side else (cash_wei, shares_wei)
+    body["data"]["order"] |= {"side": side, "makerAmount": maker, "takerAmount": taker}
+    body["data"] |= {"strategy": "MARKET", "pricePerShare": "430000000000000000", "slippageBps": 0}
+    price, _, _ = rules.read_amounts(rules.read_ticket(body), terms_of(VECTORS["order_vectors"][0]))
+    assert price == 430_000
 
 
 @named(VECTORS["auth_vectors"])

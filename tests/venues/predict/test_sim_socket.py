@@ -90,6 +90,32 @@ def test_what_traded_is_pending_until_it_settles(sim: PredictSimulator, line: So
     assert after["data"]["lastOrderSettled"]["price"] == "0.42"
 
 
+def test_what_is_pending_stands_at_the_makers_level_best_first(
+    sim: PredictSimulator, line: SocketLine
+) -> None:
+    trader, maker = Trader.joined(sim, positions={"88123": "100"}), Trader.joined(sim)
+    maker.place("88123", 0, "0.585", "5", outcome=1)
+    said(line, subscribe(BOOK))
+    trader.place("88123", 0, "0.42", "8", **MARKET)
+    trader.place("88123", 1, "0.41", "7", **MARKET)
+    trader.wait(HELD)
+    pending = [frame["data"]["settlementsPending"] for frame in heard(line)][-1]
+    assert pending == {"asks": [[0.415, 5], [0.42, 3]], "bids": [[0.41, 7]]}
+
+
+def test_pending_bids_are_best_first(sim: PredictSimulator, line: SocketLine) -> None:
+    sim.exchange.set_book(
+        "88123", [(Price(400_000), Size(5 * ONE)), (Price(410_000), Size(5 * ONE))], [], NOW
+    )
+    trader = Trader.joined(sim, positions={"88123": "100"})
+    said(line, subscribe(BOOK))
+    trader.place("88123", 1, "0.4", "7", **MARKET)
+    trader.wait(HELD)
+    [frame] = heard(line)
+    assert frame["data"]["settlementsPending"]["bids"] == [[0.41, 5], [0.4, 2]]
+    assert frame["data"]["updateTimestampMs"] == trader.now
+
+
 def test_one_topic_per_request_and_none_after_unsubscribing(sim: PredictSimulator, line: SocketLine) -> None:
     sim.list_market({})
     frames = said(line, {"method": "subscribe", "requestId": 1, "params": [BOOK, "predictOrderbook/88124"]})
