@@ -49,7 +49,7 @@ class Redactor:
         """From now on hide this text, and each line of it if it has several (PEM keys)."""
         found = {secret, secret.strip(), *(line.strip() for line in secret.splitlines())}
         new = {text for text in found if len(text) >= SECRET_LENGTH_MIN and not text.startswith("-----")}
-        # Longest first, so that one secret that contains another is hidden whole; then by text, so that every run hides alike.
+        # Longest first, so that one secret that contains another is hidden whole; every run hides alike.
         self._known = tuple(sorted(new | set(self._known), key=lambda text: (-len(text), text)))
         self._heads.update(text[:SECRET_LENGTH_MIN] for text in new)
         self._names.clear()

@@ -82,6 +82,26 @@ def test_the_reserve_is_the_dearest_piece_times_their_number(
     assert curve.reserve(Side.BUY, Price(price), Size(shares * ONE)) == reserved
 
 
+def test_half_a_cent_above_an_odd_number_is_rounded_up_to_the_even_one() -> None:
+    """Half a cent a lot: two lots are charged 1, three are charged 2, and two thirds is the highest ratio."""
+    curve = Curve(40_000, ONE // 2, CENT)
+    assert curve.reserve(Side.BUY, Price(500_000), Size(3 * ONE // 2)) == 20_000
+
+
+@pytest.mark.parametrize("side", Side)
+def test_a_better_price_that_is_charged_a_cent_a_share_is_foreseen(side: Side) -> None:
+    """Around 0.9221 a single share's fee passes half a cent: below it is charged a cent, above nothing."""
+    curve = Curve(69_500, ONE, 1_000)
+    for ticks in range(900, 950):
+        for saved in range(30):
+            limit, price = (
+                Price(t * 1_000 if side is Side.BUY else ONE - t * 1_000) for t in (ticks, ticks - saved)
+            )
+            for shares in (1, 2, 3):
+                fee, size = curve.charged(side, [(price, Size(shares * ONE))]).cash, Size(shares * ONE)
+                assert fee - saved * 1_000 * shares <= curve.reserve(side, limit, size)
+
+
 @given(st.data(), curves(), st.sampled_from(Side))
 def test_better_prices_never_cost_more_than_was_reserved_at_the_limit(
     data: st.DataObject, curve: Curve, side: Side

@@ -41,6 +41,7 @@ from venues.base.orders import (
 )
 from venues.base.units import ONE, Cash, Size
 from venues.polymarket_us import VENUE
+from venues.polymarket_us.claims import Claims
 from venues.polymarket_us.orders import ABSENT_MS, REMEMBERED_MS
 from venues.polymarket_us.signer import PolymarketUsSigner
 
@@ -306,7 +307,7 @@ def test_of_several_that_look_alike_the_closest_in_time_is_taken() -> None:
 
 def test_an_order_of_the_venue_is_told_to_one_of_ours_only() -> None:
     signer, first = fresh(), order()
-    second = Order(**{f: getattr(first, f) for f in first.__struct_fields__} | {"order_id": "our-2"})
+    second = Order(**fields(first) | {"order_id": "our-2"})
     talk_through(VENUE.orders.place(second, signer), [placed(execution())])
     answer, _ = talk_through(VENUE.orders.look_up(first, signer, LOST, FAR_MS), [resting(), trades(trade())])
     assert isinstance(answer, Rejected), "the only order there is belongs to the second"
@@ -317,13 +318,24 @@ def test_an_order_of_the_venue_is_told_to_one_of_ours_only() -> None:
     assert again == msg_id(filled(first, 5_600_000, 170_000), "our-2")
 
 
+def test_an_order_does_not_stand_in_its_own_way() -> None:
+    claims = Claims()
+    with claims.leaving(order()):
+        assert not claims.contested(order())
+        assert claims.contested(Order(**fields(order()) | {"order_id": "our-2"}))
+
+
+def fields(of: Order) -> dict[str, Any]:
+    return {name: getattr(of, name) for name in of.__struct_fields__}
+
+
 def msg_id(answer: Filled, order_id: str) -> Filled:
     return Filled(order_id, answer.venue_order_id, answer.size, answer.cash, answer.fee)  # type: ignore[arg-type]  # an id
 
 
 def test_nothing_is_claimed_while_another_of_the_kind_is_on_its_way() -> None:
     signer, first = fresh(), order()
-    second = Order(**{f: getattr(first, f) for f in first.__struct_fields__} | {"order_id": "our-2"})
+    second = Order(**fields(first) | {"order_id": "our-2"})
     leaving = VENUE.orders.place(second, signer)
     next(leaving)
     replies: list[Reply] = [resting(), trades(trade()), state(), trades(trade())]

@@ -106,6 +106,13 @@ def test_a_resting_order_is_followed_as_it_fills() -> None:
     assert ORDERS.heard(of, second, heard(*ALL)) == WHOLE
 
 
+def test_an_end_with_less_than_was_filled_before_is_not_believed() -> None:
+    of = order(time_in_force=TimeInForce.GTC)
+    working = Working(of.order_id, "V1", Size(4 * ONE), Cash(2_240_000), Fee(20_000, "USD"))
+    gone = execution(row(state="ORDER_STATE_CANCELED", cumQuantity=0), type="EXECUTION_TYPE_CANCELED")
+    assert ORDERS.heard(of, working, heard(gone)) is None
+
+
 def test_what_rests_is_heard_on_connecting() -> None:
     of = order(time_in_force=TimeInForce.GTC)
     rests = row(state="ORDER_STATE_NEW", cumQuantity=0, commissionNotionalTotalCollected=None)

@@ -238,6 +238,12 @@ def test_fees_are_the_formula_in_half_even_cents(intent: str, hundredths: int, c
     assert charged == exact.quantize(Decimal("0.01"), ROUND_HALF_EVEN)
 
 
+def test_half_a_cent_goes_to_the_even_one() -> None:
+    trader = Trader(fee_coefficient="0.05")
+    trader.book(bids=[], asks=[("0.50", "10")])
+    assert last(trader.order("BUY_LONG", "0.50", 10))["commissionNotionalTotalCollected"] == usd("0.12")
+
+
 def test_a_market_order_spends_cash_within_its_tolerance() -> None:
     trader = Trader()
     market = {"marketSlug": "m", "intent": "ORDER_INTENT_BUY_LONG", "type": "ORDER_TYPE_MARKET",
