@@ -92,7 +92,7 @@ def bare_walk(offers: Iterable[Offer], budget: int) -> tuple[int, int, dict[int,
     """The floor: shares, cost and legs from the same ready ladder; nothing checked, nothing explained."""
     legs: dict[int, list[int]] = {}
     left = budget
-    for rank, venue, price, offered, _ in offers:
+    for rank, venue, price, offered, *_ in offers:
         size = offered
         cost = rank * size
         if cost > left:

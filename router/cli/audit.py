@@ -210,4 +210,4 @@ def _source(venue: str, book: Book, inverted: bool, silent_ms_max: int) -> Sourc
 
 
 def _offers(merged: Merged) -> list[tuple[Price, Size]]:
-    return [(price, size) for _, _, price, size, _ in merged.offers]
+    return [(price, size) for _, _, price, size, *_ in merged.offers]

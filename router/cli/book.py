@@ -14,7 +14,7 @@ from rich.text import Text
 from registry.model import Outcome, OutcomeId
 from router.assembly import MarketData, data_signers, open_accounts
 from router.config import ConfigError, load
-from router.core.merge import Merged
+from router.core.merge import Merged, Offer
 from router.runtime.logs import Redactor
 from router.runtime.registry_file import read_registry
 from venues import discover
@@ -87,7 +87,7 @@ def draw(market: MarketData, outcome: Outcome) -> Group:
 
 def _rows(merged: Merged, word: str) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
-    for key, index, price, size, _ in islice(_offers(merged), LEVELS):
+    for key, index, price, size, *_ in islice(_offers(merged), LEVELS):
         listing = merged.terms[index].listing
         native = str(listing.native)
         if len(native) > NATIVE_CHARS_MAX:
@@ -108,7 +108,7 @@ def _rows(merged: Merged, word: str) -> list[tuple[str, ...]]:
     return rows
 
 
-def _offers(merged: Merged) -> Iterable[tuple[int, int, Price, int, int]]:
+def _offers(merged: Merged) -> Iterable[Offer]:
     return iter(merged.offers)
 
 

@@ -261,14 +261,17 @@ class Market:
     def _plenty(self, terms: Terms, top: Offer, limit: int) -> bool:
         """Whether the best level alone clearly allows an order: the common case, found cheaply."""
         listing = terms.listing
-        _, _, price, size, use = top
+        _, _, price, size, use, _ = top
         if not self.buying:
             use = Cash(size)
         if limit < use:
             size = Size(down(limit * size, use))
         size = Size(size >> 1)
         least = listing.minimum_cash if self.buying else listing.minimum_sale_cash
-        cash = max(least, terms.traits.cash_lot + terms.curve.fixed(self.asked.side))
+        cash = max(
+            least,
+            terms.traits.cash_lot + terms.curve.fixed(self.asked.side) + terms.curve.minimum(self.asked.side),
+        )
         return size >= listing.lot and size >= listing.minimum_size and size * price >= cash * ONE
 
 
@@ -296,7 +299,7 @@ def _check(orders: Mapping[int, PlannedOrder], market: Market) -> None:
         listing, traits, parts = order.listing, market.merged.terms[index].traits, order.parts
         assert index in market.allowed
         left[market.pools[index]] -= _use(order)
-        assert order.fee_reserve >= 0
+        assert order.fee_reserve >= market.merged.terms[index].curve.minimum(order.side)
         assert listing.valid_price(order.limit)
         assert market.acceptable(order.limit)
         assert order.size >= listing.minimum_size

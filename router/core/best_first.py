@@ -4,7 +4,9 @@ One pass over the offers, the lots of each order, the rest where the total ran o
 that ran out, then has a price per unit of use: the worth (gain per use, times SCALE) of the offer at which
 it did. At any such prices no split gains more than the orders' best profits plus the priced limits; this
 bound is what a split is measured against. It needs of a fee curve that within a listing a better price is
-worth more, and that no reserve is below the fee in the rank: `tests/core/test_allocate_curves.py`.
+worth more, and that neither a reserve nor what is kept is below the fee in the rank:
+`tests/core/test_allocate_curves.py`. A venue's least fee is no part of the pass and of the bound: an order
+too small for it falls short of the bound, and is left to the search.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,7 +15,7 @@ from itertools import chain, islice
 from math import gcd
 from typing import NamedTuple
 
-from router.core.ladder import SLOP
+from router.core.ladder import slop
 from router.core.merge import Offer
 from router.core.model import Terms
 from router.core.portion import Portion, portion
@@ -147,7 +149,7 @@ class BestFirst:
 
     def _worth(self, offer: Offer) -> int:
         """Gain per use, times SCALE."""
-        gain, use = (offer[3], offer[4]) if self._buying else (offer[4], offer[3])
+        gain, use = (offer[5], offer[4]) if self._buying else (offer[4], offer[5])
         return down(gain * SCALE, use)
 
     def _price_of(self, index: int) -> int:
@@ -173,7 +175,7 @@ class BestFirst:
         return found
 
     def _profit(self, offer: Offer, price: int) -> int:
-        gain, use = (offer[3], offer[4]) if self._buying else (offer[4], offer[3])
+        gain, use = (offer[5], offer[4]) if self._buying else (offer[4], offer[5])
         return gain * SCALE - use * price
 
     def _bound(self, portions: dict[int, Portion], ahead: list[Offer]) -> int:
@@ -281,6 +283,8 @@ class BestFirst:
                 lot, grain = proceeds(top[2], Size(lot)), 1
             elif terms.traits.buys_in_cash:
                 lot, grain = affordable(top[2], Cash(terms.traits.cash_lot)), 1
+            elif not terms.keeps_nothing:
+                grain = 1
             else:
                 grain = gcd(grain, lot)
             if lot < finest:
@@ -292,4 +296,4 @@ class BestFirst:
 def _slop(of: tuple[FeeCurve, bool, Price]) -> int:
     """Millionths by which rounding up can make a piece of a level cheaper than its share of the level."""
     curve, buying, price = of
-    return SLOP + curve.reserve(Side.BUY if buying else Side.SELL, price, Size(1))
+    return slop(curve, Side.BUY if buying else Side.SELL, price)

@@ -2,9 +2,9 @@
 
 A buy that names shares fills at any price up to its limit: if its cheap levels are gone when it arrives,
 all of it may trade at the worst one. So it is cut to the shares whose cost at the limit fits what was
-planned for it. A buy that names cash may buy more at its cheapest level than was planned, where each
-dollar pays the highest fee. So it is cut to the cash that fits with that fee. What is held back is planned
-anew, on fresh books, once the order is done. A sale is bounded by itself.
+planned for it. A buy that names cash may spend more at one of its levels than was planned. So it is cut to
+the cash that fits with the fee of the level where a dollar pays most. The venue's least fee counts in both.
+What is held back is planned anew, on fresh books, once the order is done. A sale is bounded by itself.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,9 +39,8 @@ def _cut(order: PlannedOrder, terms: Terms) -> PlannedOrder | None:
 
 
 def _cut_cash(order: PlannedOrder, terms: Terms) -> PlannedOrder | None:
-    cheapest = order.parts[0][0]
-    dearest_fee = terms.curve.reserve(order.side, cheapest, affordable(cheapest, order.cash))
-    dearest_fee = Cash(dearest_fee + terms.curve.fixed(order.side))
+    fees = [terms.curve.reserve(order.side, p, affordable(p, order.cash)) for p, _ in order.parts]
+    dearest_fee = Cash(max(*fees, terms.curve.minimum(order.side)) + terms.curve.fixed(order.side))
     budget = order.cash + order.fee_reserve
     cash = Cash(floor_to(min(order.cash, budget - dearest_fee), terms.traits.cash_lot))
     parts = _bought(order.parts, cash)
@@ -54,15 +53,17 @@ def _cut_cash(order: PlannedOrder, terms: Terms) -> PlannedOrder | None:
 
 
 def _cut_shares(order: PlannedOrder, terms: Terms) -> PlannedOrder | None:
+    lot, curve = Size(terms.listing.lot), terms.curve
+    least, fixed = curve.minimum(order.side), curve.fixed(order.side)
     budget = order.cash + order.fee_reserve
     best, depth, dearest = _Cut(Price(0), Size(0), 0), 0, 0
     for price, size in order.parts:
         depth += size
-        dearest = max(dearest, _lot_cost(price, terms))
-        lots = min(depth // terms.listing.lot, (budget - terms.curve.fixed(order.side)) // dearest)
-        size_here = Size(lots * terms.listing.lot)
-        if size_here > best.size:
-            best = _Cut(price, size_here, lots * dearest + terms.curve.fixed(order.side))
+        raw = cost(price, lot)
+        dearest = max(dearest, raw + curve.reserve(order.side, price, lot))
+        lots = min(depth // lot, (budget - fixed) // dearest, (budget - fixed - least) // raw)
+        if lots * lot > best.size:
+            best = _Cut(price, Size(lots * lot), max(lots * dearest, lots * raw + least) + fixed)
     small = best.size < max(terms.listing.minimum_size, 1)
     if small or cost(order.parts[0][0], best.size) < terms.listing.minimum_cash:
         return None
@@ -78,12 +79,6 @@ class _Cut(msgspec.Struct, frozen=True):
     limit: Price
     size: Size
     worst: int
-
-
-def _lot_cost(price: Price, terms: Terms) -> int:
-    """One lot at this price with the most the venue may charge for it."""
-    lot = Size(terms.listing.lot)
-    return cost(price, lot) + terms.curve.reserve(Side.BUY, price, lot)
 
 
 def _bought(parts: Sequence[tuple[Price, Size]], cash: Cash) -> list[tuple[Price, Size]]:

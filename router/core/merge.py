@@ -16,14 +16,15 @@ from venues.base.listing import Listing, ListingKey
 from venues.base.orders import Side
 from venues.base.units import ONE, Cash, Price, Size, complement, cost, proceeds
 
-Offer = tuple[int, int, Price, Size, Cash]
-"""(key, index, price, size, cash), best first when sorted.
+Offer = tuple[int, int, Price, Size, Cash, Size]
+"""(key, index, price, size, cash, net), best first when sorted.
 
 key    ranking price in nanos for a buy, its negative for a sell; the fee is in it
 index  the listing's place in `Merged.terms`
 price  raw, in the terms of the outcome
 size   shares offered
 cash   what the whole level costs at most (buy) or brings at least (sell), the fee reserve included
+net    shares of it that arrive at least (buy), less than `size` where the venue keeps some; `size` (sell)
 """
 
 TABLES_MAX = 512
@@ -212,6 +213,8 @@ class Lane:
             return None
         reserve = self.terms.curve.reserve(self._side, price, size)
         if self._side is Side.BUY:
-            return key, self._index, price, size, Cash(cost(price, size) + reserve)
-        net = Cash(proceeds(price, size) - reserve)
-        return (key, self._index, price, size, net) if net > 0 and key < 0 else None
+            net = Size(size - self.terms.curve.kept(Side.BUY, price, size))
+            cash = Cash(cost(price, size) + reserve)
+            return (key, self._index, price, size, cash, net) if net > 0 else None
+        cash = Cash(proceeds(price, size) - reserve)
+        return (key, self._index, price, size, cash, size) if cash > 0 and key < 0 else None

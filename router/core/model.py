@@ -6,7 +6,7 @@ from typing import NewType
 import msgspec
 
 from registry.model import OutcomeId
-from venues.base.contract import FeeCurve, Traits
+from venues.base.contract import CashFee, FeeCurve, Traits
 from venues.base.listing import Listing, ListingKey
 from venues.base.orders import Side
 from venues.base.units import Cash, Price, Size
@@ -42,6 +42,11 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     curve: FeeCurve
     traits: Traits
 
+    @property
+    def keeps_nothing(self) -> bool:
+        """Whether all shares of a buy surely arrive: then nobody needs to ask how many, part by part."""
+        return isinstance(self.curve, CashFee)
+
 
 class Means(msgspec.Struct, frozen=True, kw_only=True):
     """What the account can spend and sell, holds already subtracted."""
@@ -59,10 +64,11 @@ class PlannedOrder(msgspec.Struct, frozen=True, kw_only=True):
     limit: Price
     """The worst level allocated."""
     size: Size
+    """What trades; of a buy less may arrive, where the venue keeps shares as its fee."""
     cash: Cash
     """Notional: for a buy rounded up, for a sell rounded down."""
     fee_reserve: Cash
-    """The most the venue may charge for it."""
+    """The most the venue may charge for it in money, its least fee per order included."""
     parts: tuple[tuple[Price, Size], ...]
     """The levels it is planned to take, best first."""
 

@@ -2,7 +2,8 @@
 
 Every plan is made of portions, and all other sums over levels are asserted against them. For a buy an
 order uses cash (fees included) and gains shares; for a sale it uses shares and gains cash (fees deducted).
-Fees are the worst case: the reserve of every part, and the charge per order.
+Fees are the worst case: the reserve of every part but at least the venue's least fee, the charge per order,
+and the most shares of a buy that the venue may keep.
 """
 
 from abc import ABC, abstractmethod
@@ -19,19 +20,21 @@ SHRINKS_MAX = 4
 """Steps given up when a part costs more than its share of the level: rounding is worth one or two."""
 
 _BUY = Side.BUY
-_size, _cash, _part = itemgetter(3), itemgetter(4), itemgetter(2, 3)
+_size, _cash, _net, _part = itemgetter(3), itemgetter(4), itemgetter(5), itemgetter(2, 3)
 
 
-def worst(curve: FeeCurve, side: Side, price: Price, size: Size) -> int:
-    """The cash of this part of a level: what it costs at most (buy) or brings at least (sale)."""
-    reserve = curve.reserve(side, price, size)
-    return cost(price, size) + reserve if side is _BUY else proceeds(price, size) - reserve
+def arriving(curve: FeeCurve, price: Price, size: Size) -> int:
+    """The shares of a buy that the venue does not keep, at least."""
+    return size - curve.kept(_BUY, price, size)
 
 
 class Portion(ABC):
     """Whole levels of one listing, best first, and of the next one a part (`rest`, which may be nothing)."""
 
-    __slots__ = ("after", "buying", "cash", "fixed", "gain", "rest", "side", "size", "terms", "use", "whole")
+    __slots__ = (
+        *("after", "buying", "cash", "fixed", "gain", "minimum", "net"),
+        *("rest", "side", "size", "terms", "use", "whole"),
+    )
 
     def __init__(self, terms: Terms, side: Side, whole: list[Offer], after: Offer | None = None) -> None:
         self.terms = terms
@@ -46,7 +49,10 @@ class Portion(ABC):
         """Shares of the whole levels."""
         self.cash: int = sum(map(_cash, whole))
         """Cash of the whole levels."""
+        self.net: int = self.size if terms.keeps_nothing else sum(map(_net, whole))
+        """Shares of the whole levels that arrive."""
         self.fixed: int = terms.curve.fixed(side)
+        self.minimum: int = terms.curve.minimum(side)
         self.use = self.gain = 0
         """Of the whole order, once `fit` or `take` has made it one."""
 
@@ -86,6 +92,14 @@ class Portion(ABC):
     def _rest_exact(self) -> int:
         return self.after[2] * self.rest if self.after is not None else 0
 
+    @abstractmethod
+    def _fees(self) -> int:
+        """The reserves of the whole levels."""
+
+    def _top_up(self, reserve: int) -> int:
+        """What the reserves, with this one of the part, fall short of the venue's least fee."""
+        return max(0, self.minimum - self._fees() - reserve) if self.minimum else 0
+
     def _parts(self) -> tuple[tuple[Price, Size], ...]:
         parts: tuple[tuple[Price, Size], ...] = tuple(map(_part, self.whole))
         if self.rest:
@@ -98,6 +112,7 @@ class Portion(ABC):
         self.after = offer = self.whole.pop()
         self.size -= offer[3]
         self.cash -= offer[4]
+        self.net -= offer[5]
         return offer
 
     def _order(self, parts: tuple[tuple[Price, Size], ...], cash: int, fees: int) -> PlannedOrder:
@@ -125,21 +140,34 @@ class SizedPortion(Portion):
 
     def smooth(self) -> tuple[int, int]:
         """As listed."""
-        return (self.cash, self.size) if self.buying else (self.size, self.cash)
+        return (self.cash, self.net) if self.buying else (self.size, self.cash)
 
     def take(self, rest: Size) -> None:
-        """The cash of the levels, of the part, and the charge."""
+        """The cash of the levels, of the part, and the charges."""
         self.rest = rest
-        size, cash = self.size + rest, self.cash
-        if rest:
-            assert self.after is not None
-            cash += worst(self.terms.curve, self.side, self.after[2], rest)
+        size = self.size + rest
         if not size:
             self.use = self.gain = 0
-        elif self.buying:
-            self.use, self.gain = cash + self.fixed, size
-        else:
-            self.use, self.gain = size, cash - self.fixed
+            return
+        curve, buying = self.terms.curve, self.buying
+        cash, net, charge, reserve = self.cash, self.net, self.fixed, 0
+        if rest:
+            assert self.after is not None
+            price = self.after[2]
+            reserve = curve.reserve(self.side, price, rest)
+            if buying:
+                cash += cost(price, rest) + reserve
+                net += arriving(curve, price, rest)
+            else:
+                cash += proceeds(price, rest) - reserve
+        if self.minimum:
+            charge += self._top_up(reserve)
+        self.use, self.gain = (cash + charge, net) if buying else (size, cash - charge)
+
+    def _fees(self) -> int:
+        if self.buying:
+            return sum([cash - cost(price, size) for _, _, price, size, cash, _ in self.whole])
+        return sum([proceeds(price, size) - cash for _, _, price, size, cash, _ in self.whole])
 
     def fit(self, room: int) -> bool:
         """Whole lots; levels that are not needed for them are given back."""
@@ -185,13 +213,13 @@ class SizedPortion(Portion):
 class CashPortion(Portion):
     """A buy that names cash, in lots of it: its shares are what that buys, the last level's floored."""
 
-    __slots__ = ("_exact", "_fees", "_step")
+    __slots__ = ("_exact", "_reserves", "_step")
 
     def __init__(self, terms: Terms, side: Side, whole: list[Offer], after: Offer | None = None) -> None:
         super().__init__(terms, side, whole, after)
         self._step = terms.traits.cash_lot * ONE
         self._exact: int = sum(starmap(mul, map(_part, whole)))
-        self._fees = self.cash + sum([-price * size // ONE for _, _, price, size, _ in whole])
+        self._reserves = self.cash + sum([-price * size // ONE for _, _, price, size, *_ in whole])
 
     @property
     def exact(self) -> int:
@@ -200,19 +228,24 @@ class CashPortion(Portion):
 
     def smooth(self) -> tuple[int, int]:
         """Cash is not rounded from level to level."""
-        return self._exact // ONE + self._fees, self.size
+        return self._exact // ONE + self._reserves, self.net
 
     def take(self, rest: Size) -> None:
-        """So many cash lots, the fees of the levels and of the part, and the charge."""
+        """So many cash lots, the fees of the levels and of the part, and the charges."""
         self.rest = rest
-        self.gain = self.size + rest
-        if not self.gain:
-            self.use = 0
+        if not self.size + rest:
+            self.use = self.gain = 0
             return
-        self.use = self.named + self._fees + self.fixed
+        curve, reserve = self.terms.curve, 0
+        self.gain = self.net
         if rest:
             assert self.after is not None
-            self.use += self.terms.curve.reserve(self.side, self.after[2], rest)
+            reserve = curve.reserve(self.side, self.after[2], rest)
+            self.gain += arriving(curve, self.after[2], rest)
+        self.use = self.named + self._reserves + reserve + self.fixed + self._top_up(reserve)
+
+    def _fees(self) -> int:
+        return self._reserves
 
     @property
     def named(self) -> int:
@@ -242,7 +275,7 @@ class CashPortion(Portion):
     def _reach(self, room: int) -> int:
         """The notional that the room allows, in whole cash lots: it may end within the whole levels."""
         exact, after = self._exact, self.after
-        room -= -(-exact // ONE) + self._fees + self.fixed
+        room -= -(-exact // ONE) + self._reserves + self.fixed
         if room < 0:
             return -1
         if after is not None:
@@ -253,7 +286,7 @@ class CashPortion(Portion):
     def _give_back(self) -> Offer:
         offer = super()._give_back()
         self._exact -= offer[2] * offer[3]
-        self._fees -= offer[4] - cost(offer[2], offer[3])
+        self._reserves -= offer[4] - cost(offer[2], offer[3])
         return offer
 
     def order(self) -> PlannedOrder:

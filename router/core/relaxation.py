@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from router.core.ladder import Ladder, Purchase
+from router.core.ladder import Ladder
 
 SCALE = 10**12
 """Worth is gain per use times this: fine enough that a rounded price costs less than a millionth."""
@@ -46,8 +46,7 @@ class Problem:
         self.pools = pools
         """For each ladder, its place in `limits`."""
         self.limits = limits
-        by_lots = all(isinstance(one, Purchase) for one in ladders)
-        self.grain = gcd(*(one.step for one in ladders)) if by_lots and ladders else 1
+        self.grain = gcd(*(one.grain for one in ladders)) if ladders else 1
         """Gains differ by multiples of this."""
         finest = min((one.least_gain() for one in ladders), default=0)
         self.tolerance = max(NEGLIGIBLE, min(TOLERABLE, finest))
@@ -119,12 +118,15 @@ class Relaxed(msgspec.Struct, frozen=True):
 
 
 def steps(ladders: Sequence[Ladder]) -> list[tuple[int, int, int]]:
-    """(negative worth, order, level) of every level, best first; no level before a better-priced one."""
+    """(negative worth, order, corner before) of every way from corner to corner, best first.
+
+    None comes before an earlier one of the same order.
+    """
     found: list[tuple[int, int, int]] = []
     for v, ladder in enumerate(ladders):
         worth = 0
         use, gain = ladder.bound(0)
-        for level in range(len(ladder.offers)):
+        for level in range(ladder.corners):
             use_after, gain_after = ladder.bound(level + 1)
             here = max(0, gain_after - gain) * SCALE // max(use_after - use, 1)
             worth = min(worth, here) if level else here
@@ -214,10 +216,10 @@ def peak(ladder: Ladder, price: int, near: int, mark: Mark) -> Peak:
     if mark is Mark.OFF or ladder.floor > ladder.depth:
         return Peak(0, 0)
     unit = max(price, SCALE)
-    last = len(ladder.offers)
+    last = ladder.corners
     dip = (ladder.slop + 2 * last) * unit
     best, count = 0, ladder.floor
-    if mark is Mark.ON or ladder.floor > 1 or ladder.fixed:
+    if mark is Mark.ON or ladder.floor > 1 or ladder.charge:
         use, gain = ladder.at(ladder.floor)
         best = gain * SCALE - use * price
     for way in (range(near, last + 1), range(near - 1, 0, -1)):

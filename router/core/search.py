@@ -130,7 +130,7 @@ class Search:
             if marks[v] is Mark.FREE:
                 return v
         for v, ladder in enumerate(self._problem.ladders):
-            charged = ladder.fixed > 0 and marks[v] is Mark.FREE and relaxed.counts[v] > 0
+            charged = ladder.charge > 0 and marks[v] is Mark.FREE and relaxed.counts[v] > 0
             if charged and relaxed.bound - relaxed.peaks[v].profit >= (self.gain + self._tolerance) * SCALE:
                 return v
         return None
@@ -157,7 +157,7 @@ class Search:
         if mark is Mark.OFF:
             return found
         price = relaxed.walked.prices.of(self._problem.pools[v])
-        dip = 2 * (ladder.slop + len(ladder.offers)) * max(price, SCALE)
+        dip = 2 * (ladder.slop + ladder.corners) * max(price, SCALE)
         for way in (range(peak.where, ladder.depth + 1), range(peak.where - 1, ladder.floor - 1, -1)):
             for tried, count in enumerate(way):
                 use, gain = ladder.at(count)

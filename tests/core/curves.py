@@ -58,6 +58,72 @@ class QuadraticFee(CashFee, msgspec.Struct, frozen=True):
         return Charge(Cash(sum(self.reserve(side, *fill) for fill in fills) + self.charge))
 
 
+class ShareFee(msgspec.Struct, frozen=True):
+    """Buys pay in what they buy, rounded up to a unit per part; sales pay a part of their notional in cash.
+
+    With `lesser` the rate falls above one half, as min(p, 1 - p) / p does.
+    """
+
+    bps: int
+    lesser: bool = False
+    unit: int = 1
+    charge: int = 0
+
+    def share(self, price: Price) -> tuple[int, int]:
+        lesser = min(price, ONE - price) if self.lesser else price
+        return self.bps * lesser, 10_000 * price
+
+    def rank(self, side: Side, price: Price) -> Nanos:
+        of, parts = self.share(price)
+        if side is Side.BUY:
+            return Nanos(up(price * 1_000 * parts, parts - of))
+        return Nanos(price * 1_000 - up(price * 1_000 * of, parts))
+
+    def reserve(self, side: Side, price: Price, size: Size) -> Cash:
+        of, parts = self.share(price)
+        return Cash(up(price * size * of, parts * ONE) if side is Side.SELL else 0)
+
+    def fixed(self, side: Side) -> Cash:
+        return Cash(self.charge)
+
+    def minimum(self, side: Side) -> Cash:
+        return Cash(0)
+
+    def kept(self, side: Side, price: Price, size: Size) -> Size:
+        of, parts = self.share(price)
+        return Size(ceil_to(up(size * of, parts), self.unit) if side is Side.BUY else 0)
+
+    def charged(self, side: Side, fills: Sequence[tuple[Price, Size]]) -> Charge:
+        cash = sum(self.reserve(side, *fill) for fill in fills) + self.charge
+        return Charge(Cash(cash), Size(sum(self.kept(side, *fill) for fill in fills)))
+
+
+class LeastFee(msgspec.Struct, frozen=True):
+    """So many basis points of the notional, but at least so much per order, and a charge on top."""
+
+    bps: int
+    least: int
+    charge: int = 0
+
+    def rank(self, side: Side, price: Price) -> Nanos:
+        return FlatFee(self.bps).rank(side, price)
+
+    def reserve(self, side: Side, price: Price, size: Size) -> Cash:
+        return FlatFee(self.bps).reserve(side, price, size)
+
+    def fixed(self, side: Side) -> Cash:
+        return Cash(self.charge)
+
+    def minimum(self, side: Side) -> Cash:
+        return Cash(self.least)
+
+    def kept(self, side: Side, price: Price, size: Size) -> Size:
+        return Size(0)
+
+    def charged(self, side: Side, fills: Sequence[tuple[Price, Size]]) -> Charge:
+        return Charge(Cash(max(self.least, sum(self.reserve(side, *fill) for fill in fills)) + self.charge))
+
+
 FREE = FlatFee()
 
 

@@ -7,7 +7,7 @@ import msgspec
 
 from registry.model import OutcomeId
 from router.core.merge import Merged, Offer
-from router.core.model import MarketOrder, Means, Terms
+from router.core.model import MarketOrder, Means, PlannedOrder, Terms
 from venues.base.listing import ListingKey
 from venues.base.orders import Side
 from venues.base.units import ONE, Cash, Price, Size, cost, down, proceeds, up
@@ -35,9 +35,11 @@ def merged(side: Side, shops: Sequence[Shop]) -> Merged:
             rank = terms.curve.rank(side, price)
             fee = terms.curve.reserve(side, price, size)
             if side is Side.BUY:
-                mine.append((rank, index, price, size, Cash(cost(price, size) + fee)))
+                net = Size(size - terms.curve.kept(side, price, size))
+                if net > 0:
+                    mine.append((rank, index, price, size, Cash(cost(price, size) + fee), net))
             elif proceeds(price, size) > fee and rank > 0:
-                mine.append((-rank, index, price, size, Cash(proceeds(price, size) - fee)))
+                mine.append((-rank, index, price, size, Cash(proceeds(price, size) - fee), size))
         offers += mine
         tops.append(mine[0] if mine else None)
     return Merged(side, tuple(shop.terms for shop in shops), sorted(offers), tuple(tops), {})
@@ -86,7 +88,7 @@ def slow_order(shop: Shop, side: Side, count: int) -> Slow | None:
     listing, curve, traits = shop.terms.listing, shop.terms.curve, shop.terms.traits
     in_cash = side is Side.BUY and traits.buys_in_cash
     want = count * traits.cash_lot * ONE if in_cash else count * listing.lot
-    size = paid = fee = exact = 0
+    size = paid = fee = exact = kept = 0
     for price, offered in shop.levels:
         part = min(offered, down(want - exact, price) if in_cash else want - size)
         if part <= 0:
@@ -95,6 +97,7 @@ def slow_order(shop: Shop, side: Side, count: int) -> Slow | None:
         each = cost if side is Side.BUY else proceeds
         paid += each(Price(price), Size(part))
         fee += curve.reserve(side, Price(price), Size(part))
+        kept += curve.kept(side, Price(price), Size(part))
     if in_cash:
         deepest = sum(price * offered for price, offered in shop.levels)
         if deepest < want:
@@ -106,5 +109,15 @@ def slow_order(shop: Shop, side: Side, count: int) -> Slow | None:
     least = listing.minimum_cash if side is Side.BUY else listing.minimum_sale_cash
     if size < listing.minimum_size or (cash if in_cash else down(exact, ONE)) < least:
         return None
-    fee += curve.fixed(side)
-    return Slow(paid + fee, size, size, cash) if side is Side.BUY else Slow(size, paid - fee, size, cash)
+    fee = max(fee, curve.minimum(side)) + curve.fixed(side)
+    return (
+        Slow(paid + fee, size - kept, size, cash) if side is Side.BUY else Slow(size, paid - fee, size, cash)
+    )
+
+
+def gained(shops: Sequence[Shop], order: PlannedOrder) -> int:
+    """Shares that arrive at least, or cash."""
+    if order.side is Side.SELL:
+        return order.cash - order.fee_reserve
+    [curve] = [shop.terms.curve for shop in shops if shop.terms.listing.key == order.listing.key]
+    return order.size - sum(curve.kept(order.side, *part) for part in order.parts)

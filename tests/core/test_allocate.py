@@ -6,13 +6,13 @@ from router.core.allocate import LISTINGS_MAX, allocate
 from router.core.book import Book, Pulse
 from router.core.merge import MergedSide, RankTables, Source
 from router.core.model import Considered, Plan
-from tests.core.curves import FlatFee, QuadraticFee, terms
-from tests.core.markets import Shop, buy, means, merged, sell
+from tests.core.curves import FlatFee, LeastFee, QuadraticFee, ShareFee, terms
+from tests.core.markets import Shop, buy, gained, means, merged, sell
 from venues.base.contract import Traits
 from venues.base.events import Lost, Snapshot
 from venues.base.listing import Grid, ListingKey, Native
 from venues.base.orders import Side
-from venues.base.units import ONE, Cash, Price, Size
+from venues.base.units import ONE, Cash, Price, Size, up
 
 CENT = 10_000
 ACME = Shop(terms("acme"), [(300_000, 10 * ONE), (320_000, 10 * ONE)])
@@ -56,6 +56,41 @@ def test_a_charge_per_order_can_make_one_venue_better_than_two() -> None:
     plan = bought([plain, dear], 3_000_000)
     assert split(plan) == {"acme": (10 * ONE, 300_000, 3_000_000)}
     assert entry(plan, "bolt").dropped == "worse_price"
+
+
+def test_a_buy_counts_the_shares_that_arrive() -> None:
+    keeping = Shop(terms("bolt", curve=ShareFee(bps=1_000)), [(400_000, 100 * ONE)])
+    plain = Shop(terms("acme"), [(440_000, 10 * ONE), (450_000, 10 * ONE)])
+    plan = bought([plain, keeping], 10 * ONE)
+    assert split(plan) == {"acme": (10 * ONE, 440_000, 4_400_000), "bolt": (14 * ONE, 400_000, 5_600_000)}
+    assert sum(gained([plain, keeping], order) for order in plan.orders) == 22_600_000
+    assert [order.fee_reserve for order in plan.orders] == [0, 0], "shares are no money"
+    assert entry(plan, "bolt").fee_bps_at_top_e4 == 1_111 * 10_000 + 1_111
+
+
+def test_a_least_fee_is_reserved_once_however_many_levels_an_order_takes() -> None:
+    shop = Shop(terms(curve=LeastFee(bps=100, least=250_000, charge=1_000)), ACME.levels)
+    [order] = bought([shop], 5 * ONE).orders
+    assert order.fee_reserve == 251_000
+    assert len(order.parts) == 2
+    [order] = bought([Shop(shop.terms, [(500_000, 100 * ONE)])], 40 * ONE).orders
+    assert order.fee_reserve == up(order.cash, 100) + 1_000 > 251_000
+
+
+def test_a_least_fee_sends_a_small_order_elsewhere_and_a_large_one_not() -> None:
+    least = Shop(terms("bolt", curve=LeastFee(bps=0, least=250_000)), [(500_000, 1_000 * ONE)])
+    shops = [Shop(terms("acme"), [(510_000, 1_000 * ONE)]), least]
+    small, large = bought(shops, 10 * ONE), bought(shops, 20 * ONE)
+    assert (set(split(small)), entry(small, "bolt").dropped) == ({"acme"}, "worse_price")
+    assert split(large) == {"bolt": (39_500_000, 500_000, 19_750_000)}
+    bids = [Shop(shops[0].terms, [(500_000, ONE)]), Shop(least.terms, [(510_000, 100 * ONE)])]
+    assert set(split(sold(bids, ONE))) == {"acme"}
+    assert set(split(sold(bids, 40 * ONE))) == {"bolt"}
+
+
+def test_a_least_fee_that_nobody_can_pay_is_said_to_be_a_minimum() -> None:
+    least = Shop(terms("bolt", curve=LeastFee(bps=0, least=250_000)), [(500_000, ONE)])
+    assert entry(bought([ACME, least], 200_000), "bolt").dropped == "min_order_size"
 
 
 def test_a_charge_counts_once_where_an_order_is_small_but_the_rest_is_large() -> None:

@@ -8,14 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.core.portion import worst
 from tests.world import call_of
 from venues import discover
 from venues.base.contract import FeeCurve
 from venues.base.http import Unavailable
 from venues.base.listing import Listing, Native
 from venues.base.orders import Side
-from venues.base.units import ONE, Price, Size
+from venues.base.units import ONE, Price, Size, cost, proceeds
 
 NOW_MS = 1_790_000_000_000
 SHARES_MAX = 100_000
@@ -53,6 +52,17 @@ def cases(venue: str) -> Iterator[tuple[FeeCurve, Listing, list[Price]]]:
         yield discover()[venue].fees.curve(listing), listing, prices(index, venue)
 
 
+def worst(curve: FeeCurve, side: Side, price: Price, size: Size) -> int:
+    """What a level costs at most, or brings at least."""
+    reserve = curve.reserve(side, price, size)
+    return cost(price, size) + reserve if side is Side.BUY else proceeds(price, size) - reserve
+
+
+def net(curve: FeeCurve, side: Side, price: Price, size: Size) -> int:
+    """The shares of a level that arrive at least, or leave."""
+    return size - curve.kept(side, price, size)
+
+
 def test_a_better_price_ranks_better(venue: str) -> None:
     for curve, _, grid in cases(venue):
         for side in Side:
@@ -66,6 +76,9 @@ def test_a_better_price_costs_less_or_brings_more_in_the_worst_case(venue: str) 
             for size in (Size(listing.lot), Size(100 * listing.lot), Size(1_000 * ONE)):
                 cash = [worst(curve, side, price, size) for price in grid]
                 assert all(low <= high for low, high in itertools.pairwise(cash)), (side, size)
+                per_net = [(worst(curve, side, p, size), net(curve, side, p, size)) for p in grid]
+                for (less, many), (more, few) in itertools.pairwise(per_net):
+                    assert less * few <= more * many + 2 * ONE, (side, size)
 
 
 def test_what_is_charged_once_is_the_same_for_every_order(venue: str) -> None:
@@ -74,6 +87,7 @@ def test_what_is_charged_once_is_the_same_for_every_order(venue: str) -> None:
         assert (curve, hash(curve)) == (again, hash(again))
         for side in Side:
             assert curve.fixed(side) == again.fixed(side) >= 0
+            assert curve.minimum(side) == again.minimum(side) >= 0
 
 
 @given(data=st.data(), side=sides)
@@ -93,6 +107,24 @@ def test_a_reserve_grows_with_the_size_and_is_linear_but_for_rounding(
     assert abs(parts[0] * (a + b) - both * a) <= unit * (a + b)
 
 
+@given(data=st.data())
+def test_what_is_kept_grows_with_a_buy_and_never_eats_up_what_a_lot_adds(
+    venue: str, data: st.DataObject
+) -> None:
+    curve, listing, grid = data.draw(st.sampled_from(list(cases(venue))))
+    price = data.draw(st.sampled_from(grid))
+    lots = st.integers(1, SHARES_MAX * ONE // listing.lot)
+    a, b = (Size(data.draw(lots) * listing.lot) for _ in range(2))
+    kept = curve.kept(Side.BUY, price, Size(a + b))
+    parts = [curve.kept(Side.BUY, price, size) for size in (a, b)]
+    assert 0 <= max(parts) <= kept
+    assert kept - 1 <= sum(parts)
+    unit = curve.kept(Side.BUY, price, Size(1)) + 2
+    assert abs(parts[0] * (a + b) - kept * a) <= unit * (a + b)
+    assert net(curve, Side.BUY, price, Size(a + listing.lot)) >= net(curve, Side.BUY, price, a)
+    assert curve.kept(Side.SELL, price, a) == 0
+
+
 @given(data=st.data(), side=sides)
 def test_no_reserve_is_below_the_fee_that_ranks(venue: str, data: st.DataObject, side: Side) -> None:
     curve, listing, grid = data.draw(st.sampled_from(list(cases(venue))))
@@ -100,6 +132,6 @@ def test_no_reserve_is_below_the_fee_that_ranks(venue: str, data: st.DataObject,
     size = Size(data.draw(st.integers(1, SHARES_MAX * ONE // listing.lot)) * listing.lot)
     cash, rank = worst(curve, side, price, size), curve.rank(side, price)
     if side is Side.BUY:
-        assert cash * 10**9 >= (rank - 1) * size
+        assert cash * 10**9 >= (rank - 1) * net(curve, side, price, size)
     else:
         assert cash * 10**9 <= (rank + 1) * size

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from router.core.bound import Bounded, bound
 from router.core.model import PlannedOrder, Terms
-from tests.core.curves import FlatFee, QuadraticFee
+from tests.core.curves import FlatFee, LeastFee, QuadraticFee, ShareFee
 from tests.core.samples import listing
 from venues.base.contract import FeeCurve, Traits
 from venues.base.orders import Side
-from venues.base.units import ONE, Cash, Price, Size, affordable, cost
+from venues.base.units import ONE, Cash, Price, Size, affordable, cost, up
 
 CENT = 10_000
 LOT = 10_000
@@ -27,7 +27,8 @@ def terms(curve: FeeCurve, *, cash: bool = False, **given: object) -> Terms:
 def plan(parts: Parts, known: Terms, side: Side = Side.BUY) -> PlannedOrder:
     """What the allocator plans for these levels: prices in cents, sizes in lots, best first."""
     levels = tuple((Price(cents * CENT), Size(lots * LOT)) for cents, lots in parts)
-    reserve = sum(known.curve.reserve(side, *level) for level in levels) + known.curve.fixed(side)
+    reserves = sum(known.curve.reserve(side, *level) for level in levels)
+    reserve = max(known.curve.minimum(side), reserves) + known.curve.fixed(side)
     return PlannedOrder(
         listing=known.listing,
         side=side,
@@ -46,7 +47,17 @@ def cut(order: PlannedOrder, known: Terms) -> Bounded:
 PARTS = st.lists(
     st.tuples(st.integers(1, 99), st.integers(1, 5_000)), min_size=1, max_size=6, unique_by=lambda p: p[0]
 ).map(sorted)
-CURVES = st.sampled_from([FlatFee(), FlatFee(bps=200), FlatFee(charge=30_000), QuadraticFee(rate=70_000)])
+CURVES = st.sampled_from(
+    [
+        FlatFee(),
+        FlatFee(bps=200),
+        FlatFee(charge=30_000),
+        QuadraticFee(rate=70_000),
+        ShareFee(bps=300),
+        LeastFee(bps=200, least=250_000),
+        LeastFee(bps=0, least=250_000, charge=30_000),
+    ]
+)
 
 
 @given(PARTS, CURVES)
@@ -54,28 +65,29 @@ def test_all_of_it_at_its_limit_costs_no_more_than_was_planned(parts: Parts, cur
     known = terms(curve)
     planned = plan(parts, known)
     for order in cut(planned, known).orders:
-        at_limit = sum(
-            cost(order.limit, Size(LOT)) + curve.reserve(Side.BUY, order.limit, Size(LOT))
-            for _ in range(order.size // LOT)
-        )
-        assert at_limit + curve.fixed(Side.BUY) <= planned.cash + planned.fee_reserve
+        lots, lot = order.size // LOT, Size(LOT)
+        fee = max(lots * curve.reserve(Side.BUY, order.limit, lot), curve.minimum(Side.BUY))
+        at_limit = lots * cost(order.limit, lot) + fee + curve.fixed(Side.BUY)
+        assert at_limit <= planned.cash + planned.fee_reserve
+        assert order.fee_reserve >= curve.minimum(Side.BUY) + curve.fixed(Side.BUY)
         assert order.cash + order.fee_reserve <= planned.cash + planned.fee_reserve
         assert order.size <= planned.size
         assert order.limit <= planned.limit
 
 
 @given(PARTS, CURVES)
-def test_all_of_its_cash_at_its_cheapest_level_costs_no_more_than_was_planned(
+def test_all_of_its_cash_at_any_of_its_levels_costs_no_more_than_was_planned(
     parts: Parts, curve: FeeCurve
 ) -> None:
     known = terms(curve, cash=True)
     planned = plan(parts, known)
     for order in cut(planned, known).orders:
-        most = affordable(order.parts[0][0], order.cash)
-        dearest = curve.reserve(Side.BUY, order.parts[0][0], most) + curve.fixed(Side.BUY)
+        fees = [curve.reserve(Side.BUY, price, affordable(price, order.cash)) for price, _ in order.parts]
+        dearest = max(*fees, curve.minimum(Side.BUY)) + curve.fixed(Side.BUY)
         if len(planned.parts) > 1:
             assert order.cash % CENT == 0
             assert order.cash + dearest <= planned.cash + planned.fee_reserve
+            assert order.fee_reserve >= dearest
         assert order.cash <= planned.cash
 
 
@@ -103,6 +115,21 @@ def test_an_order_that_would_fall_below_the_minimum_is_held_back_whole() -> None
     ):
         planned = plan([(10, 500), (90, 500)], known)
         assert cut(planned, known) == Bounded((), held_back=True)
+
+
+def test_a_dollar_may_pay_the_highest_fee_on_a_dearer_level_than_the_cheapest() -> None:
+    class Humped(QuadraticFee, frozen=True):
+        """rate x p x p x (1 - p) per share: a dollar pays most at one half."""
+
+        def reserve(self, side: Side, price: Price, size: Size) -> Cash:
+            return Cash(up(super().reserve(side, price, size) * price, ONE))
+
+    known = terms(Humped(rate=1_000_000), cash=True)
+    planned = plan([(10, 100), (50, 5_000)], known)
+    [order] = cut(planned, known).orders
+    at_half = known.curve.reserve(Side.BUY, Price(50 * CENT), affordable(Price(50 * CENT), order.cash))
+    assert order.fee_reserve >= at_half
+    assert order.cash + at_half <= planned.cash + planned.fee_reserve
 
 
 def test_the_larger_of_the_possible_cuts_is_taken() -> None:

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from router.core.book import JOURNAL_MAX, Book, BookEvent, Pulse
 from router.core.merge import PRICES_MAX, TABLES_MAX, MergedSide, Offer, RankTables, Source
 from router.core.model import Terms
-from tests.core.curves import FREE, FlatFee, QuadraticFee, terms
+from tests.core.curves import FREE, FlatFee, QuadraticFee, ShareFee, terms
 from venues.base.contract import FeeCurve
 from venues.base.events import BookSide, Halted, Lost, Regrid, Resumed, Snapshot, Top, Update
 from venues.base.listing import Band, Grid, ListingKey, Native
@@ -19,7 +19,9 @@ from venues.base.units import ONE, Price, Size
 
 NOW = 10_000
 SILENT_MS = 500
-CURVES: tuple[FeeCurve, ...] = (FREE, FlatFee(bps=150), QuadraticFee(70_000), QuadraticFee(20_000, lot=ONE))
+CURVES: tuple[FeeCurve, ...] = (
+    FREE, FlatFee(bps=150), QuadraticFee(70_000), QuadraticFee(20_000, lot=ONE), ShareFee(bps=300),
+)  # fmt: skip
 COARSE = Grid(
     (Band(Price(0), Price(500_000), Price(50_000)), Band(Price(500_000), Price(ONE), Price(100_000)))
 )
@@ -52,9 +54,9 @@ def fill(book: Book, bids: dict[int, int], asks: dict[int, int]) -> None:
     )
 
 
-def slow_merge(sources: list[Source], side: Side, now_ms: int) -> list[tuple[int, int, int, int, int]]:
+def slow_merge(sources: list[Source], side: Side, now_ms: int) -> list[tuple[int, ...]]:
     """Everything anew, by the formula: what a person would write first."""
-    rows: list[tuple[int, int, int, int, int]] = []
+    rows: list[tuple[int, ...]] = []
     for index, source in enumerate(sources):
         listing, book = source.terms.listing, source.book
         if book.why_unusable(now_ms, source.silent_ms_max) or not listing.tradable:
@@ -69,9 +71,11 @@ def slow_merge(sources: list[Source], side: Side, now_ms: int) -> list[tuple[int
             rank = source.terms.curve.rank(side, price)
             fee = source.terms.curve.reserve(side, price, size)
             if buying:
-                rows.append((rank, index, price, size, -(-price * size // ONE) + fee))
+                net = size - source.terms.curve.kept(side, price, size)
+                if net > 0:
+                    rows.append((rank, index, price, size, -(-price * size // ONE) + fee, net))
             elif rank > 0 and price * size // ONE - fee > 0:
-                rows.append((-rank, index, price, size, price * size // ONE - fee))
+                rows.append((-rank, index, price, size, price * size // ONE - fee, size))
     return sorted(rows)
 
 
@@ -83,11 +87,26 @@ def test_offers_are_ranked_by_the_price_with_the_fee_in_it() -> None:
     fill(w.books[1], {}, {510_000: 1_000_000, 530_000: 1_000_000})
     merged = MergedSide(w.sources, Side.BUY, RankTables()).read(NOW)
     assert list(merged.offers) == [
-        (510_000_000, 1, 510_000, 1_000_000, 510_000),
-        (525_000_000, 0, 500_000, 2_000_000, 1_050_000),
-        (530_000_000, 1, 530_000, 1_000_000, 530_000),
+        (510_000_000, 1, 510_000, 1_000_000, 510_000, 1_000_000),
+        (525_000_000, 0, 500_000, 2_000_000, 1_050_000, 2_000_000),
+        (530_000_000, 1, 530_000, 1_000_000, 530_000, 1_000_000),
     ]
     assert merged.tops == (merged.offers[1], merged.offers[0])
+
+
+def test_shares_that_the_venue_keeps_are_in_the_rank_and_in_the_net() -> None:
+    w = world(terms("acme", curve=ShareFee(bps=2_000)))
+    fill(w.books[0], {300_000: 1_000_000}, {400_000: 1_000_000})
+    [ask] = MergedSide(w.sources, Side.BUY, RankTables()).read(NOW).offers
+    [bid] = MergedSide(w.sources, Side.SELL, RankTables()).read(NOW).offers
+    assert ask == (500_000_000, 0, 400_000, 1_000_000, 400_000, 800_000), "0.40 for 0.8 shares: 0.50 each"
+    assert bid == (-240_000_000, 0, 300_000, 1_000_000, 240_000, 1_000_000), "a sale pays in money"
+
+
+def test_a_level_of_which_nothing_would_arrive_is_not_offered() -> None:
+    w = world(terms("acme", curve=ShareFee(bps=2_000)))
+    fill(w.books[0], {}, {400_000: 1})
+    assert not MergedSide(w.sources, Side.BUY, RankTables()).read(NOW).offers
 
 
 def test_an_inverted_listing_offers_the_complement_of_the_other_side() -> None:
@@ -95,8 +114,8 @@ def test_an_inverted_listing_offers_the_complement_of_the_other_side() -> None:
     fill(w.books[0], {300_000: 4_000_000}, {350_000: 6_000_000})
     [ask] = MergedSide(w.sources, Side.BUY, RankTables()).read(NOW).offers
     [bid] = MergedSide(w.sources, Side.SELL, RankTables()).read(NOW).offers
-    assert ask[2:] == (700_000, 4_000_000, 2_800_000)
-    assert bid[2:] == (650_000, 6_000_000, 3_900_000)
+    assert ask[2:] == (700_000, 4_000_000, 2_800_000, 4_000_000)
+    assert bid[2:] == (650_000, 6_000_000, 3_900_000, 6_000_000)
 
 
 def test_a_price_touched_often_between_readings_is_taken_over_once_and_right() -> None:

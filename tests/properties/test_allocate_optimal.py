@@ -18,8 +18,8 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 
 from router.core.allocate import allocate
 from router.core.model import MarketOrder, Means, Plan
-from tests.core.curves import FREE, FlatFee, QuadraticFee, terms
-from tests.core.markets import Shop, Slow, buy, means, merged, sell, slow_order
+from tests.core.curves import FREE, FlatFee, LeastFee, QuadraticFee, ShareFee, terms
+from tests.core.markets import Shop, Slow, buy, gained, means, merged, sell, slow_order
 from venues.base.contract import FeeCurve, Traits
 from venues.base.listing import Grid
 from venues.base.orders import Side
@@ -53,6 +53,19 @@ curves: st.SearchStrategy[FeeCurve] = st.one_of(
         lot=st.sampled_from([CENT, ONE // 4]),
         unit=st.sampled_from([1, 100]),
         charge=st.sampled_from([0, 100, 5 * CENT]),
+    ),
+    st.builds(
+        ShareFee,
+        bps=st.sampled_from([100, 300, 1_000]),
+        lesser=st.booleans(),
+        unit=st.sampled_from([1, 100]),
+        charge=st.sampled_from([0, 0, 100]),
+    ),
+    st.builds(
+        LeastFee,
+        bps=st.sampled_from([100, 500]),
+        least=st.sampled_from([0, 100, CENT, 5 * CENT, 25 * CENT]),
+        charge=st.sampled_from([0, 0, CENT]),
     ),
 )
 
@@ -222,12 +235,6 @@ def program(case: Case) -> int:
     return sum(one.order.gain for one in chosen)
 
 
-def gained(plan: Plan, side: Side) -> int:
-    if side is Side.BUY:
-        return sum(order.size for order in plan.orders)
-    return sum(order.cash - order.fee_reserve for order in plan.orders)
-
-
 def one_lot(case: Case) -> int:
     """What one lot of the finest listing gains at its best price; never less than a thousandth."""
     fineness = []
@@ -248,8 +255,7 @@ def check(case: Case, plan: Plan) -> None:
     for order in plan.orders:
         index = next(i for i, s in enumerate(case.shops) if s.terms.listing.key == order.listing.key)
         use = order.cash + order.fee_reserve if case.asked.side is Side.BUY else order.size
-        gain = order.size if case.asked.side is Side.BUY else order.cash - order.fee_reserve
-        sizes = (use, gain, order.size, order.cash)
+        sizes = (use, gained(case.shops, order), order.size, order.cash)
         assert sizes in {(o.use, o.gain, o.size, o.cash) for _, o in known[index]}
         assert order.limit == order.parts[-1][0]
         used += use
@@ -271,7 +277,7 @@ def compare(case: Case, best: int, *, lots: int) -> None:
     """Unlimited search finds the best; the limited one says so when it has, and else comes this close."""
     for plan, limited in plans(case):
         check(case, plan)
-        gain = gained(plan, case.asked.side)
+        gain = sum(gained(case.shops, order) for order in plan.orders)
         assert gain <= best
         if not limited or plan.exact:
             assert gain == best
