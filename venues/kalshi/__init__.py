@@ -1,12 +1,15 @@
 """Kalshi, trade-api v2: one YES book per market, RSA-signed requests, fees per fill."""
 
-from venues.base.contract import Limits, Secret, Traits, Venue
+from venues.base.contract import Limits, Pace, Secret, Traits, Venue
+from venues.base.http import Purpose
 from venues.kalshi.feed import KalshiFeed
 from venues.kalshi.fees import KalshiFees
 from venues.kalshi.listings import KalshiListings
-from venues.kalshi.orders import COLLATERAL, KalshiOrders
+from venues.kalshi.orders import KalshiOrders
+from venues.kalshi.private import KalshiPrivate
 from venues.kalshi.signer import KalshiSigner
 from venues.kalshi.sim import KalshiSimulator
+from venues.kalshi.tally import COLLATERAL
 
 VENUE = Venue(
     name="kalshi",
@@ -32,6 +35,11 @@ VENUE = Venue(
         listings_per_connection=1_000,
         # The server pings every 10 s, also when nothing is traded.
         silent_ms_max=30_000,
+        # The lowest tier: 100 tokens a second for writes, 200 for reads, and 10 for nearly every request.
+        paces=(
+            Pace((Purpose.ORDER,), 10, 1_000),
+            Pace((Purpose.ACCOUNT, Purpose.DATA), 20, 1_000),
+        ),
     ),
     feed=KalshiFeed,
     listings=KalshiListings(),
@@ -39,4 +47,5 @@ VENUE = Venue(
     fees=KalshiFees(),
     signer=KalshiSigner,
     simulator=KalshiSimulator,
+    private=KalshiPrivate,
 )

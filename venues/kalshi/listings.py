@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from venues.base.contract import Page
 from venues.base.http import Talk, Unavailable
 from venues.base.listing import Band, Grid, Listing, Native
 from venues.base.units import ONE, Price, micros, plain
@@ -15,11 +16,16 @@ from venues.kalshi.reads import fetch, fetch_all
 
 TICKERS_PER_CALL = 100
 """As many as the sibling endpoint for books takes; the limit here is not published."""
+EVENTS_PER_PAGE = 50
+"""Of at most 200; with all their markets such a page stays far below the longest reply that is read."""
+ACTIVE = "active"
+"""The one status of a market in which it trades."""
 PRICE_STEP = 100
 """Orders carry prices with four decimals."""
 
 _markets = msgspec.json.Decoder(wire.Markets)
 _event = msgspec.json.Decoder(wire.EventReply)
+_events = msgspec.json.Decoder(wire.Events)
 _series = msgspec.json.Decoder(wire.SeriesReply)
 
 
@@ -55,18 +61,31 @@ class KalshiListings:
             if isinstance(event, Unavailable):
                 return event
             events[ticker] = event.event if event else wire.Event(ticker)
-        fees: dict[str, _Fee] = {}
-        for ticker in dict.fromkeys(_series_of(event) for event in events.values()):
-            series = yield from fetch(_series, f"/series/{quote(ticker, safe='')}")
-            if isinstance(series, Unavailable):
-                return series
-            fees[ticker] = (
-                _Fee(series.series.fee_type, series.series.fee_multiplier) if series else _Fee(None, None)
-            )
-        return [
-            _listing(market, events[market.event_ticker], fees[_series_of(events[market.event_ticker])])
-            for market in markets
-        ]
+        return (yield from _with_fees([(market, events[market.event_ticker]) for market in markets]))
+
+    def discover(self, cursor: str) -> Talk[Page | Unavailable]:
+        """One page of open events, which leaves combos out, and of these the markets that are active."""
+        query = (("limit", str(EVENTS_PER_PAGE)), ("status", "open"), ("with_nested_markets", "true"))
+        page = yield from fetch(_events, "/events", (*query, ("cursor", cursor)) if cursor else query)
+        if page is None or isinstance(page, Unavailable):
+            return page or Unavailable("/events: http 404")
+        active = [(m, event) for event in page.events for m in event.markets if m.status == ACTIVE]
+        listings = yield from _with_fees(active)
+        if isinstance(listings, Unavailable):
+            return listings
+        return Page(tuple(listings), page.cursor or None)
+
+
+def _with_fees(markets: Sequence[tuple[wire.Market, wire.Event]]) -> Talk[list[Listing] | Unavailable]:
+    """Markets as listings; each series is read once."""
+    fees: dict[str, _Fee] = {}
+    for ticker in dict.fromkeys(_series_of(event) for _, event in markets):
+        reply = yield from fetch(_series, f"/series/{quote(ticker, safe='')}")
+        if isinstance(reply, Unavailable):
+            return reply
+        series = reply.series if reply else None
+        fees[ticker] = _Fee(series.fee_type, series.fee_multiplier) if series else _Fee(None, None)
+    return [_listing(market, event, fees[_series_of(event)]) for market, event in markets]
 
 
 def _series_of(event: wire.Event) -> str:
@@ -119,7 +138,7 @@ def _listing(market: wire.Market, event: wire.Event, series: _Fee) -> Listing:
 
 def _why_not(market: wire.Market, fee_type: str) -> str:
     """Why a market is not for us, or "". Payouts other than one dollar do not compare with other venues."""
-    if market.status != "active":
+    if market.status != ACTIVE:
         return f"status: {market.status}"
     if market.market_type != "binary" or micros(market.notional_value_dollars) != ONE:
         return f"market_type: {market.market_type}, notional_value_dollars: {market.notional_value_dollars}"

@@ -5,35 +5,33 @@ from urllib.parse import quote
 
 import msgspec
 
-from venues.base.contract import NoStream, Signer
+from venues.base.contract import Signer
 from venues.base.events import BookSide
-from venues.base.http import Purpose, Reply, Request, Response, Silence, Talk, Unavailable
+from venues.base.http import Purpose, Request, Response, Talk, Unavailable
 from venues.base.listing import Listing, ListingKey
 from venues.base.orders import (
     Answer,
-    Fee,
     Filled,
+    News,
     Order,
     Pending,
     Rejected,
     Side,
+    Standing,
     TimeInForce,
     Unknown,
     Working,
 )
 from venues.base.units import ONE, Cash, Size, micros, places
-from venues.kalshi import account, wire
+from venues.kalshi import account, hearing, standings, wire
+from venues.kalshi.moments import moment_ms
 from venues.kalshi.reads import API, fetch, fetch_all, of_account, subaccount
+from venues.kalshi.refusals import not_placed
+from venues.kalshi.tally import IMMEDIATE, State, added, answer_of, checked, count, fill_of, state_of
 from venues.kalshi.totals import Totals, book_side, from_averages
 from venues.kit.body import read
 
-COLLATERAL = "USD"
 ORDERS = "/portfolio/events/orders"
-REFUSALS = frozenset({400, 401, 403, 404})
-"""With a readable error these prove that nothing was placed (card §9)."""
-CONFLICTS = frozenset({"fill_or_kill_insufficient_resting_volume", "insufficient_balance"})
-"""The refusals that come as 409; any other 409 proves nothing."""
-REPEATED = "order_already_exists"
 LATE_MS = 70_000
 """An order not there this long after it was made can no longer arrive: it is signed within 5 s, the venue
 refuses a signature 60 s old (card §2), and clocks are kept within 5 s of each other."""
@@ -42,7 +40,6 @@ REMEMBERED_MS = 24 * 3_600_000
 EARLY_S = 60
 """Orders are listed from this long before ours was made, for clocks that disagree."""
 
-_IMMEDIATE = (TimeInForce.IOC, TimeInForce.FOK)
 _TIME_IN_FORCE = {
     TimeInForce.IOC: "immediate_or_cancel",
     TimeInForce.FOK: "fill_or_kill",
@@ -56,28 +53,19 @@ _fills = msgspec.json.Decoder(wire.FillPage)
 _as_of = msgspec.json.Decoder(wire.AsOf)
 
 
-class _State(msgspec.Struct, frozen=True):
-    """What the venue says of an order, checked against it."""
-
-    venue_order_id: str
-    filled: Size
-    resting: bool
-
-
-class KalshiOrders(NoStream):
+class KalshiOrders:
     """Our order id is the `client_order_id`: the venue takes none twice, so a repeat cannot execute twice."""
 
     def place(self, order: Order, signer: Signer) -> Talk[Answer]:
         """Send one order. Totals come from the averages where these prove them, else from the fills."""
         reply = yield _new_order(order, signer)
         if not isinstance(reply, Response) or reply.status not in (200, 201):
-            return _not_placed(order, reply)
+            return not_placed(order, reply)
         try:
             created = read(_created, reply.body)
-            resting = order.time_in_force not in _IMMEDIATE and micros(created.remaining_count) > 0
-            state = _state(
-                order, created.client_order_id, _State(created.order_id, _lots(created.fill_count), resting)
-            )
+            resting = order.time_in_force not in IMMEDIATE and micros(created.remaining_count) > 0
+            state = State(created.order_id, count(created.fill_count), resting)
+            checked(order, state, created.client_order_id)
             totals = _proven(order, created, state.filled)
         except ValueError as error:
             return Unknown(order.order_id, f"unreadable: {error}")
@@ -104,11 +92,11 @@ class KalshiOrders(NoStream):
 
     def cancel(self, order: Order, signer: Signer, answer: Answer) -> Talk[Answer]:
         """Cancel, then read what became of it: the reply to a cancel says nothing of fills."""
-        found: _State | Unavailable | None
+        found: State | Unavailable | None
         known = _venue_order_id(answer)
         if not known:
             found = yield from _by_our_id(order, signer)
-            if not isinstance(found, _State):
+            if not isinstance(found, State):
                 return (yield from _heard(order, signer, answer, found=found))
             known = found.venue_order_id
         reply = yield Request(
@@ -119,14 +107,23 @@ class KalshiOrders(NoStream):
             private=True,
         )
         found = yield from _by_id(order, signer, known)
-        if (
-            isinstance(found, _State)
-            and found.resting
-            and isinstance(reply, Response)
-            and reply.status == 200
-        ):
+        if isinstance(found, State) and found.resting and isinstance(reply, Response) and reply.status == 200:
             return Pending(order.order_id, known, found.filled, Cash(0), "cancelled; not yet seen by reads")
         return (yield from _heard(order, signer, answer, found=found))
+
+    def heard(self, order: Order, answer: Answer | None, news: Sequence[News]) -> Answer | None:
+        """See `hearing.heard`."""
+        return hearing.heard(order, answer, news)
+
+    def open_orders(
+        self, signer: Signer, listings: Sequence[Listing]
+    ) -> Talk[Sequence[Standing] | Unavailable]:
+        """See `standings.open_orders`."""
+        return standings.open_orders(signer, listings)
+
+    def history(self, signer: Signer, listings: Sequence[Listing]) -> Talk[Sequence[Standing] | Unavailable]:
+        """See `standings.history`."""
+        return standings.history(signer, listings)
 
     def funds(self, signer: Signer) -> Talk[Mapping[str, Cash] | Unavailable]:
         """See `account.funds`."""
@@ -144,7 +141,10 @@ class KalshiOrders(NoStream):
 
 
 def _new_order(order: Order, signer: Signer) -> Request:
-    """There is one YES book: buying NO is an ask, and every price is a YES price. Sales only ever reduce."""
+    """There is one YES book: buying NO is an ask, and every price is a YES price.
+
+    A sale only ever reduces the position where the venue can be told so, which is with IOC alone (card §7).
+    """
     body = wire.NewOrder(
         ticker=order.listing.native,
         client_order_id=order.order_id,
@@ -155,7 +155,7 @@ def _new_order(order: Order, signer: Signer) -> Request:
         self_trade_prevention_type="taker_at_cross",
         expiration_time=order.expires_s if order.time_in_force is TimeInForce.GTD else None,
         post_only=order.post_only,
-        reduce_only=order.side is Side.SELL,
+        reduce_only=order.side is Side.SELL and order.time_in_force is TimeInForce.IOC,
         subaccount=subaccount(signer),
     )
     return Request(
@@ -166,46 +166,6 @@ def _new_order(order: Order, signer: Signer) -> Request:
         headers={"Content-Type": "application/json"},
         private=True,
     )
-
-
-def _not_placed(order: Order, reply: Reply) -> Answer:
-    """The closed list of refusals; whatever is not on it may have been executed."""
-    if isinstance(reply, Silence):
-        if reply.sent:
-            return Unknown(order.order_id, reply.reason)
-        return Rejected(order.order_id, "not_sent", reply.reason)
-    if wire.rate_limited(reply):
-        return Rejected(order.order_id, "rate_limited", "too many requests")
-    said = wire.refusal(reply)
-    if said is not None and said.code == REPEATED:
-        if reply.status == 409:
-            return Pending(order.order_id, "", Size(0), Cash(0), REPEATED)
-    elif said is not None and (reply.status in REFUSALS or (reply.status == 409 and said.code in CONFLICTS)):
-        return Rejected(order.order_id, said.code, said.message)
-    return Unknown(order.order_id, f"http {reply.status}: {said.code if said else 'no readable error'}")
-
-
-def _lots(text: str) -> Size:
-    """A count of contracts; at most two decimals are meant, more are kept."""
-    return Size(micros(text))
-
-
-def _state(order: Order, client_order_id: str, state: _State) -> _State:
-    """The state itself, or ValueError where it cannot be the state of this order."""
-    if client_order_id not in ("", order.order_id):
-        raise ValueError(f"client_order_id: another order's: {client_order_id!r}")
-    if not state.venue_order_id:
-        raise ValueError("order_id: empty")
-    if state.filled > order.size:
-        raise ValueError(f"fill_count: {state.filled} of {order.size} asked")
-    return state
-
-
-def _read_state(order: Order, row: wire.OrderState) -> _State:
-    if row.status not in ("resting", "canceled", "executed"):
-        raise ValueError(f"status: {row.status!r}")
-    state = _State(row.order_id, _lots(row.fill_count_fp), row.status == "resting")
-    return _state(order, row.client_order_id, state)
 
 
 def _proven(order: Order, created: wire.Created, filled: Size) -> Totals | None:
@@ -221,7 +181,17 @@ def _venue_order_id(answer: Answer) -> str:
     return answer.venue_order_id if isinstance(answer, Filled | Working | Pending) else ""
 
 
-def _by_id(order: Order, signer: Signer, known: str) -> Talk[_State | Unavailable | None]:
+def _read_state(order: Order, row: wire.OrderState) -> State:
+    return state_of(
+        order,
+        row.order_id,
+        status=row.status,
+        filled=row.fill_count_fp,
+        client_order_id=row.client_order_id,
+    )
+
+
+def _by_id(order: Order, signer: Signer, known: str) -> Talk[State | Unavailable | None]:
     path = f"/portfolio/orders/{quote(known, safe='')}"
     reply = yield from fetch(_order, path, of_account(signer), private=True)
     if reply is None or isinstance(reply, Unavailable):
@@ -234,7 +204,7 @@ def _by_id(order: Order, signer: Signer, known: str) -> Talk[_State | Unavailabl
         return Unavailable(f"unreadable: {error}")
 
 
-def _by_our_id(order: Order, signer: Signer) -> Talk[_State | Unavailable | None]:
+def _by_our_id(order: Order, signer: Signer) -> Talk[State | Unavailable | None]:
     """None only when every order of the time was read and none is ours."""
     query = (
         ("ticker", order.listing.native),
@@ -258,17 +228,17 @@ def _data_ms() -> Talk[int]:
     """Up to when the read endpoints know everything; the beginning of time if they do not say."""
     reply = yield from fetch(_as_of, "/exchange/user_data_timestamp", private=True)
     try:
-        return wire.moment_ms(reply.as_of_time) if isinstance(reply, wire.AsOf) else 0
+        return moment_ms(reply.as_of_time) if isinstance(reply, wire.AsOf) else 0
     except ValueError:
         return 0
 
 
 def _heard(
-    order: Order, signer: Signer, answer: Answer, *, found: _State | Unavailable | None
+    order: Order, signer: Signer, answer: Answer, *, found: State | Unavailable | None
 ) -> Talk[Answer]:
     """What a look-up makes of what it found; with nothing new, the last answer stands."""
     said = answer.size if isinstance(answer, Filled | Working | Pending) else 0
-    if isinstance(found, _State) and found.filled >= said:
+    if isinstance(found, State) and found.filled >= said:
         return (yield from _told(order, signer, found, totals=None))
     if isinstance(answer, Working | Pending):
         return answer
@@ -276,21 +246,14 @@ def _heard(
     return Unknown(order.order_id, reason)
 
 
-def _told(order: Order, signer: Signer, state: _State, *, totals: Totals | None) -> Talk[Answer]:
+def _told(order: Order, signer: Signer, state: State, *, totals: Totals | None) -> Talk[Answer]:
     """The answer for a state, its money exact or not given."""
-    if state.resting and order.time_in_force in _IMMEDIATE:
-        return Pending(order.order_id, state.venue_order_id, state.filled, Cash(0), "still matching")
-    if totals is None:
+    if totals is None and not (state.resting and order.time_in_force in IMMEDIATE):
         totals = yield from _from_fills(order, signer, state)
-    if totals is None:
-        reason = "the fills cannot be read yet"
-        return Pending(order.order_id, state.venue_order_id, state.filled, Cash(0), reason)
-    answer = Working if state.resting else Filled
-    fee = Fee(totals.fee, COLLATERAL)
-    return answer(order.order_id, state.venue_order_id, totals.size, totals.cash, fee)
+    return answer_of(order, state, totals)
 
 
-def _from_fills(order: Order, signer: Signer, state: _State) -> Talk[Totals | None]:
+def _from_fills(order: Order, signer: Signer, state: State) -> Talk[Totals | None]:
     """Add up the fills; None unless they are all there and make up exactly what the order says."""
     if not state.filled:
         return Totals(Size(0), Cash(0), Cash(0))
@@ -302,17 +265,15 @@ def _from_fills(order: Order, signer: Signer, state: _State) -> Talk[Totals | No
         fills = {(row.fill_id or row.trade_id): _fill(order, row, state) for row in rows}
     except ValueError:
         return None
-    size = sum(fill.size for fill in fills.values())
-    if size != state.filled:
-        return None
-    cash = sum(fill.cash for fill in fills.values())
-    return Totals(Size(size), Cash(cash), Cash(sum(fill.fee for fill in fills.values())))
+    totals = added(fills.values())
+    return totals if totals.size == state.filled else None
 
 
-def _fill(order: Order, row: wire.Fill, state: _State) -> Totals:
-    """One fill in the terms of the order's own outcome."""
-    yes, no, size = micros(row.yes_price_dollars), micros(row.no_price_dollars), _lots(row.count_fp)
-    cash, rest = divmod((no if order.listing.inverted else yes) * size, ONE)
-    if row.order_id != state.venue_order_id or yes + no != ONE or rest:
+def _fill(order: Order, row: wire.Fill, state: State) -> Totals:
+    """One fill of this order; ValueError where it is another's."""
+    if (
+        row.order_id != state.venue_order_id
+        or micros(row.yes_price_dollars) + micros(row.no_price_dollars) != ONE
+    ):
         raise ValueError("not a fill of this order")
-    return Totals(size, Cash(cash), Cash(micros(row.fee_cost)))
+    return fill_of(order, yes_price=row.yes_price_dollars, size=row.count_fp, fee=row.fee_cost)

@@ -1,16 +1,11 @@
 """Kalshi's own JSON, field for field; never leaves this folder. Unknown fields are ignored."""
 
-from calendar import monthrange, timegm
 from decimal import Decimal
-from re import ASCII
-from re import compile as pattern
 from typing import Literal, TypeVar
 
 import msgspec
 
-from venues.base.http import Response
 from venues.base.listing import Native
-from venues.kit.body import read
 
 Page = TypeVar("Page", bound="Paged")
 Rows = list[tuple[str, str]]
@@ -151,6 +146,49 @@ class Typed(msgspec.Struct):
 
 typed = msgspec.json.Decoder(Typed)
 
+
+class UserOrderBody(msgspec.Struct):
+    """Where one of the account's orders stands."""
+
+    order_id: str
+    ticker: Native
+    book_side: str
+    status: str
+    fill_count_fp: str
+    client_order_id: str = ""
+
+
+class UserOrder(msgspec.Struct, tag_field="type", tag="user_order"):
+    """Has no sequence number."""
+
+    msg: UserOrderBody
+
+
+class UserFillBody(msgspec.Struct):
+    """One fill of one of the account's orders; `fee_cost` is what was charged for it."""
+
+    trade_id: str
+    order_id: str
+    market_ticker: Native
+    book_side: str
+    yes_price_dollars: str
+    count_fp: str
+    fee_cost: str
+    client_order_id: str = ""
+
+
+class UserFill(msgspec.Struct, tag_field="type", tag="fill"):
+    """Has no sequence number."""
+
+    msg: UserFillBody
+
+
+PrivateFrame = UserOrder | UserFill | Subscribed | Unsubscribed | Error
+PRIVATE_TYPES = frozenset(
+    str(kind.__struct_config__.tag) for kind in (UserOrder, UserFill, Subscribed, Unsubscribed, Error)
+)
+private_frames = msgspec.json.Decoder(PrivateFrame)
+
 # --- Markets (card §3) ---
 
 
@@ -189,6 +227,18 @@ class Event(msgspec.Struct):
     series_ticker: str = ""
     fee_type_override: str | None = None
     fee_multiplier_override: Decimal | None = None
+
+
+class NestedEvent(Event):
+    """An event with its markets, in whatever state they are."""
+
+    markets: list[Market] = []
+
+
+class Events(Paged):
+    """Events, in no given order."""
+
+    events: list[NestedEvent]
 
 
 class EventReply(msgspec.Struct):
@@ -261,6 +311,24 @@ class OrderPage(Paged):
     orders: list[OrderState]
 
 
+class ListedOrder(OrderState, kw_only=True):
+    """An order with what it asked for. `bid` is exposure to YES, whatever outcome it was meant for."""
+
+    ticker: Native
+    book_side: str
+    yes_price_dollars: str
+    initial_count_fp: str
+    taker_fill_cost_dollars: str
+    maker_fill_cost_dollars: str
+    created_time: str | None = None
+
+
+class ListedPage(Paged):
+    """A page of orders with what they asked for."""
+
+    orders: list[ListedOrder]
+
+
 class Fill(msgspec.Struct):
     """One fill, exact; `fee_cost` is what was charged for it."""
 
@@ -309,68 +377,3 @@ class PositionPage(Paged):
     """A page of positions."""
 
     market_positions: list[Position]
-
-
-class Refusal(msgspec.Struct):
-    """What an error says. Both shapes are in use: flat, and inside `error`."""
-
-    code: str
-    message: str = ""
-
-
-class _Wrapped(msgspec.Struct):
-    error: Refusal
-
-
-class _Plain(msgspec.Struct):
-    error: str
-
-
-_refusals = msgspec.json.Decoder(Refusal)
-_wrapped = msgspec.json.Decoder(_Wrapped)
-_plain = msgspec.json.Decoder(_Plain)
-
-
-def refusal(response: Response) -> Refusal | None:
-    """The venue's own words in an error reply, or None when there are none that can be read."""
-    try:
-        found = read(_wrapped, response.body).error
-    except ValueError:
-        try:
-            found = read(_refusals, response.body)
-        except ValueError:
-            return None
-    return found if found.code else None
-
-
-def rate_limited(response: Response) -> bool:
-    """Whether this is the venue's own 429, which proves that nothing was placed (card §9)."""
-    try:
-        return response.status == 429 and read(_plain, response.body).error == "too many requests"
-    except ValueError:
-        return False
-
-
-_MOMENT = pattern(
-    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:Z|([+-])(\d\d):(\d\d))", ASCII
-)
-
-
-def moment_ms(text: str) -> int:
-    """An RFC 3339 time in Unix milliseconds, rounded down; anything else raises ValueError."""
-    match = _MOMENT.fullmatch(text)
-    if match is None:
-        raise ValueError(f"not an RFC 3339 time: {text!r}")
-    year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
-    if not (
-        1 <= month <= 12
-        and 1 <= day <= monthrange(year, month)[1]
-        and hour < 24
-        and minute < 60
-        and second <= 60
-    ):
-        raise ValueError(f"no such time: {text!r}")
-    thousandths = int((match[7] or "0").ljust(3, "0")[:3])
-    offset_s = (int(match[9]) * 60 + int(match[10])) * 60 if match[8] else 0
-    seconds = timegm((year, month, day, hour, minute, second))
-    return (seconds - (-offset_s if match[8] == "-" else offset_s)) * 1000 + thousandths

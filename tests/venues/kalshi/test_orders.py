@@ -24,8 +24,8 @@ from venues.base.orders import (
 )
 from venues.base.units import ONE, Cash, Size, decimal, places
 from venues.kalshi import VENUE
+from venues.kalshi.moments import moment_ms
 from venues.kalshi.orders import LATE_MS, REMEMBERED_MS
-from venues.kalshi.wire import moment_ms
 
 SIGNER = signer()
 FAR_MS = CREATED_MS + LATE_MS + 1
