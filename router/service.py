@@ -7,10 +7,12 @@ from functools import partial
 from typing import Any, TypeVar
 
 import structlog
+from structlog.contextvars import bind_contextvars, bound_contextvars
 
 from registry.index import Registry
 from registry.model import Outcome
 from router.core.errors import (
+    Refusal,
     RegistryDown,
     Stopping,
     StoreUnavailable,
@@ -21,6 +23,7 @@ from router.core.execution import Effect, Execution
 from router.core.model import AccountId, MarketOrder, RouteId
 from router.core.records import Finished, Planned, StoredRoute
 from router.core.report import Report, report
+from router.runtime import route_lines
 from router.runtime.accounts import Account
 from router.runtime.hands import RouteHands, Tools, no_more
 from router.runtime.ladders import Ladders
@@ -127,11 +130,19 @@ class Router:
     # --- one route ---
 
     async def _measured(self, account: Account, asked: MarketOrder, request_id: str) -> Report:
+        """What it came to and how long it took, in figures and in the log. A bug is logged by who asked."""
         clock, metrics = self._tools.clock, self._tools.metrics
-        started_ms, status = clock.monotonic_ms(), "refused"
+        bind_contextvars(request=request_id)
+        started_ms, status = clock.monotonic_ms(), "crashed"
         try:
             done = await self._admitted(account, asked, request_id)
+        except Refusal as refusal:
+            status = "refused"
+            route_lines.refused(account.account_id, asked, refusal, ms=clock.monotonic_ms() - started_ms)
+            raise
+        else:
             status = "failed" if done.failed else "filled" if done.size else "open"
+            route_lines.ended(account.account_id, done, status=status, ms=clock.monotonic_ms() - started_ms)
             return done
         finally:
             metrics.route_seconds.observe((clock.monotonic_ms() - started_ms) / 1000)
@@ -185,6 +196,7 @@ class Router:
             considered=draft.plan.considered,
             at_ms=self._tools.clock.now_ms(),
         )
+        bind_contextvars(route=planned.route_id)
         self._hold(account, planned.orders)
         execution = Execution(planned, held_back=draft.bounded.held_back)
         rounds = Rounds(self._planner, account, asked, outcome=outcome, draft=draft)
@@ -279,7 +291,10 @@ class Router:
         """Nobody waits for it any more; its open orders are looked up until they have their last words."""
         hands = RouteHands(self._tools, account, asyncio.get_running_loop().create_future(), no_more)
         effects = execution.resume(self._tools.clock.now_ms())
-        self._start(account, execution, effects, hands=hands, reply_ms=self.answer_ms, again_ms=again_ms)
+        planned = execution.planned
+        with bound_contextvars(request=planned.request_id, route=planned.route_id):
+            log.info("route.taken_up", account=account.account_id, open=len(execution.open_orders))
+            self._start(account, execution, effects, hands=hands, reply_ms=self.answer_ms, again_ms=again_ms)
 
     def _resume(self, stored: StoredRoute) -> None:
         planned = stored.planned

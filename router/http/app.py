@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 from aiohttp import web
+from structlog.contextvars import bind_contextvars
 
 from router.http import health
 from router.http.predexon import routes as predexon
@@ -44,12 +45,13 @@ async def _stamp(request: web.Request, response: web.StreamResponse) -> None:
 async def _identify(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Every response carries the caller's x-request-id, or one of ours; a bug answers 500 and is logged."""
     request[REQUEST_ID] = request_id(request.headers.get("x-request-id"))
+    bind_contextvars(request=request[REQUEST_ID])  # aiohttp handles each request in a task of its own
     try:
         response = await handler(request)
     except web.HTTPException as refused:
         response = _refused(request, refused)
     except Exception:
-        log.exception("http.internal_error", request=request[REQUEST_ID], path=request.path)
+        log.exception("http.internal_error", path=request.path)
         response = docs_error(request, 500, "internal_error", "the router failed; see its log")
     response.headers["x-request-id"] = request[REQUEST_ID]
     return response

@@ -9,6 +9,7 @@ import structlog
 from router.core.execution import Effect, Execution
 from router.core.ledger import Ledger
 from router.core.records import Extended, Record
+from router.runtime import route_lines
 from router.runtime.accounts import Account
 from router.runtime.balances import Balances
 from router.runtime.clock import Clock
@@ -17,7 +18,7 @@ from router.runtime.door import Door
 from router.runtime.metrics import Metrics
 from router.runtime.store.protocol import Store, StoreDown
 from venues.base.contract import Venue
-from venues.base.orders import Answer, Filled, Order, Pending, Rejected, Unknown, Working
+from venues.base.orders import Answer, Filled, Order, OrderId, Rejected, Unknown
 
 LOOK_UP_MS_MAX = 2_000
 """Longest wait for one look-up; the next one follows."""
@@ -53,6 +54,9 @@ class RouteHands:
     def __init__(self, tools: Tools, account: Account, replied: asyncio.Future[None], more: More) -> None:
         self._tools, self._account, self._replied, self._more = tools, account, replied, more
         self._hear: Hear = _deaf
+        self._began_ms = tools.clock.monotonic_ms()
+        self._logged: dict[OrderId, Answer] = {}
+        """What the log says of each order."""
 
     def listen(self, hear: Hear) -> None:
         """See `Hands`."""
@@ -70,7 +74,7 @@ class RouteHands:
         talk = venue.orders.place(order, signer)
         deadline_ms = venue.limits.order_ms_max
         answer = await self._tools.transport.perform(venue, talk, signer=signer, deadline_ms=deadline_ms)
-        self._note("order.placed", order, answer)
+        self._count(order, answer)
         return answer
 
     async def look_up(self, order: Order, answer: Answer) -> Answer:
@@ -82,7 +86,7 @@ class RouteHands:
         self._tools.desks.open(self._account.account_id, order, self._hear)
         talk = venue.orders.look_up(order, signer, answer, self._tools.clock.now_ms())
         found = await self._tools.transport.perform(venue, talk, signer=signer, deadline_ms=LOOK_UP_MS_MAX)
-        self._note("order.looked_up", order, found)
+        self._count(order, found)
         return found
 
     async def wait(self, after_ms: int) -> None:
@@ -109,6 +113,10 @@ class RouteHands:
         """See `Hands`. A hold goes with its order's last word; what the order cost goes with it."""
         known, order = execution.known.get(answer.order_id), execution.orders[answer.order_id]
         account_id = self._account.account_id
+        if known is not None and known is not self._logged.get(order.order_id):
+            self._logged[order.order_id] = known
+            ms = self._tools.clock.monotonic_ms() - self._began_ms
+            route_lines.learnt(account_id, order, known, ms=ms)
         if not isinstance(known, Filled | Rejected):
             if known is not None:
                 self._tools.desks.learnt(account_id, order, known)
@@ -134,29 +142,10 @@ class RouteHands:
             "store.not_recorded", record=type(record).__name__, route=record.route_id, reason=str(error)
         )
 
-    def _note(self, event: str, order: Order, answer: Answer) -> None:
+    def _count(self, order: Order, answer: Answer) -> None:
         kind = type(answer).__name__.lower()
         self._tools.metrics.orders.labels(order.listing.venue, kind).inc()
-        log.info(
-            event,
-            account=self._account.account_id,
-            venue=order.listing.venue,
-            listing=str(order.listing.key),
-            order=order.order_id,
-            answer=kind,
-            reason=_reason(answer),
-        )
 
 
 def _deaf(_: Answer) -> None:
     """Before the runner listens nothing was sent, so there is nothing to hear."""
-
-
-def _reason(answer: Answer) -> str:
-    match answer:
-        case Rejected():
-            return f"{answer.code}: {answer.message}"
-        case Unknown() | Pending():
-            return answer.reason
-        case Filled() | Working():
-            return ""

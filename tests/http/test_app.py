@@ -215,6 +215,27 @@ async def test_a_packed_body_is_not_unpacked(server: Server) -> None:
     assert (status, msgspec.json.decode(body)["errorCode"]) == (400, "parse_error")
 
 
+async def test_the_lines_of_a_request_carry_its_id_and_those_of_the_next_one_its_own(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, writer = await server.connect()
+    with structlog.testing.capture_logs([structlog.contextvars.merge_contextvars]) as logs:
+        writer.write(server.post(extra="x-request-id: first\r\n"))
+        body = (await reader.readuntil(b"}]")).partition(b"\r\n\r\n")[2]
+        monkeypatch.setattr(read, "market_order", lambda _body: 1 // 0)
+        writer.write(server.post(extra="x-request-id: second\r\n"))
+        await reader.readuntil(b'"requestId":"second"')
+    writer.close()
+    route = re.search(rb'"routerOrderId":"([^"]+)"', body)
+    assert route is not None
+    ended = [entry for entry in logs if entry["event"] == "route.ended"]
+    assert [(entry["request"], entry["route"]) for entry in ended] == [("first", route[1].decode())]
+    assert {entry["route"] for entry in logs if entry.get("request") == "first"} == {route[1].decode()}
+    crashed = [entry for entry in logs if entry["event"] == "http.internal_error"]
+    assert [(entry["request"], "route" in entry) for entry in crashed] == [("second", False)]
+    assert server.key not in str(logs)
+
+
 # --- deadlines and limits ---
 
 

@@ -34,12 +34,15 @@ def held(router: Router) -> int:
 
 
 class Muffled:
-    """Orders are executed and nobody hears of it; from then on nothing can be read about them either."""
+    """Orders are executed and nobody hears of it, not even by the account's own streams; from then on
+    nothing can be read about them either.
+    """
 
     def __init__(self, world: World) -> None:
         self.on = True
         self._sent = False
         world.network.misdeed = self
+        world.mishear = lambda: "lost" if self.on else ""
 
     def __call__(self, _venue: str, request: Request) -> str:
         self._sent |= request.purpose is Purpose.ORDER
