@@ -1,13 +1,16 @@
 """Polymarket (international, Polygon): CLOB V2 with pUSD. The card; exports VENUE."""
 
-from venues.base.contract import Limits, Secret, Traits, Venue
+from venues.base.contract import Limits, Pace, Secret, Traits, Venue
+from venues.base.http import Purpose
 from venues.polymarket.amounts import CENT
 from venues.polymarket.feed import PolymarketFeed
 from venues.polymarket.fees import PolymarketFees
 from venues.polymarket.listings import NAME, PolymarketListings
-from venues.polymarket.orders import COLLATERAL, PolymarketOrders
+from venues.polymarket.orders import PolymarketOrders
+from venues.polymarket.private import PolymarketPrivate
 from venues.polymarket.signer import PolymarketSigner
 from venues.polymarket.sim import PolymarketSimulator
+from venues.polymarket.trades import COLLATERAL
 
 _SECRETS = (
     Secret("private_key", "the wallet that signs: export it from your wallet or from polymarket.com"),
@@ -30,17 +33,32 @@ VENUE = Venue(
     collateral=COLLATERAL,
     hosts={
         "rest": "https://clob.polymarket.com",
+        "gamma": "https://gamma-api.polymarket.com",
         "socket": "wss://ws-subscriptions-clob.polymarket.com",
     },
     secrets=_SECRETS,
     traits=Traits(buys_in_cash=True, cash_lot=CENT),
-    limits=Limits(listings_per_connection=200, silent_ms_max=30_000),
+    limits=Limits(
+        # Not published: above 500 assets initial snapshots fail, 200 are safe.
+        listings_per_connection=200,
+        # A PING every 10 s is answered; after three without an answer the connection is dead.
+        silent_ms_max=30_000,
+        paces=(
+            # 40 orders a second for one address; cancellations have more, and count here all the same.
+            Pace((Purpose.ORDER,), 40, 1_000),
+            # Balances 200 in 10 s; orders and trades may be read more often.
+            Pace((Purpose.ACCOUNT,), 200, 10_000),
+            # Catalogue 300 in 10 s; books and metadata may be read more often.
+            Pace((Purpose.DATA,), 300, 10_000),
+        ),
+    ),
     feed=PolymarketFeed,
     listings=PolymarketListings(),
     orders=PolymarketOrders(),
     fees=PolymarketFees(),
     signer=PolymarketSigner,
     simulator=PolymarketSimulator,
+    private=PolymarketPrivate,
 )
 
 __all__ = ["VENUE"]

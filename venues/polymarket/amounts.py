@@ -4,12 +4,14 @@ Exact: the official Python client rounds binary floats and is one step off for s
 not be reproduced (vectors A53-A63).
 """
 
+from venues.base.orders import Order, Side, TimeInForce
 from venues.base.units import DIGITS, ONE, Cash, Price, Size, down, floor_to
 
 TICKS = frozenset({100_000, 10_000, 5_000, 2_500, 1_000, 100})
 """The tick sizes that the venue uses, in millionths."""
 CENT = 10_000
 """Given amounts, cash or shares, have two decimals."""
+IMMEDIATE = frozenset({TimeInForce.IOC, TimeInForce.FOK})
 _GIVEN_DECIMALS = 2
 
 
@@ -51,3 +53,14 @@ def limit(size: Size, price: Price, tick: int) -> tuple[Size, Cash]:
     """Shares, cut to hundredths, and their cash at the limit price: for both sides."""
     shares = floor_to(size, CENT)
     return Size(shares), Cash(_cut(shares * _on_tick_decimals(price, tick), ONE, tick))
+
+
+def given_and_wanted(order: Order) -> tuple[int, int]:
+    """What is signed: an immediate order has the form of a market order, any other of a limit order."""
+    tick = order.listing.grid.bands[0].step
+    if order.time_in_force not in IMMEDIATE:
+        size, cash = limit(order.size, order.limit, tick)
+        return (cash, size) if order.side is Side.BUY else (size, cash)
+    if order.side is Side.BUY:
+        return market_buy(order.cash, order.limit, tick)
+    return market_sell(order.size, order.limit, tick)

@@ -1,13 +1,19 @@
-"""Polymarket's market metadata as listings: one per outcome token (card 3)."""
+"""Polymarket's market metadata as listings: one per outcome token (card 3).
+
+Terms to trade on come from the CLOB, which is authoritative for orders. The Gamma catalogue, which alone
+lists everything, is read to discover what there is.
+"""
 
 from collections.abc import Sequence
 from decimal import Decimal
 
 import msgspec
 
+from venues.base.contract import Page
 from venues.base.http import Purpose, Reply, Request, Response, Talk, Unavailable
 from venues.base.listing import Grid, Listing, Native
 from venues.base.units import ONE, micros
+from venues.kit.body import read
 from venues.polymarket import wire
 from venues.polymarket.amounts import CENT, TICKS
 from venues.polymarket.fees import EXPONENT_MAX
@@ -15,15 +21,21 @@ from venues.polymarket.fees import EXPONENT_MAX
 NAME = "polymarket"
 BUY_MINIMUM = ONE
 """A marketable buy needs one pUSD of notional (card 3)."""
+RATE_UNSTATED = Decimal(2)
+"""Twice the price: not a fee rate."""
+PAGE_ROWS = 100
+"""The most that the catalogue gives at once."""
 TAKER_DELAY_MS = 250
 """How long marketable orders wait in a market with `itode` (card 6)."""
 
 _condition_decoder = msgspec.json.Decoder(wire.MarketOfToken)
 _market_decoder = msgspec.json.Decoder(wire.Market)
+_gamma_decoder = msgspec.json.Decoder(wire.GammaPage)
+_texts_decoder = msgspec.json.Decoder(list[str])
 
 
 class PolymarketListings:
-    """Reads the CLOB, which is authoritative for orders, never the Gamma catalogue."""
+    """Remembers nothing."""
 
     def fetch(self, natives: Sequence[Native]) -> Talk[list[Listing] | Unavailable]:
         """The listings of these tokens; one that the venue does not know is left out."""
@@ -45,6 +57,23 @@ class PolymarketListings:
                 return Unavailable(f"metadata of {native}: {error}")
         return found
 
+    def discover(self, cursor: str) -> Talk[Page | Unavailable]:
+        """One page of the open markets of the Gamma catalogue: two listings for each that has an order book.
+
+        A market whose ids cannot be read is left out. The delay of taker orders is not in the catalogue.
+        """
+        after = (("after_cursor", cursor),) if cursor else ()
+        query = (("limit", str(PAGE_ROWS)), ("active", "true"), ("closed", "false"), *after)
+        reply = yield Request(
+            method="GET", path="/markets/keyset", query=query, purpose=Purpose.DATA, host="gamma"
+        )
+        try:
+            page = wire.read(reply, _gamma_decoder)
+        except ValueError as error:
+            return Unavailable(f"catalogue: {error}")
+        listings = [listing for row in page.markets for listing in _catalogued(row)]
+        return Page(tuple(listings), page.next_cursor or None)
+
 
 def _get(path: str) -> Request:
     return Request(method="GET", path=path, purpose=Purpose.DATA)
@@ -54,7 +83,37 @@ def _missing(reply: Reply) -> bool:
     return isinstance(reply, Response) and reply.status == 404
 
 
-def _listing(native: Native, condition: str, market: wire.Market) -> Listing:
+def _catalogued(row: wire.GammaMarket) -> list[Listing]:
+    """The listings of one market of the catalogue."""
+    if not (row.condition_id and row.enable_order_book):
+        return []
+    try:
+        ids = read(_texts_decoder, row.clob_token_ids or "[]")
+        outcomes = read(_texts_decoder, row.outcomes or "[]")
+        tokens = [wire.Token(token, outcome) for token, outcome in zip(ids, outcomes, strict=True)]
+        market = wire.Market(
+            tokens=tokens,
+            tick=row.order_price_min_tick_size or Decimal(0),
+            minimum_shares=row.order_min_size or Decimal(0),
+            neg_risk=row.neg_risk is True,
+            fee=_gamma_fee(row),
+            accepting_orders=row.accepting_orders is True and row.active is True and not row.closed,
+        )
+        title = row.question or ""
+        return [_listing(Native(token), row.condition_id, market, title=title) for token in ids]
+    except ValueError:
+        return []
+
+
+def _gamma_fee(row: wire.GammaMarket) -> wire.FeeSchedule | None:
+    """None for a market without fees; one with fees and no schedule has a rate that is not traded."""
+    schedule = row.fee_schedule
+    if schedule is not None:
+        return wire.FeeSchedule(schedule.rate, schedule.exponent, schedule.taker_only)
+    return wire.FeeSchedule(RATE_UNSTATED) if row.fees_enabled else None
+
+
+def _listing(native: Native, condition: str, market: wire.Market, *, title: str = "") -> Listing:
     """ValueError when the market is not this token's; one of a kind we do not know is not tradable."""
     if native not in (token.token for token in market.tokens):
         raise ValueError(f"market {condition} does not name this token")
@@ -78,6 +137,7 @@ def _listing(native: Native, condition: str, market: wire.Market) -> Listing:
     return Listing(
         venue=NAME,
         native=native,
+        title=" · ".join(part for part in (title, details["outcome"]) if title and part),
         grid=Grid.uniform(tick if tick in TICKS else CENT),
         lot=CENT,
         minimum_cash=BUY_MINIMUM,

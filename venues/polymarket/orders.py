@@ -1,82 +1,53 @@
-"""Orders and money at Polymarket (card 5, 9, 11).
+"""Orders at Polymarket (card 5, 9, 11).
 
 There is no client order id: the hash of the signed order is the venue's id, and known before it is sent.
-An order is final only when the venue's trades account for it.
+An order is final only when the venue's trades account for it and are mined.
 """
-
-from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from venues.base.contract import NoStream, Signer
+from venues.base.contract import Signer
 from venues.base.http import Purpose, Reply, Request, Response, Silence, Talk, Unavailable
-from venues.base.listing import Listing, ListingKey
-from venues.base.orders import (
-    Answer,
-    Fee,
-    Filled,
-    Order,
-    Pending,
-    Rejected,
-    Side,
-    TimeInForce,
-    Unknown,
-    Working,
-)
+from venues.base.orders import Answer, Fee, Order, Pending, Rejected, Side, TimeInForce, Unknown, Working
 from venues.base.units import ONE, Cash, Size, micros
 from venues.kit.body import read
-from venues.polymarket import amounts, wire
+from venues.polymarket import account, hearing, standings, wire
+from venues.polymarket.amounts import IMMEDIATE, given_and_wanted
+from venues.polymarket.answers import CANCELLED, FORGOTTEN_MS, from_order, from_trades, matched_in_all, short
+from venues.polymarket.reads import all_rows, get, own, token_of
 from venues.polymarket.refusals import refused
-from venues.polymarket.signer import Draft, PolymarketSigner, is_protocol_v2
-from venues.polymarket.trades import DUST, Tally, tally, token_of
+from venues.polymarket.signer import Draft, PolymarketSigner
+from venues.polymarket.trades import COLLATERAL, DUST, Tally, tally
 
-COLLATERAL = "pUSD"
-FORGOTTEN_MS = 30_000
-"""An order unknown to the venue this long after it was made was not executed (card 11)."""
 LOOK_BACK_S = 5
 """Trades are read from this long before the order was made: the clocks may differ."""
-PAGES_MAX = 20
-"""Pages of trades read for one order; an account with more of them since the order looks again later."""
 GTD_LEAD_S = 60
 """The venue ends an order this long before its expiration (card 5.5)."""
-_FIRST_PAGE, _LAST_PAGE = "MA==", ("LTE=", "")
 _ORDER_TYPES = {
     TimeInForce.IOC: "FAK",
     TimeInForce.FOK: "FOK",
     TimeInForce.GTC: "GTC",
     TimeInForce.GTD: "GTD",
 }
-_IMMEDIATE = frozenset({TimeInForce.IOC, TimeInForce.FOK})
-_UNDECIDED = frozenset({"DELAYED", "UNMATCHED"})
-_MATCHED = "matched"
 
-_time = msgspec.json.Decoder(int)
 _post_reply = msgspec.json.Decoder(wire.PostReply)
 _refusal = msgspec.json.Decoder(wire.Refusal)
-_order: msgspec.json.Decoder[wire.OpenOrder | None] = msgspec.json.Decoder(wire.OpenOrder | None)
-_trades = msgspec.json.Decoder(wire.TradePage)
-_balances = msgspec.json.Decoder(wire.Balance)
+_order: msgspec.json.Decoder[wire.OrderState | None] = msgspec.json.Decoder(wire.OrderState | None)
+_trades = msgspec.json.Decoder(wire.Rows[wire.Trade])
+_canceled = msgspec.json.Decoder(wire.CancelReply)
 
 
 def draft_of(order: Order) -> Draft:
     """What is signed for this order: a pure function of it, so that its hash can be found again."""
-    listing = order.listing
-    tick = listing.grid.bands[0].step
-    if order.time_in_force not in _IMMEDIATE:
-        size, cash = amounts.limit(order.size, order.limit, tick)
-        maker, taker = (cash, size) if order.side is Side.BUY else (size, cash)
-    elif order.side is Side.BUY:
-        maker, taker = amounts.market_buy(order.cash, order.limit, tick)
-    else:
-        maker, taker = amounts.market_sell(order.size, order.limit, tick)
+    maker, taker = given_and_wanted(order)
     return Draft(
-        token=token_of(listing),
+        token=token_of(order.listing),
         side=order.side,
         maker_amount=maker,
         taker_amount=taker,
         salt=order.salt,
         timestamp_ms=order.created_ms,
-        neg_risk=listing.details["neg_risk"] == "true",
+        neg_risk=order.listing.details["neg_risk"] == "true",
     )
 
 
@@ -90,110 +61,61 @@ def order_post(order: Order, signer: PolymarketSigner) -> tuple[str, wire.OrderP
 
 def post(path: str, body: wire.OrderPost | list[wire.OrderPost]) -> Request:
     """POST /order with one body, or POST /orders with 1 to 15 of them."""
-    encoded = msgspec.json.encode(body)
+    return _send("POST", path, msgspec.json.encode(body))
+
+
+def _send(method: str, path: str, body: bytes) -> Request:
     headers = {"Content-Type": "application/json"}
-    return Request(
-        method="POST", path=path, purpose=Purpose.ORDER, body=encoded, headers=headers, private=True
-    )
+    return Request(method=method, path=path, purpose=Purpose.ORDER, body=body, headers=headers, private=True)
 
 
-class PolymarketOrders(NoStream):
-    """Places, looks up and cancels orders; reads balances."""
+class PolymarketOrders:
+    """Places, looks up and cancels orders; the rest is done by the modules named."""
 
     def place(self, order: Order, signer: Signer) -> Talk[Answer]:
-        """POST /order, and for a match the trades behind it: only they tell the exact fills and fee."""
-        own = _own(signer)
-        order_hash, body = order_post(order, own)
+        """POST /order. A match is pending until its trades are mined."""
+        order_hash, body = order_post(order, own(signer))
         reply = yield post("/order", body)
-        answer = _placed(order, order_hash, body.order, reply)
-        if not (isinstance(answer, Pending) and answer.size and answer.reason == _MATCHED):
-            return answer
-        sums = yield from _tally(order, order_hash)
-        if isinstance(sums, Tally) and _cover(sums, answer):
-            fee = Fee(sums.fee, COLLATERAL)
-            kind = Filled if order.time_in_force in _IMMEDIATE else Working
-            return kind(order.order_id, order_hash, answer.size, answer.cash, fee)
-        return answer
+        return _placed(order, order_hash, body.order, reply)
 
     def look_up(self, order: Order, signer: Signer, answer: Answer, now_ms: int) -> Talk[Answer]:
         """The order by its hash, then its trades."""
-        order_hash = _own(signer).order_hash(draft_of(order))
-        reply = yield _read(f"/data/order/{order_hash}")
+        order_hash = own(signer).order_hash(draft_of(order))
+        reply = yield get(f"/data/order/{order_hash}")
         try:
             known = _known_order(reply, order_hash)
+            matched = None if known is None else known.matched
         except ValueError as error:
             return Unknown(order.order_id, f"order look-up: {error}")
         sums = yield from _tally(order, order_hash)
         if isinstance(sums, Unavailable):
             return Unknown(order.order_id, f"trades look-up: {sums.reason}")
-        told = answer.size if isinstance(answer, Pending | Working) else Size(0)
-        if _short(sums, told):
-            return Pending(order.order_id, order_hash, told, sums.cash, "trades are missing")
         late = now_ms - order.created_ms >= FORGOTTEN_MS
+        if isinstance(answer, Pending | Working) and short(sums, answer.size, late=late):
+            reason = answer.reason if isinstance(answer, Pending) else "trades are missing"
+            return Pending(order.order_id, order_hash, answer.size, answer.cash, reason)
         if known is None:
-            return _from_trades(order, order_hash, sums, late)
-        return _from_order(order, order_hash, sums, known=known, late=late)
+            total = matched_in_all(order, answer)
+            return from_trades(order, order_hash, sums, total=total, late=late)
+        status = known.status or ""
+        return from_order(order, order_hash, sums, status=status, matched=matched, late=late)
 
     def cancel(self, order: Order, signer: Signer, answer: Answer) -> Talk[Answer]:
         """DELETE /order; whatever it says, the look-up decides. Without a clock "not found" stays Unknown."""
-        order_hash = _own(signer).order_hash(draft_of(order))
+        order_hash = own(signer).order_hash(draft_of(order))
         body = msgspec.json.encode({"orderID": order_hash})
-        headers = {"Content-Type": "application/json"}
-        yield Request(
-            method="DELETE", path="/order", purpose=Purpose.ORDER, body=body, headers=headers, private=True
-        )
-        done = yield from self.look_up(order, signer, answer, order.created_ms)
-        return done
+        reply = yield _send("DELETE", "/order", body)
+        found = yield from self.look_up(order, signer, answer, order.created_ms)
+        if isinstance(found, Working) and _took_off(reply, order_hash):
+            return Pending(order.order_id, order_hash, found.size, found.cash, CANCELLED)
+        return found
 
-    def funds(self, signer: Signer) -> Talk[Mapping[str, Cash] | Unavailable]:
-        """The wallet's pUSD. What open orders of other programs reserve is not subtracted by the venue."""
-        balance = yield from _balance(_own(signer), "COLLATERAL", "")
-        return balance if isinstance(balance, Unavailable) else {"": Cash(balance)}
-
-    def holdings(
-        self, signer: Signer, listings: Sequence[Listing]
-    ) -> Talk[Mapping[ListingKey, Size] | Unavailable]:
-        """Shares of each listing's own token: for an inverted listing those of the sibling."""
-        held: dict[ListingKey, Size] = {}
-        for listing in listings:
-            token = token_of(listing)
-            kind = "CONDITIONAL-V2" if is_protocol_v2(token) else "CONDITIONAL"
-            balance = yield from _balance(_own(signer), kind, token)
-            if isinstance(balance, Unavailable):
-                return balance
-            held[listing.key] = Size(balance)
-        return held
-
-    def clock(self) -> Talk[int | Unavailable]:
-        """GET /time has whole seconds."""
-        reply = yield Request(method="GET", path="/time", purpose=Purpose.DATA)
-        try:
-            return wire.read(reply, _time) * 1000
-        except ValueError as error:
-            return Unavailable(f"clock: {error}")
-
-
-def _own(signer: Signer) -> PolymarketSigner:
-    assert isinstance(signer, PolymarketSigner)
-    return signer
-
-
-def _read(path: str, *query: tuple[str, str]) -> Request:
-    return Request(method="GET", path=path, query=query, purpose=Purpose.ACCOUNT, private=True)
-
-
-def _agree(one: int, other: int) -> bool:
-    return abs(one - other) <= DUST
-
-
-def _cover(sums: Tally, answer: Pending) -> bool:
-    """Whether the trades make up what the reply said. A fill of dust needs a trade like any other."""
-    return sums.size > 0 and _agree(sums.size, answer.size) and _agree(sums.cash, answer.cash)
-
-
-def _short(sums: Tally, told: int) -> bool:
-    """Whether trades of what the venue told are missing."""
-    return sums.named + DUST < told or (told > 0 and not sums.named)
+    heard = staticmethod(hearing.heard)
+    open_orders = staticmethod(standings.open_orders)
+    history = staticmethod(standings.history)
+    funds = staticmethod(account.funds)
+    holdings = staticmethod(account.holdings)
+    clock = staticmethod(account.clock)
 
 
 # --- what the reply to POST /order proves ---
@@ -223,7 +145,7 @@ def _accepted(order: Order, order_hash: str, signed: wire.SignedOrder, response:
         return Unknown(order.order_id, f"the reply is about another order: {said.order_id!r}")
     making, taking = _reply_amounts(said, int(signed.maker_amount))
     cash, size = (making, taking) if order.side is Side.BUY else (taking, making)
-    if said.status == "live" and not size and order.time_in_force not in _IMMEDIATE:
+    if said.status == "live" and not size and order.time_in_force not in IMMEDIATE:
         return Working(order.order_id, order_hash, Size(0), Cash(0), Fee(0, COLLATERAL))
     return Pending(order.order_id, order_hash, Size(size), Cash(cash), said.status or "accepted")
 
@@ -245,7 +167,7 @@ def _reply_amounts(said: wire.PostReply, signed_making: int) -> tuple[int, int]:
 # --- what a look-up proves ---
 
 
-def _known_order(reply: Reply, order_hash: str) -> wire.OpenOrder | None:
+def _known_order(reply: Reply, order_hash: str) -> wire.OrderState | None:
     """The order as the venue keeps it; None when it keeps none, as it may for one that is closed."""
     if isinstance(reply, Response) and reply.status == 404:
         return None
@@ -257,84 +179,20 @@ def _known_order(reply: Reply, order_hash: str) -> wire.OpenOrder | None:
 
 def _tally(order: Order, order_hash: str) -> Talk[Tally | Unavailable]:
     """All trades of the order. One that may rest can be the maker of a trade of the other outcome's token."""
-    details = order.listing.details
     where = ("asset_id", token_of(order.listing))
-    if order.time_in_force not in _IMMEDIATE:
-        where = ("market", details["condition_id"])
+    if order.time_in_force not in IMMEDIATE:
+        where = ("market", order.listing.details["condition_id"])
     after = ("after", str(order.created_ms // 1000 - LOOK_BACK_S))
-    trades: list[wire.Trade] = []
-    cursor = _FIRST_PAGE
+    found = yield from all_rows("/data/trades", (where, after), _trades)
     try:
-        for _ in range(PAGES_MAX):
-            reply = yield _read("/data/trades", where, after, ("next_cursor", cursor))
-            page = wire.read(reply, _trades)
-            trades += page.data
-            cursor = page.next_cursor
-            if cursor in _LAST_PAGE:
-                return tally(trades, order, order_hash)
+        return found if isinstance(found, Unavailable) else tally(found, order, order_hash)
     except ValueError as error:
         return Unavailable(str(error))
-    return Unavailable("too many trades since the order")
 
 
-def _from_order(order: Order, order_hash: str, sums: Tally, *, known: wire.OpenOrder, late: bool) -> Answer:
-    """The venue still keeps the order: its own count of matched shares must be covered by trades.
-
-    The count may be missing (card 5.6); then an order is closed only when its trades had time to show.
-    """
-    status = known.status.upper()
-    fee = Fee(sums.fee, COLLATERAL)
+def _took_off(reply: Reply, order_hash: str) -> bool:
+    """Whether the venue says that it has cancelled this order."""
     try:
-        matched = micros(known.size_matched or "0")
+        return order_hash in wire.read(reply, _canceled).canceled
     except ValueError:
-        return Unknown(order.order_id, f"matched size is unreadable: {known.size_matched!r}")
-    if _short(sums, matched) or status in _UNDECIDED:
-        return Pending(order.order_id, order_hash, sums.size, sums.cash, known.status)
-    if status == "LIVE":
-        return Working(order.order_id, order_hash, sums.size, sums.cash, fee)
-    if not (known.size_matched or late) or (status == "MATCHED" and not sums.named):
-        return Pending(order.order_id, order_hash, sums.size, sums.cash, "its trades may not be shown yet")
-    if status == "MATCHED" or status.startswith("CANCELED") or status == "INVALID":
-        return _closed(order, order_hash, sums, known.status)
-    return Unknown(order.order_id, f"order status {known.status!r}")
-
-
-def _from_trades(order: Order, order_hash: str, sums: Tally, late: bool) -> Answer:
-    """The venue keeps no such order: it is closed, or never came. Time and trades tell which."""
-    if late or (sums.named and _whole(order, sums)):
-        return _closed(order, order_hash, sums, "not_executed")
-    if sums.size:
-        return Pending(order.order_id, order_hash, sums.size, sums.cash, "more trades may follow")
-    return Unknown(order.order_id, "the venue does not know the order yet")
-
-
-def _whole(order: Order, sums: Tally) -> bool:
-    """Nothing is left of the order."""
-    draft = draft_of(order)
-    if order.side is Side.SELL:
-        return _agree(sums.size, draft.maker_amount)
-    if order.time_in_force in _IMMEDIATE:
-        return _agree(sums.cash, draft.maker_amount)
-    return _agree(sums.size, draft.taker_amount)
-
-
-def _closed(order: Order, order_hash: str, sums: Tally, word: str) -> Answer:
-    """The order's last word. An immediate one that did nothing was refused; a resting one filled nothing."""
-    if sums.named and not sums.size:
-        why = "every trade of the order failed to settle"
-        return Rejected(order.order_id, "settlement_failed", why, undone=True)
-    if not sums.size and (order.time_in_force in _IMMEDIATE or word == "not_executed"):
-        return Rejected(order.order_id, word.split(" ", maxsplit=1)[0].lower(), word)
-    return Filled(order.order_id, order_hash, sums.size, sums.cash, Fee(sums.fee, COLLATERAL))
-
-
-def _balance(signer: PolymarketSigner, kind: str, token: str) -> Talk[int | Unavailable]:
-    """A balance in millionths, as the venue's cache of the chain has it."""
-    query = [("signature_type", str(signer.signature_type)), ("asset_type", kind)]
-    if token:
-        query.append(("token_id", token))
-    reply = yield _read("/balance-allowance", *query)
-    try:
-        return micros(wire.read(reply, _balances).balance) // ONE
-    except ValueError as error:
-        return Unavailable(f"balance of {token or COLLATERAL}: {error}")
+        return False

@@ -90,6 +90,7 @@ class PolymarketSigner:
         self.api_key = _named("api_key", secrets, _text)
         self._passphrase = _named("api_passphrase", secrets, _text)
         self._secret = _named("api_secret", secrets, _base64)
+        self._secret_text = secrets["api_secret"]
         funder = self._funder(secrets.get("funder", ""))
         self.maker = checksummed(funder)
         signing = funder if self.signature_type == POLY_1271 else self._key.address
@@ -121,6 +122,10 @@ class PolymarketSigner:
             "POLY_PASSPHRASE": self._passphrase,
         }
         return msgspec.structs.replace(request, headers=headers)
+
+    def login(self) -> dict[str, str]:
+        """What proves who we are on the user WebSocket: the credentials themselves (card 8)."""
+        return {"apiKey": self.api_key, "secret": self._secret_text, "passphrase": self._passphrase}
 
     def wallet_headers(self, now_s: int, nonce: int = 0) -> dict[str, str]:
         """The L1 headers that create or derive an API key (POST /auth/api-key, GET /auth/derive-api-key)."""

@@ -47,6 +47,7 @@ class PolymarketSimulator:
             "mined_ms": 500,  # from match to MINED
             "confirmed_ms": 2_000,  # from match to CONFIRMED
             "fail_trades": 0,  # so many of the next trades end FAILED and are taken back
+            "retry_trades": 0,  # so many of the next trades are RETRYING once before they are mined
             "makers_per_trade": 0,  # cut a match into trades of at most so many makers; 0 for never
             "data_lag_ms": 0,  # /data/… shows only what is older than this
             "page_size": 100,
@@ -102,7 +103,7 @@ class PolymarketSimulator:
 
     def hosts(self, origin: str, socket_origin: str) -> Mapping[str, str]:
         """`Venue.hosts` for a server at these origins."""
-        return {"rest": origin, "socket": socket_origin}
+        return {"rest": origin, "gamma": f"{origin}/gamma", "socket": socket_origin}
 
     def open_account(self, wish: Mapping[str, Any], now_ms: int) -> Mapping[str, str]:
         """A customer with an EOA and API credentials; `wish` as in `sim_accounts.Accounts.open`.

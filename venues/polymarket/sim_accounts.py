@@ -11,6 +11,7 @@ from typing import Any
 import coincurve
 
 from venues.base.units import Cash, down
+from venues.kit.eip712 import checksummed
 from venues.polymarket import sim_rules as rules
 from venues.polymarket.sim_rows import Json
 from venues.polymarket.sim_rules import RefusedError
@@ -223,7 +224,7 @@ def _address(field: str, text: str) -> str:
     raw = bytes.fromhex(text.removeprefix("0x")) if HEX_ADDRESS.fullmatch(text) else b""
     if not raw:
         raise ValueError(f"{field}: 0x and 40 hexadecimal digits, was {text!r}")
-    return rules.checksummed(raw)
+    return checksummed(raw)
 
 
 def new_uuid(luck: Random) -> str:

@@ -1,6 +1,5 @@
 """Where the simulated venue takes orders, matches, settles and tells: between the wire and the engine."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from random import Random
@@ -8,7 +7,7 @@ from typing import Any
 
 from venues.base.events import BookSide
 from venues.base.orders import Charge, Side, TimeInForce
-from venues.base.units import ONE, Price, Size, affordable, complement, plain, proceeds
+from venues.base.units import ONE, Price, Size, affordable, complement, plain
 from venues.polymarket import sim_rows as rows
 from venues.polymarket import sim_rules as rules
 from venues.polymarket.sim_accounts import ApiKey, new_uuid
@@ -18,16 +17,16 @@ from venues.polymarket.sim_rules import RefusedError, Terms, Ticket
 from venues.sim import engine
 from venues.sim.engine import EngineError, Exchange
 from venues.sim.model import (
-    HOUSE,
     Account,
     BookChange,
-    Fill,
     MarketChanged,
     OrderMoved,
     SimOrder,
     Status,
     TradeDone,
+    notional,
 )
+from venues.sim.unwinding import can_unwind
 
 FOK_KILLED = "order couldn't be fully filled. FOK orders are fully filled or killed."
 FAK_KILLED = (
@@ -94,7 +93,7 @@ class Desk:
         if crosses and order.side is Side.BUY and ticket.maker_amount < MARKETABLE_BUY_MIN:
             shown = plain(ticket.maker_amount)
             raise RefusedError(400, f"invalid amount for a marketable BUY order (${shown}), min size: $1")
-        if order.side is Side.BUY and key.customer.account.free < ticket.maker_amount:
+        if self._settled(order) < ticket.maker_amount:
             raise RefusedError(400, NO_MONEY)
         if crosses and terms.delay_ms and not ticket.post_only:
             order.notes["state"] = "DELAYED"
@@ -132,6 +131,14 @@ class Desk:
             raise RefusedError(400, "the order signer address has to be the address of the API KEY")
         if rules.order_signer(ticket, terms, self._chain_id) != customer.address:
             raise RefusedError(400, "invalid signature")
+
+    def _settled(self, order: SimOrder) -> int:
+        """What the account may give for an order: neither promised to another nor still on its way."""
+        account = self.exchange.accounts[order.account]
+        if order.side is Side.BUY:
+            return account.free - self.unsettled(account.name, None)
+        free = self.exchange.free_shares(account, order.market, order.outcome)
+        return free - self.unsettled(account.name, order.market.natives[order.outcome])
 
     def _enter(self, order: SimOrder, now_ms: int) -> None:
         """Match and rest. A killed order is told to the user stream and then refused."""
@@ -178,38 +185,37 @@ class Desk:
 
     def _settle(self, trade: Trade, now_ms: int) -> None:
         """One or two steps on the way to CONFIRMED or FAILED, each told to its accounts."""
-        age = now_ms - trade.at_ms
-        if trade.status == "MATCHED" and age >= self._knobs["mined_ms"]:
-            if trade.doomed and self._can_unwind(trade):
-                for order, fill in _parties(trade):
+        if trade.waits and now_ms - trade.changed_ms >= self._knobs["mined_ms"]:
+            if trade.doomed and can_unwind(self.exchange, trade.parties):
+                for order, fill in trade.parties:
                     self.exchange.unwind(order, fill, now_ms)
                 self._step(trade, "FAILED", now_ms)
+            elif trade.status == "MATCHED" and self._knobs["retry_trades"]:
+                self._knobs["retry_trades"] -= 1
+                self._step(trade, "RETRYING", now_ms)
             else:
                 trade.transaction = f"0x{self._luck.getrandbits(256):064x}"
                 self._step(trade, "MINED", now_ms)
-        if trade.status == "MINED" and age >= self._knobs["confirmed_ms"]:
+        if trade.status == "MINED" and now_ms - trade.at_ms >= self._knobs["confirmed_ms"]:
             self._step(trade, "CONFIRMED", now_ms)
         if trade.status in ("CONFIRMED", "FAILED"):
             self._unsettled.remove(trade)
 
-    def _can_unwind(self, trade: Trade) -> bool:
-        """Whether every customer still has all that the trade gave; else it settles after all."""
-        gave, cash = Counter[tuple[str, int]](), Counter[str]()
-        for order, fill in _parties(trade):
-            if order.account != HOUSE and order.side is Side.BUY:
-                gave[order.account, order.outcome] += fill.size
-            elif order.account != HOUSE:
-                cash[order.account] += proceeds(fill.price, fill.size)
-        accounts, market = self.exchange.accounts, trade.terms.market
-        shares_left = all(
-            self.exchange.free_shares(accounts[name], market, outcome) >= size
-            for (name, outcome), size in gave.items()
-        )
-        return shares_left and all(accounts[name].free >= amount for name, amount in cash.items())
+    def unsettled(self, account: str, token: str | None) -> int:
+        """What trades that are not on the chain yet will bring an account: of a token, or of money."""
+        brought = 0
+        for order, fill in (party for trade in self._unsettled if trade.waits for party in trade.parties):
+            if order.account != account:
+                continue
+            if order.side is Side.SELL and token is None:
+                brought += notional(order.side, fill.price, fill.size) - fill.fee
+            elif order.side is Side.BUY and token == order.market.natives[order.outcome]:
+                brought += fill.size
+        return brought
 
     def _step(self, trade: Trade, status: str, now_ms: int) -> None:
         trade.status, trade.changed_ms = status, now_ms
-        for order in reversed({order.account: order for order, _ in _parties(trade)[::-1]}.values()):
+        for order in reversed({order.account: order for order, _ in trade.parties[::-1]}.values()):
             owner, _ = rows.owner_of(order)
             self._tell(order, rows.trade_event(trade, order.account, owner))
 
@@ -259,7 +265,7 @@ class Desk:
                 changed_ms=done.at_ms,
                 doomed=doomed,
             )
-            for order, _ in _parties(trade):
+            for order, _ in trade.parties:
                 if trade.trade_id not in rows.trades_of(order):
                     rows.trades_of(order).append(trade.trade_id)
             last = trade.fills[-1].price
@@ -367,11 +373,6 @@ def _reply(order: SimOrder) -> Json:
         "takingAmount": plain(taken) if order.fills else "",
         "tradeIDs": rows.trades_of(order),
     }
-
-
-def _parties(trade: Trade) -> list[tuple[SimOrder, Fill]]:
-    """Every fill of a trade, the taker's first."""
-    return [*((trade.taker, fill) for fill in trade.fills), *trade.makers]
 
 
 def _merge(changes: dict[tuple[BookSide, Price], BookChange], event: BookChange) -> None:

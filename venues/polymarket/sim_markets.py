@@ -11,6 +11,7 @@ from venues.polymarket.sim_private import last_segment, read_json
 from venues.polymarket.sim_rows import OUTCOMES, Json, encode, last_price
 from venues.polymarket.sim_rules import RefusedError, Terms
 from venues.sim.contract import Call
+from venues.sim.pages import page
 
 LEGACY_FEE_BPS = 1_000
 BUILDER_FEES = {"builder_maker_fee_rate_bps": 0, "builder_taker_fee_rate_bps": 0}
@@ -35,6 +36,7 @@ class PublicFace:
             "GET /clob-markets/*": lambda call, _: clob_market(self._market(call)),
             "GET /markets/*": lambda call, _: full_market(self._market(call)),
             "GET /gamma/markets": self._gamma_markets,
+            "GET /gamma/markets/keyset": self._gamma_keyset,
             "GET /tick-size": self._tick_size,
             "GET /neg-risk": lambda call, _: {"neg_risk": self._asked(call).neg_risk},
             "GET /fee-rate": self._fee_rate,
@@ -55,6 +57,18 @@ class PublicFace:
             for terms in self._desk.terms.values()
             if terms.market.market_id in conditions or not set(terms.market.natives).isdisjoint(tokens)
         ]
+
+    def _gamma_keyset(self, call: Call, now_ms: int) -> Json:
+        """All markets, page by page; the last page has no cursor."""
+        closed = call.query.get("closed")
+        listed = [gamma_market(terms) for terms in self._desk.terms.values()]
+        found = [row for row in listed if closed in (None, encode(row["closed"]).decode())]
+        query = {"first": call.query.get("limit", "20"), "after": call.query.get("after_cursor", "")}
+        try:
+            rows, cursor = page(query, found, lambda row: row["conditionId"], usual=20, most=100)
+        except ValueError as error:
+            raise RefusedError(422, str(error)) from None
+        return {"markets": rows} | ({"next_cursor": cursor} if cursor else {})
 
     def _tick_size(self, call: Call, now_ms: int) -> Json:
         return {"minimum_tick_size": Decimal(plain(self._asked(call).tick))}

@@ -119,12 +119,12 @@ class PrivateFace:
         return self._page(_asked(chosen, call, "market", "asset_id"), call)
 
     def _trades(self, key: ApiKey, call: Call, now_ms: int) -> Json:
-        """The account's trades on either side, newest last."""
+        """The account's trades on either side, newest first."""
         account, shown_ms = key.customer.account.name, now_ms - self._knobs["data_lag_ms"]
         after, before = (_seconds(call.query.get(name)) for name in ("after", "before"))
         found = [
             rows.trade_row(trade, account)
-            for trade in self._desk.trades
+            for trade in reversed(self._desk.trades)
             if trade.concerns(account)
             and trade.at_ms <= shown_ms
             and (after is None or down(trade.at_ms, 1_000) >= after)
@@ -148,17 +148,18 @@ class PrivateFace:
         return {"data": data, "next_cursor": cursor, "limit": size, "count": len(data)}
 
     def _balance(self, key: ApiKey, call: Call, now_ms: int) -> Json:
-        """What the wallet of this signature type holds in base units, promised to open orders or not."""
+        """What the wallet of this signature type holds on the chain, promised to open orders or not."""
         customer, kind = key.customer, call.query.get("asset_type")
         held = 0
         if call.query.get("signature_type", str(customer.signature_type)) == str(customer.signature_type):
             if kind == "COLLATERAL":
-                held = int(customer.account.cash)
+                held = customer.account.cash - self._desk.unsettled(customer.account.name, None)
             elif call.query.get("token_id", "") in self._desk.exchange.by_native:
                 token = call.query["token_id"]
                 market, outcome = self._desk.exchange.by_native[token]
                 if kind == ("CONDITIONAL-V2" if rules.protocol_v2(token) else "CONDITIONAL"):
-                    held = int(customer.account.positions.get((market.market_id, outcome), 0))
+                    held = customer.account.positions.get((market.market_id, outcome), 0)
+                    held -= self._desk.unsettled(customer.account.name, token)
         return {"balance": str(held), "allowances": dict.fromkeys(self._spenders, ALLOWANCE)}
 
 

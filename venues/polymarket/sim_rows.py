@@ -9,7 +9,8 @@ import msgspec
 
 from venues.base.events import BookSide, Level
 from venues.base.units import ONE, Price, Size, complement, down, half_even, micros, plain
-from venues.polymarket.sim_rules import Terms, Ticket, keccak
+from venues.kit.eip712 import keccak
+from venues.polymarket.sim_rules import Terms, Ticket
 from venues.sim.model import HOUSE, Account, BookChange, Fill, SimOrder, Status
 
 Json = dict[str, Any]
@@ -25,7 +26,7 @@ encode = msgspec.json.Encoder(decimal_format="number").encode
 
 @dataclass(slots=True)
 class Trade:
-    """One taker's match on its way to settlement: MATCHED, MINED, CONFIRMED, or FAILED."""
+    """One taker's match on its way: MATCHED, perhaps RETRYING, then MINED and CONFIRMED, or FAILED."""
 
     trade_id: str
     terms: Terms
@@ -39,6 +40,16 @@ class Trade:
     doomed: bool = False
 
     @property
+    def waits(self) -> bool:
+        """It is not on the chain yet: what it brings is not there."""
+        return self.status in ("MATCHED", "RETRYING")
+
+    @property
+    def parties(self) -> list[tuple[SimOrder, Fill]]:
+        """Every fill, the taker's first."""
+        return [*((self.taker, fill) for fill in self.fills), *self.makers]
+
+    @property
     def size(self) -> Size:
         """Shares of the whole trade."""
         return Size(sum(fill.size for fill in self.fills))
@@ -50,7 +61,7 @@ class Trade:
 
     def concerns(self, account: str) -> bool:
         """Whether this account is on either side of it."""
-        return self.taker.account == account or any(maker.account == account for maker, _ in self.makers)
+        return any(order.account == account for order, _ in self.parties)
 
 
 def book_row(terms: Terms, outcome: int, levels: tuple[list[Level], list[Level]], now_ms: int) -> Json:

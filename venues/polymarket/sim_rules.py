@@ -1,7 +1,7 @@
 """What the simulated venue checks before it believes an order: signatures, wallets, amounts and fees.
 
-Written from the card alone (sections 2, 4 and 5). It shares no code with the client side, so that each
-side finds the other's mistakes.
+Written from the card alone (sections 2, 4 and 5). It shares no code with the client side but
+the arithmetic of EIP-712, so that each side finds the other's mistakes.
 """
 
 import base64
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import coincurve
-from Crypto.Hash import keccak as _keccak
 
 from venues.base.orders import Side, TimeInForce
 from venues.base.units import ONE, Cash, Price, Size, down, floor_to, plain
+from venues.kit.eip712 import checksummed, create2, digest, domain_separator, keccak, padded, unhex, word
 from venues.sim.model import Market
 
 NAME = "Polymarket CTF Exchange"
@@ -214,14 +214,15 @@ def _grid_price(ticket: Ticket, terms: Terms) -> Price:
 
 def order_hash(ticket: Ticket, terms: Terms, chain_id: int) -> bytes:
     """The order's id: its EIP-712 digest in the exchange's domain."""
-    return _digest(order_domain(ticket, terms, chain_id), order_struct(ticket))
+    return digest(order_domain(ticket, terms, chain_id), order_struct(ticket))
 
 
 def order_domain(ticket: Ticket, terms: Terms, chain_id: int) -> bytes:
     """Separator of the domain this asset must be signed for (section 5.3)."""
+    version, contract = "2", NEG_RISK_EXCHANGE if terms.neg_risk else EXCHANGE
     if protocol_v2(ticket.token):
-        return _domain(NAME, "3", chain_id, EXCHANGE_V3[chain_id])
-    return _domain(NAME, "2", chain_id, NEG_RISK_EXCHANGE if terms.neg_risk else EXCHANGE)
+        version, contract = "3", EXCHANGE_V3[chain_id]
+    return domain_separator(NAME, version, chain_id, unhex(contract, 20))
 
 
 def protocol_v2(token: str) -> bool:
@@ -235,10 +236,10 @@ def order_struct(ticket: Ticket) -> bytes:
     numbers = (int(ticket.token), ticket.maker_amount, ticket.taker_amount, side, ticket.signature_type)
     return keccak(
         keccak(ORDER_TYPE)
-        + _word(ticket.salt)
+        + word(ticket.salt)
         + _padded(ticket.maker)
         + _padded(ticket.signer)
-        + b"".join(_word(number) for number in (*numbers, ticket.timestamp))
+        + b"".join(word(number) for number in (*numbers, ticket.timestamp))
         + ticket.metadata
         + ticket.builder
     )
@@ -248,24 +249,23 @@ def order_signer(ticket: Ticket, terms: Terms, chain_id: int) -> str | None:
     """Who signed it, whatever it says; None when the signature is not one."""
     domain, struct = order_domain(ticket, terms, chain_id), order_struct(ticket)
     if ticket.signature_type != 3:
-        return recover(_digest(domain, struct), ticket.signature)
-    wallet = keccak(b"DepositWallet") + keccak(b"1") + _word(chain_id) + _padded(ticket.signer) + _word(0)
+        return recover(digest(domain, struct), ticket.signature)
+    wallet = keccak(b"DepositWallet") + keccak(b"1") + word(chain_id) + _padded(ticket.signer) + word(0)
     tail = domain + struct + ORDER_TYPE + len(ORDER_TYPE).to_bytes(2, "big")
     if ticket.signature[65:] != tail:
         return None
-    return recover(_digest(domain, keccak(keccak(WRAPPED_TYPE) + struct + wallet)), ticket.signature[:65])
+    return recover(digest(domain, keccak(keccak(WRAPPED_TYPE) + struct + wallet)), ticket.signature[:65])
 
 
 def login_signer(address: str, timestamp: str, nonce: int, *, chain_id: int, signature: str) -> str | None:
     """Who signed the L1 headers; None when the signature is not one."""
     try:
-        words = (_padded(_hex(address, 20)), keccak(timestamp.encode()), _word(nonce), keccak(LOGIN_TEXT))
+        words = (_padded(_hex(address, 20)), keccak(timestamp.encode()), word(nonce), keccak(LOGIN_TEXT))
         proof = bytes.fromhex(_hex(signature, 65)[2:])
     except (ValueError, TypeError, OverflowError):
         return None
-    domain_type = keccak(b"EIP712Domain(string name,string version,uint256 chainId)")
-    domain = keccak(domain_type + keccak(b"ClobAuthDomain") + keccak(b"1") + _word(chain_id))
-    return recover(_digest(domain, keccak(keccak(LOGIN_TYPE) + b"".join(words))), proof)
+    domain = domain_separator("ClobAuthDomain", "1", chain_id)
+    return recover(digest(domain, keccak(keccak(LOGIN_TYPE) + b"".join(words))), proof)
 
 
 def request_signature(secret: str, timestamp: str, request: bytes) -> str:
@@ -276,15 +276,15 @@ def request_signature(secret: str, timestamp: str, request: bytes) -> str:
 
 def wallet_of(address: str, signature_type: int) -> str:
     """The wallet that this key owns under a signature type: itself, proxy, Safe, deposit wallet (CREATE2)."""
-    owner = bytes.fromhex(address[2:])
-    if signature_type == 0:
-        return address
-    if signature_type == 1:
-        return _create2(PROXY_FACTORY, keccak(owner), keccak(PROXY_CODE))
-    if signature_type == 2:
-        return _create2(SAFE_FACTORY, keccak(owner.rjust(32, b"\0")), SAFE_CODE_HASH)
-    arguments = _padded("0x" + DEPOSIT_FACTORY) + owner.rjust(32, b"\0")
-    return _create2(DEPOSIT_FACTORY, keccak(arguments), keccak(BEACON_CODE + arguments))
+    owner = unhex(address, 20)
+    arguments = _padded(DEPOSIT_FACTORY) + padded(owner)
+    factory, salt, code_hash = {
+        0: ("", b"", b""),
+        1: (PROXY_FACTORY, keccak(owner), keccak(PROXY_CODE)),
+        2: (SAFE_FACTORY, keccak(padded(owner)), SAFE_CODE_HASH),
+        3: (DEPOSIT_FACTORY, keccak(arguments), keccak(BEACON_CODE + arguments)),
+    }[signature_type]
+    return checksummed(create2(unhex(factory, 20), salt, code_hash)) if factory else address
 
 
 def address_of(key: coincurve.PublicKey) -> str:
@@ -292,14 +292,7 @@ def address_of(key: coincurve.PublicKey) -> str:
     return checksummed(keccak(key.format(compressed=False)[1:])[12:])
 
 
-def checksummed(address: bytes) -> str:
-    """Twenty bytes in the mixed-case form of EIP-55."""
-    text = address.hex()
-    marks = keccak(text.encode()).hex()
-    return "0x" + "".join(c.upper() if mark >= "8" else c for c, mark in zip(text, marks, strict=False))
-
-
-def recover(digest: bytes, signature: bytes) -> str | None:
+def recover(hashed: bytes, signature: bytes) -> str | None:
     """The address whose key made this 65-byte signature (r, s, v with v 27 or 28)."""
     if len(signature) != 65 or signature[64] not in (27, 28):
         return None
@@ -307,36 +300,13 @@ def recover(digest: bytes, signature: bytes) -> str | None:
         return None
     compact = signature[:64] + bytes([signature[64] - 27])
     try:
-        return address_of(coincurve.PublicKey.from_signature_and_message(compact, digest, hasher=None))
+        return address_of(coincurve.PublicKey.from_signature_and_message(compact, hashed, hasher=None))
     except ValueError:
         return None
 
 
-def keccak(data: bytes) -> bytes:
-    """Keccak-256, the hash of Ethereum."""
-    return bytes(_keccak.new(digest_bits=256, data=data).digest())
-
-
-def _digest(domain: bytes, struct: bytes) -> bytes:
-    return keccak(b"\x19\x01" + domain + struct)
-
-
-def _domain(name: str, version: str, chain_id: int, contract: str) -> bytes:
-    kind = b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
-    names = keccak(name.encode()) + keccak(version.encode())
-    return keccak(keccak(kind) + names + _word(chain_id) + _padded(contract))
-
-
-def _create2(factory: str, salt: bytes, code_hash: bytes) -> str:
-    return checksummed(keccak(b"\xff" + bytes.fromhex(factory) + salt + code_hash)[12:])
-
-
-def _word(number: int) -> bytes:
-    return number.to_bytes(32, "big")
-
-
 def _padded(address: str) -> bytes:
-    return bytes.fromhex(address[2:]).rjust(32, b"\0")
+    return padded(unhex(address, 20))
 
 
 def _number(value: Any) -> int:

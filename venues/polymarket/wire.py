@@ -1,12 +1,13 @@
 """Polymarket's own JSON, field for field (card 3, 5.5, 5.6, 7). Never leaves this folder."""
 
 from decimal import Decimal
-from typing import Literal
+from typing import Generic, Literal
 
 import msgspec
 from msgspec import field
 
 from venues.base.http import Reply, Response
+from venues.base.units import Size, micros
 from venues.kit import body
 from venues.kit.body import T
 
@@ -147,6 +148,39 @@ class Market(msgspec.Struct):
     taker_delay: bool = field(name="itode", default=False)
 
 
+class GammaFees(msgspec.Struct, rename="camel"):
+    """The taker's fee as Gamma has it."""
+
+    rate: Decimal
+    exponent: Decimal = Decimal(1)
+    taker_only: bool = True
+
+
+class GammaMarket(msgspec.Struct, rename="camel"):
+    """A market of Gamma's catalogue. Ids and outcomes are JSON lists inside a string."""
+
+    condition_id: str | None = None
+    question: str | None = None
+    clob_token_ids: str | None = None
+    outcomes: str | None = None
+    order_price_min_tick_size: Decimal | None = None
+    order_min_size: Decimal | None = None
+    neg_risk: bool | None = None
+    enable_order_book: bool | None = None
+    accepting_orders: bool | None = None
+    active: bool | None = None
+    closed: bool | None = None
+    fees_enabled: bool | None = None
+    fee_schedule: GammaFees | None = None
+
+
+class GammaPage(msgspec.Struct):
+    """GET /markets/keyset. The last page has no cursor."""
+
+    markets: list[GammaMarket]
+    next_cursor: str | None = None
+
+
 # --- orders (card 5.5, 5.6) ---
 
 
@@ -195,12 +229,34 @@ class Refusal(msgspec.Struct):
     error: str
 
 
-class OpenOrder(msgspec.Struct):
-    """GET /data/order/{id}."""
+class Rows(msgspec.Struct, Generic[T]):
+    """One page of GET /data/orders or GET /data/trades."""
+
+    data: list[T]
+    next_cursor: str
+
+
+class OrderState(msgspec.Struct):
+    """An order as GET /data/order, GET /data/orders and the user WebSocket tell it.
+
+    Fields are empty or missing in some messages; `size_matched` then says nothing.
+    """
 
     id: str
-    status: str
-    size_matched: str = ""
+    status: str | None = ""
+    size_matched: str | None = ""
+    asset_id: str = ""
+    side: str = ""
+    original_size: str = ""
+    price: str = ""
+    created_at: int | str | None = None
+    maker_address: str | None = None
+    owner: str | None = None
+
+    @property
+    def matched(self) -> Size | None:
+        """Shares matched so far; None where it is not said. ValueError where it is unreadable."""
+        return Size(micros(self.size_matched)) if self.size_matched else None
 
 
 class MakerOrder(msgspec.Struct):
@@ -210,6 +266,9 @@ class MakerOrder(msgspec.Struct):
     matched_amount: str
     price: str
     asset_id: str
+    side: str = ""
+    owner: str | None = None
+    maker_address: str | None = None
 
 
 class Trade(msgspec.Struct):
@@ -221,13 +280,16 @@ class Trade(msgspec.Struct):
     size: str
     status: str
     maker_orders: list[MakerOrder] = []
+    side: str = ""
+    match_time: int | str | None = None
+    owner: str | None = None
+    maker_address: str | None = None
 
 
-class TradePage(msgspec.Struct):
-    """GET /data/trades."""
+class CancelReply(msgspec.Struct):
+    """The reply to DELETE /order: a 200 also where nothing was cancelled."""
 
-    data: list[Trade]
-    next_cursor: str
+    canceled: list[str] = []
 
 
 class Balance(msgspec.Struct):

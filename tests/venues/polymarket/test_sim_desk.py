@@ -19,6 +19,8 @@ def test_a_cash_buy_spends_its_cash_at_book_prices_and_the_fee_comes_on_top() ->
     assert (reply["status"], reply["makingAmount"], reply["takingAmount"]) == ("matched", "10", "18.888888")
     # 10 * 0.05 * 0.52 * 0.48 = 0.1248; 8.888888 * 0.05 * 0.54 * 0.46 = 0.11039998... floored to 0.11039.
     assert trader.money() == (100 * ONE - 10 * ONE - 124_800 - 110_390, (40 + 18) * ONE + 888_888)
+    assert trader.funds(yes) == (trader.money()[0], 40 * ONE), "what it bought is not on the chain yet"
+    sim.tick(NOW + 500)
     assert trader.funds(yes) == trader.money()
     sim.exchange.audit()
 
@@ -164,18 +166,32 @@ def test_a_failed_trade_is_taken_back() -> None:
     sim.exchange.audit()
 
 
-def test_a_trade_settles_after_all_when_part_of_it_has_been_sold_on() -> None:
+def test_what_a_trade_brings_can_be_given_only_once_it_is_mined() -> None:
     sim, trader, yes, _ = scene()
-    trader.post(yes, "SELL", 40_000_000, 18_800_000)
-    sim.tick(NOW + 400)
-    sim.knobs["fail_trades"] = 1
-    _, doomed = trader.post(yes, "BUY", 5_210_000, 9_648_100)  # in two fills, of 10 and of 0.018518
-    trader.post(yes, "SELL", 20_000, 9_400)
-    trader.now = NOW + 500
-    sim.tick(trader.now)
-    [trade] = trader.call("GET", "/data/trades", query={"id": doomed["tradeIDs"][0]})[1]["data"]
-    assert (len(trade["maker_orders"]), trade["status"]) == (2, "MINED")
+    trader.post(yes, "BUY", 5_200_000, 10_000_000)
+    for lifetime in ("FAK", "GTC"):
+        order = trader.order(yes, "SELL", 41_000_000, 16_400_000, lifetime=lifetime)
+        assert "not enough balance" in refused(trader.call("POST", "/order", order))
+    trader.post(yes, "SELL", 30_000_000, 14_400_000)
+    cash, shares = trader.money()
+    assert trader.funds(yes) == (cash - 14_400_000 + 374_400, shares - 10 * ONE), "proceeds less the fee"
+    rest = trader.order(yes, "BUY", 100_000_000, 200_000_000, lifetime="GTC")
+    assert "not enough balance" in refused(trader.call("POST", "/order", rest))
+    sim.tick(NOW + 500)
+    assert trader.funds(yes) == trader.money()
+    assert trader.post(yes, "SELL", 20_000_000, 9_400_000)[0] == 200
     sim.exchange.audit()
+
+
+def test_a_trade_that_is_tried_again_is_mined_later() -> None:
+    sim, trader, yes, _ = scene()
+    sim.knobs["retry_trades"] = 1
+    line = trader.listen()
+    trader.post(yes, "BUY", 5_000_000, 9_615_300)
+    for later in (500, 999, 1_000, 2_000):
+        sim.tick(NOW + later)
+    trades = [event for event in map(json.loads, line.outbox) if event["event_type"] == "trade"]
+    assert [event["status"] for event in trades] == ["MATCHED", "RETRYING", "MINED", "CONFIRMED"]
 
 
 def test_trades_due_together_settle_together() -> None:
@@ -186,8 +202,8 @@ def test_trades_due_together_settle_together() -> None:
     sim.tick(NOW + 2_000)
     rows = trader.call("GET", "/data/trades")[1]["data"]
     assert [(row["size"], row["price"], row["status"]) for row in rows] == [
-        ("10", "0.52", "CONFIRMED"),
         ("8.888888", "0.54", "CONFIRMED"),
+        ("10", "0.52", "CONFIRMED"),
     ]
 
 
