@@ -16,7 +16,8 @@ from venues.base.http import Response
 from venues.base.orders import Charge
 from venues.base.units import Cash, Price, Size, micros
 from venues.kalshi.sim_board import Board
-from venues.kalshi.sim_desk import Cancel, Desk, Refusal
+from venues.kalshi.sim_buckets import Buckets
+from venues.kalshi.sim_desk import Batch, Cancel, Desk, Refusal, read
 from venues.kalshi.sim_reads import Ask, Reads
 from venues.kalshi.sim_rules import CLOCK_PAST_MS_MAX, FEE_TYPES, grid_of, private_key, public_key, verifies
 from venues.kalshi.sim_socket import KalshiSocket
@@ -45,6 +46,8 @@ STAMP_MS_MAX = 10**16 - 1
 """The next 300,000 years."""
 PUBLIC, READ, CREATED, EMPTY = 0, 200, 201, 204
 """What kind of endpoint it is: unsigned, or signed with the status of its success."""
+LIMITED = 429
+"""Too many requests; the reply does not say when to come again."""
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -57,13 +60,18 @@ class KalshiSimulator:
     ping_ms: int | None = 10_000
 
     def __init__(self, seed: int) -> None:
-        self.knobs: dict[str, Any] = {"read_lag_ms": 0, "skip_seq": 0, "overflow": False}
+        self.knobs: dict[str, Any] = {
+            "read_lag_ms": 0, "skip_seq": 0, "skip_private": 0, "overflow": False, "rate_limits": False,
+        }  # fmt: skip
         """`read_lag_ms`: how far balance, orders, fills and positions lag behind the engine (0 to 60,000).
         `skip_seq`: how many of the next numbered frames are lost on the way, so that a gap shows.
-        `overflow`: true ends every numbered subscription with error 25 at the next tick."""
+        `skip_private`: how many of the next orders, fills and positions told to their owners are lost.
+        `overflow`: true ends every subscription with error 25 at the next tick.
+        `rate_limits`: true refuses what goes beyond the lowest tier's buckets."""
         self.exchange = Exchange(self._fee, nets_positions=True)
         self._board = Board(self.exchange, self.knobs, seed)
         self._desk = Desk(self._board)
+        self._buckets = Buckets()
         self._keys: dict[str, Customer] = {}
         reads = Reads(self._board)
         self._routes: tuple[tuple[str, int, Callable[[Ask], object]], ...] = (
@@ -198,7 +206,8 @@ class KalshiSimulator:
         try:
             status, reply = self._route(call, now_ms)
         except Refusal as refusal:
-            status, reply = refusal.status, {"error": refusal.row}
+            said = "too many requests" if refusal.status == LIMITED else refusal.row
+            status, reply = refusal.status, {"error": said}
         self._board.absorb(now_ms)
         headers = {"date": formatdate(now_ms // 1_000, usegmt=True)}
         if status == EMPTY:
@@ -231,9 +240,17 @@ class KalshiSimulator:
             ):
                 args = tuple(q for p, q in zip(pattern, parts, strict=True) if p == "{}")
                 caller = None if kind == PUBLIC else self._signer(call, now_ms)
+                self._bill(caller, template, call.body, now_ms)
                 ask = Ask(args=args, query=call.query, body=call.body, now_ms=now_ms, caller=caller)
                 return (200 if kind in (PUBLIC, READ) else kind), handler(ask)
         raise Refusal(404, "not_found", f"no {call.method} {call.path}")
+
+    def _bill(self, caller: Customer | None, template: str, body: bytes, now_ms: int) -> None:
+        """Refuse what there are no tokens left for. Public calls have a bucket of their own."""
+        items = len(read(body, Batch).orders) if template.endswith("/batched") else 1
+        who = caller.name if caller is not None else ""
+        if self.knobs["rate_limits"] and not self._buckets.take(who, template, now_ms, items=items):
+            raise Refusal(LIMITED, "too_many_requests")
 
     def _signer(self, call: Call, now_ms: int) -> Customer:
         """Who signed a request over timestamp, method and path without query."""

@@ -96,6 +96,7 @@ class Desk:
         if facts is None:
             raise Refusal(404, "not_found", f"ticker: no market {wanted.ticker!r}")
         self._check(customer, wanted, facts, now_ms)
+        wanted = msgspec.structs.replace(wanted, subaccount=customer.subaccount)
         order = self._order(customer, wanted, facts, now_ms)
         self._fit(customer, order, now_ms)
         if order.size > 0:

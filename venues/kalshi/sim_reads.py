@@ -6,6 +6,7 @@ import msgspec
 
 from venues.base.units import ONE, decimal
 from venues.kalshi.sim_board import Board
+from venues.kalshi.sim_buckets import CHEAP, CHEAP_CALLS, COST, PER_S
 from venues.kalshi.sim_desk import Refusal
 from venues.kalshi.sim_wire import (
     Customer,
@@ -26,8 +27,6 @@ CENT = 10_000
 PAGE_MAX = 1_000
 BOOKS_MAX = 100
 LATEST_MS = 2**53
-CHEAP = (("GET", "/portfolio/orders/{order_id}"), ("DELETE", "/portfolio/events/orders/{order_id}"),
-         ("DELETE", "/portfolio/events/orders/batched"), ("DELETE", "/portfolio/events/orders"))  # fmt: skip
 STATUS_FILTERS = {
     "unopened": {"initialized"},
     "open": {"active"},
@@ -52,6 +51,14 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
         """Who signed it; only private endpoints ask."""
         assert self.caller is not None
         return self.caller
+
+    @property
+    def statuses(self) -> set[str] | None:
+        """What the filter by status lets through; None for everything."""
+        word = self.query.get("status", "")
+        if word and word not in STATUS_FILTERS:
+            raise Refusal(400, "invalid_parameters", f"status: takes one of {sorted(STATUS_FILTERS)}")
+        return STATUS_FILTERS[word] if word else None
 
     def number(self, name: str, default: int, *, most: int = 2**53) -> int:
         """A number of the query."""
@@ -96,15 +103,13 @@ class Reads:
 
     def markets(self, ask: Ask) -> object:
         """Markets, filtered."""
-        word, query = ask.query.get("status", ""), ask.query
-        if word and word not in STATUS_FILTERS:
-            raise Refusal(400, "invalid_parameters", f"status: takes one of {sorted(STATUS_FILTERS)}")
+        query, wanted = ask.query, ask.statuses
         tickers = query["tickers"].split(",") if query.get("tickers") else None
         rows = [
             market_row(self._exchange, facts)
             for facts in self._board.facts.values()
             if (tickers is None or facts.ticker in tickers)
-            and (not word or facts.status in STATUS_FILTERS[word])
+            and (wanted is None or facts.status in wanted)
             and query.get("event_ticker") in (None, "", facts.event)
             and query.get("series_ticker") in (None, "", facts.series)
         ]
@@ -133,9 +138,12 @@ class Reads:
             ]
         }
 
-    def _event_rows(self, *, nested: bool) -> dict[str, Row]:
+    def _event_rows(self, *, nested: bool, statuses: set[str] | None = None) -> dict[str, Row]:
+        """Events by ticker; those with a market in one of these states, but with all their markets."""
+        listed = self._board.facts.values()
+        events = {facts.event for facts in listed if statuses is None or facts.status in statuses}
         rows: dict[str, Row] = {}
-        for facts in self._board.facts.values():
+        for facts in [facts for facts in listed if facts.event in events]:
             row = rows.setdefault(facts.event, event_row(facts))
             if nested:
                 row.setdefault("markets", []).append(market_row(self._exchange, facts))
@@ -143,7 +151,8 @@ class Reads:
 
     def all_events(self, ask: Ask) -> object:
         """Events, of one series or all."""
-        rows = self._event_rows(nested=ask.query.get("with_nested_markets") == "true")
+        nested = ask.query.get("with_nested_markets") == "true"
+        rows = self._event_rows(nested=nested, statuses=ask.statuses)
         wanted = ask.query.get("series_ticker")
         return _page("events", [row for row in rows.values() if wanted in (None, row["series_ticker"])], ask)
 
@@ -205,6 +214,8 @@ class Reads:
             and first <= self._exchange.orders[row["order_id"]].created_ms <= last
             and query.get("ticker") in (None, "", row["ticker"])
             and query.get("status") in (None, "", row["status"])
+            and query.get("subaccount") in (None, "", str(row["subaccount_number"]))
+            and query.get("exchange_index") in (None, "", str(row["exchange_index"]))
             and (events is None or self._facts(row["ticker"]).event in events)
         ]
         return _page("orders", rows, ask)
@@ -245,9 +256,10 @@ class Reads:
 
     def limits(self, ask: Ask) -> object:
         """The buckets of the lowest tier."""
-        read, write = ({"refill_rate": rate, "bucket_capacity": rate} for rate in (200, 100))
-        return {"usage_tier": "basic", "read": read, "write": write, "grants": []}
+        buckets = {kind: {"refill_rate": rate, "bucket_capacity": rate} for kind, rate in PER_S.items()}
+        return {"usage_tier": "basic", **buckets, "grants": []}
 
     def costs(self, ask: Ask) -> object:
         """What requests cost of a bucket."""
-        return {"default_cost": 10, "endpoint_costs": [{"method": m, "path": p, "cost": 2} for m, p in CHEAP]}
+        cheap = [{"method": method, "path": path, "cost": CHEAP} for method, path in CHEAP_CALLS]
+        return {"default_cost": COST, "endpoint_costs": cheap}

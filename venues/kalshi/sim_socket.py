@@ -20,7 +20,8 @@ from venues.kalshi.sim_wire import (
 )
 
 SEQUENCED = frozenset({"orderbook_delta", "trade", "market_lifecycle_v2"})
-CHANNELS = SEQUENCED | {"ticker", "fill", "user_orders", "market_positions"}
+PRIVATE = frozenset({"fill", "user_orders", "market_positions"})
+CHANNELS = SEQUENCED | PRIVATE | {"ticker"}
 SUBSCRIPTIONS_MAX = 10_000
 """Per connection; far more than any client opens, and the venue has a limit too."""
 
@@ -99,10 +100,17 @@ class KalshiSocket:
             frame["seq"] = subscription.seq
         if msg is not None:
             frame["msg"] = msg
-        if counts and self._board.knobs["skip_seq"] > 0:
-            self._board.knobs["skip_seq"] -= 1
-            return
-        self._put(frame)
+        if not self._lost(
+            "skip_seq" if counts else "skip_private" if subscription.channel in PRIVATE else ""
+        ):
+            self._put(frame)
+
+    def _lost(self, knob: str) -> bool:
+        """Whether this frame is one of those that the knob loses on the way."""
+        left = self._board.knobs.get(knob, 0)
+        if left > 0:
+            self._board.knobs[knob] = left - 1
+        return bool(left > 0)
 
     def snapshot(self, subscription: Subscription, facts: Facts, number: int | None = None) -> None:
         """Send a whole book. A side without bids has no key."""
@@ -112,10 +120,10 @@ class KalshiSocket:
         self.send(subscription, "orderbook_snapshot", msg, number)
 
     def overflow(self) -> None:
-        """Every numbered subscription dies of error 25, as if the client had been too slow."""
-        for subscription in [s for s in self._subscriptions.values() if s.channel in SEQUENCED]:
+        """Every subscription dies of error 25, as if the client had been too slow."""
+        for subscription in self._subscriptions.values():
             self.send(subscription, "error", {"code": 25, "msg": "Subscription buffer overflow"})
-            del self._subscriptions[subscription.sid]
+        self._subscriptions.clear()
 
     def _put(self, frame: Row) -> None:
         self.outbox.append(msgspec.json.encode(frame).decode())

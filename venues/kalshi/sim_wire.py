@@ -230,8 +230,10 @@ def order_row(order: SimOrder, facts: Facts, user_id: str, at_ms: int) -> tuple[
     }  # fmt: skip
     if body.order_group_id is not None:
         row["order_group_id"] = body.order_group_id
-    if order.reason in REASONS:
-        row["last_update_reason"] = REASONS[order.reason]
+    met = bool(order.fills) and not order.fills[-1].taker and order.status is not Status.CANCELLED
+    reason = REASONS.get(order.reason, "Trade" if met else "")
+    if reason:
+        row["last_update_reason"] = reason
     frame = row | {
         "is_yes": order.outcome == 0, "created_ts_ms": order.created_ms, "last_updated_ts_ms": at_ms,
     }  # fmt: skip

@@ -853,16 +853,74 @@ def test_the_gap_knob_loses_numbered_frames(client: Client) -> None:
     assert client.sim.knobs["skip_seq"] == 0
 
 
-def test_the_overflow_knob_ends_numbered_subscriptions(client: Client) -> None:
+def test_the_overflow_knob_ends_every_subscription(client: Client) -> None:
     socket = client.connect(subscribe("orderbook_delta", "fill"))
     frames(socket)
     client.sim.knobs["overflow"] = True
     client.sim.tick(NOW)
-    [dead] = frames(socket)
-    assert (dead["type"], dead["sid"], dead["seq"], dead["msg"]["code"]) == ("error", 1, 2, 25)
+    dead = frames(socket)
+    assert [(f["type"], f["sid"], f["msg"]["code"]) for f in dead] == [("error", 1, 25), ("error", 2, 25)]
+    assert dead[0]["seq"] == 2
     client.rest("bid", "1.00", "0.4200")
     assert frames(socket) == []
     assert client.sim.knobs["overflow"] is False
+
+
+def test_the_private_knob_loses_what_only_the_owner_is_told(client: Client) -> None:
+    socket = client.connect(subscribe("fill", "user_orders", "trade"))
+    frames(socket)
+    client.sim.knobs["skip_private"] = 1
+    client.order("bid", "1.00", "0.4400")
+    client.order("bid", "1.00", "0.4400")
+    kinds = [frame["type"] for frame in frames(socket)]
+    assert kinds == ["trade", "user_order", "trade", "fill", "user_order"]
+    assert client.sim.knobs["skip_private"] == 0
+
+
+def test_a_maker_is_told_of_each_fill_and_of_the_end_of_his_order(client: Client) -> None:
+    made = client.rest("bid", "8.00", "0.4300")
+    socket, other = client.connect(subscribe("user_orders", "fill")), Client(client.sim)
+    frames(socket)
+    for count in ("2.00", "6.00"):
+        other.order("ask", count, "0.4300")
+    seen = [frame["msg"] for frame in frames(socket)]
+    fills = [(msg["count_fp"], msg["is_taker"]) for msg in seen if "trade_id" in msg]
+    assert fills == [("2.00", False), ("6.00", False)]
+    states = [(m["status"], m["fill_count_fp"], m["last_update_reason"]) for m in seen if "status" in m]
+    assert states == [("resting", "2.00", "Trade"), ("executed", "8.00", "Trade")]
+    assert {msg["order_id"] for msg in seen} == {made["order_id"]}
+
+
+# --- rate limits ---
+
+
+def test_a_bucket_empties_and_refills_and_says_only_that_it_was_too_much(client: Client) -> None:
+    client.sim.knobs["rate_limits"] = True
+    for _ in range(10):
+        assert client.order("bid", "0.01", "0.4400")[0] == 201
+    assert client.order("bid", "0.01", "0.4400") == (429, {"error": "too many requests"})
+    assert client.get("/account/limits")["write"] == {"refill_rate": 100, "bucket_capacity": 100}
+    client.now += 99
+    assert client.order("bid", "0.01", "0.4400")[0] == 429
+    client.now += 1
+    assert client.order("bid", "0.01", "0.4400")[0] == 201
+    assert client.order("bid", "0.01", "0.4400")[0] == 429
+    assert client.position() == "0.11", "what was refused was not placed"
+
+
+def test_cheap_calls_cost_a_fifth_and_batches_each_of_their_items(client: Client) -> None:
+    made = client.rest("bid", "1.00", "0.4000")
+    client.sim.knobs["rate_limits"] = True
+    batch = {"orders": [client.body("bid", "0.01", "0.4400") for _ in range(9)]}
+    assert client.send("POST", f"{ORDERS}/batched", batch)[0] == 201
+    for expected in (200, 404, 404, 404, 404, 429):
+        path = f"{ORDERS}/{made['order_id']}"
+        assert client.send("DELETE", path, market_ticker=T)[0] == expected
+    for _ in range(100):
+        client.get(f"/portfolio/orders/{made['order_id']}")
+    assert client.send("GET", f"/portfolio/orders/{made['order_id']}")[0] == 429
+    other = Client(client.sim)
+    assert other.order("bid", "0.01", "0.4400")[0] == 201, "everybody has buckets of his own"
 
 
 def test_a_disconnected_socket_is_told_nothing(client: Client) -> None:
@@ -888,6 +946,27 @@ def test_a_pause_and_a_new_market_are_told_on_the_lifecycle_channel(client: Clie
     )
     assert created["msg"]["price_ranges"][0]["step"] == "0.0010"
     assert (paused["seq"], paused["msg"]["event_type"]) == (2, "deactivated")
+
+
+def test_events_are_filtered_by_the_state_of_their_markets_and_come_with_all_of_them(client: Client) -> None:
+    sim = client.sim
+    for ticker, event in (("KXA-26-T2", "KXA-26"), ("KXA-27-T1", "KXA-27")):
+        sim.list_market({"ticker": ticker, "event": event, "series": "KXA"})
+    for ticker in (T, "KXA-27-T1"):
+        sim.exchange.halt(sim.exchange.markets[ticker], "closed", NOW)
+    sim.tick(NOW)
+    [event] = client.get("/events", status="open", with_nested_markets="true")["events"]
+    assert [(m["ticker"], m["status"]) for m in event["markets"]] == [(T, "closed"), ("KXA-26-T2", "active")]
+    assert len(client.get("/events", status="closed")["events"]) == 2
+    assert code(client.send("GET", "/events", status="alive")) == (400, "invalid_parameters")
+
+
+def test_orders_are_listed_by_subaccount_and_shard(sim: KalshiSimulator) -> None:
+    client = Client(sim, subaccount=3)
+    client.rest("bid", "1.00", "0.4200")
+    for number, found in (("3", 1), ("0", 0)):
+        assert len(client.get("/portfolio/orders", subaccount=number)["orders"]) == found
+    assert client.get("/portfolio/orders", exchange_index="1")["orders"] == []
 
 
 # --- any stream of orders ---
