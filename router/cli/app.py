@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Coroutine
+from contextlib import closing
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -24,6 +25,7 @@ from router.cli.signals import INTERRUPTED, interrupted
 from router.config import ConfigError
 from router.runtime import logs
 from router.runtime.accounts import CredentialError
+from router.runtime.aside import Aside
 from router.runtime.clock import SystemClock
 from router.runtime.keys import digest, new_key
 from router.runtime.store.protocol import StoreFault
@@ -69,7 +71,8 @@ def _run(work: Coroutine[Any, Any, int | None]) -> None:
 @app.command()
 def serve(config: ConfigFile = Path("crossbook.toml")) -> None:
     """Run the router from a settings file."""
-    _run(server.serve(config, redactor))
+    with closing(Aside(sys.stderr.fileno())) as errors:
+        _run(server.serve(config, redactor, errors))
 
 
 @app.command()
@@ -84,8 +87,10 @@ def demo(
     """Start a router with simulated venues and place one routed order through HTTP."""
     if once and no_order:
         sys.exit("crossbook: --once places an order and --serve places none: choose one")
-    logs.configure(redactor, level="warning")
-    _run(demo_run.demo(redactor, typer.echo, once=once, order=not no_order, port=port, seed=seed))
+    with closing(Aside(sys.stderr.fileno())) as errors:
+        logs.configure(redactor, level="warning", stream=errors)
+        run = demo_run.demo(redactor, typer.echo, errors, once=once, order=not no_order, port=port, seed=seed)
+        _run(run)
 
 
 @app.command()

@@ -16,6 +16,7 @@ from router.assembly import Instance
 from router.cli import client
 from router.cli.signals import INTERRUPTED, interrupted
 from router.config import Config, parse
+from router.runtime.aside import Aside
 from router.runtime.clock import SystemClock
 from router.runtime.keys import digest, new_key
 from router.runtime.logs import Redactor
@@ -181,13 +182,20 @@ def _levels(rank: int) -> tuple[list[Level], list[Level]]:
 
 
 async def demo(
-    redactor: Redactor, emit: Callable[[str], None], *, once: bool, order: bool, port: int, seed: int
+    redactor: Redactor,
+    emit: Callable[[str], None],
+    errors: Aside,
+    *,
+    once: bool,
+    order: bool,
+    port: int,
+    seed: int,
 ) -> int:
     """Run the demo; the exit code. With `order` it places one, with `once` it then ends."""
     stop = interrupted()
     with tempfile.TemporaryDirectory(prefix="crossbook-demo-") as folder:
         running = Demo(discover(), Path(folder), redactor, seed=seed, port=port)
-        shown = asyncio.create_task(_show(running, emit, order=order))
+        shown = asyncio.create_task(_show(running, emit, errors, order=order))
         stopping = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait({shown, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -205,8 +213,10 @@ async def demo(
             await running.stop()
 
 
-async def _show(running: Demo, emit: Callable[[str], None], *, order: bool) -> int:
+async def _show(running: Demo, emit: Callable[[str], None], errors: Aside, *, order: bool) -> int:
     facts = await running.start()
+    assert running.instance is not None, "it has started"
+    errors.count_dropped(running.instance.market.metrics.log_lines_dropped.inc)
     emit(msgspec.json.encode(facts).decode())
     return await _order(facts, emit) if order else 0
 

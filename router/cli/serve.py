@@ -11,6 +11,7 @@ from registry.text import RegistryError
 from router.assembly import Instance
 from router.cli.signals import interrupted
 from router.config import load
+from router.runtime.aside import Aside
 from router.runtime.logs import Redactor, configure
 from router.runtime.registry_file import read_registry
 from venues import discover
@@ -18,12 +19,13 @@ from venues import discover
 log = structlog.get_logger(__name__)
 
 
-async def serve(path: Path, redactor: Redactor) -> None:
+async def serve(path: Path, redactor: Redactor, errors: Aside) -> None:
     """Run until SIGINT or SIGTERM. SIGHUP reads the registry anew; a broken one leaves the old in force."""
     venues = discover()
     config = load(path, venues)
-    configure(redactor, level=config.log.level)
+    configure(redactor, level=config.log.level, stream=errors)
     instance = Instance(config, venues, redactor)
+    errors.count_dropped(instance.market.metrics.log_lines_dropped.inc)
     stop, changed = interrupted(), asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, changed.set)
     try:

@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterable, Mapping, MutableMapping
-from typing import TextIO
+from typing import Protocol, TextIO, cast
 
 import orjson
 import structlog
@@ -110,13 +110,25 @@ class Redactor:
         return text if len(text) <= TEXT_MAX else f"{text[:TEXT_MAX]}[cut]"
 
 
-def configure(redactor: Redactor, *, level: str = "info", stream: TextIO | None = None) -> None:
+class Stream(Protocol):
+    """Where lines go; each is written whole."""
+
+    def write(self, line: str, /) -> object:
+        """Take a line."""
+        ...
+
+    def flush(self) -> None:
+        """Do not keep it longer than needed."""
+        ...
+
+
+def configure(redactor: Redactor, *, level: str = "info", stream: Stream | None = None) -> None:
     """Route every log line of the process, ours and the libraries', through the redactor to `stream`.
 
     `level` is debug, info, warning or error. `stream` is standard error by default.
     """
     threshold = logging.getLevelNamesMapping()[level.upper()]
-    target = stream if stream is not None else sys.stderr
+    target: Stream = stream if stream is not None else sys.stderr
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -127,7 +139,7 @@ def configure(redactor: Redactor, *, level: str = "info", stream: TextIO | None 
     structlog.configure(
         processors=[*shared, redactor, _render],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.PrintLoggerFactory(target),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", target)),  # it writes and flushes only
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(target)

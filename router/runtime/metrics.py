@@ -18,6 +18,7 @@ class Metrics:
         self._feeds(self.registry)
         self._store(self.registry)
         self._orders(self.registry)
+        self._process(self.registry)
 
     def _transport(self, registry: CollectorRegistry) -> None:
         labels = ("venue", "purpose", "outcome")
@@ -132,5 +133,12 @@ class Metrics:
             "crossbook_invariant_violations",
             "Promises found broken while running: any count is an alarm",
             ("invariant",),
+            registry=registry,
+        )
+
+    def _process(self, registry: CollectorRegistry) -> None:
+        self.log_lines_dropped = Counter(
+            "crossbook_log_lines_dropped",
+            "Log lines given up because nobody read them in time",
             registry=registry,
         )

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import aiohttp
 import pytest
 
 CROSSBOOK = str(Path(sys.executable).parent / "crossbook")
@@ -112,6 +114,42 @@ async def test_every_command_works_on_a_running_demo() -> None:
         process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(20):
             assert await process.wait() == 0
+
+
+@pytest.mark.slow
+async def test_a_router_whose_errors_nobody_reads_goes_on_and_ends_when_told() -> None:
+    async with started("demo", "--serve") as (facts, _):
+        config = Path(facts["config"])
+        settings = config.with_name("serve.toml")
+        settings.touch(mode=0o600)
+        text = re.sub(r'level = "\w+"', 'level = "info"', config.read_text())
+        settings.write_text(re.sub(r'directory = ".+"', 'directory = "other-data"', text))
+        process = await asyncio.create_subprocess_exec(
+            *(CROSSBOOK, "serve", "--config", str(settings)), stderr=asyncio.subprocess.PIPE
+        )
+        assert process.stderr is not None
+        try:
+            line: Json = {}
+            while line.get("event") != "router.started":
+                line = json.loads(await process.stderr.readline())
+            await many_orders(f"http://127.0.0.1:{line['port']}", facts)  # from here on nobody reads
+            process.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(15):
+                assert await process.wait() == 0
+        finally:
+            if process.returncode is None:
+                process.kill()
+            assert b"route.refused" in await process.stderr.read()
+
+
+async def many_orders(url: str, facts: Json) -> None:
+    """More refused orders than a pipe, and this side's buffer behind it, hold lines."""
+    path = f"{url}/api/accounts/{facts['accountId']}/router/orders"
+    order = {"predexonId": "px-nobodyhasit", "side": "buy", "amount": "1"}
+    async with aiohttp.ClientSession(headers={"x-api-key": facts["apiKey"]}) as session:
+        for _ in range(1_000):
+            async with asyncio.timeout(5), session.post(path, json=order) as response:
+                assert response.status == 404
 
 
 @pytest.mark.slow
