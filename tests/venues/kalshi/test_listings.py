@@ -7,14 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.venues.kalshi.examples import TICKER, reply, talk_through
+from venues.base.contract import Page
 from venues.base.http import Reply, Request, Response, Silence, Unavailable
 from venues.base.listing import Listing, Native
 from venues.kalshi import VENUE
 from venues.kalshi.fees import Curve
-from venues.kalshi.listings import TICKERS_PER_CALL
+from venues.kalshi.listings import TICKERS_PER_CALL, KalshiListings
 
 CENTS = [{"start": "0.0000", "end": "1.0000", "step": "0.0100"}]
 EVENT = "KXHIGHNY-26DEC02"
+LISTINGS = KalshiListings()
 
 
 def market(**fields: Any) -> dict[str, Any]:
@@ -112,6 +114,54 @@ def test_an_unknown_market_is_left_out_and_an_unknown_series_is_not_tradable() -
     (listing,) = fetched(markets(market()), reply(404, {}), reply(404, {}))
     assert not listing.tradable
     assert listing.details["series"] == "KXHIGHNY"
+
+
+# --- discovery ---
+
+
+def events(*rows: dict[str, Any], cursor: str = "") -> Response:
+    return reply(200, {"events": rows, "cursor": cursor})
+
+
+def nested(*markets: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {"event_ticker": EVENT, "series_ticker": "KXHIGHNY", "markets": markets, **fields}
+
+
+def test_a_page_is_the_active_markets_of_open_events_with_their_fees() -> None:
+    odd = nested(market(ticker="C", event_ticker="E2"), event_ticker="E2", fee_multiplier_override=2)
+    rows = [nested(market(), market(ticker="B", status="closed")), odd, nested(event_ticker="E3")]
+    found, asked = talk_through(LISTINGS.discover(""), [events(*rows, cursor="n"), series(multiplier=0.5)])
+    assert isinstance(found, Page)
+    assert [(listing.native, listing.tradable) for listing in found.listings] == [(TICKER, True), ("C", True)]
+    assert [VENUE.fees.curve(listing) for listing in found.listings] == [Curve(500_000), Curve(2_000_000)]
+    assert found.cursor == "n"
+    assert asked[0].query == (("limit", "50"), ("status", "open"), ("with_nested_markets", "true"))
+    assert [request.path.rpartition("/v2")[2] for request in asked] == ["/events", "/series/KXHIGHNY"]
+    assert not any(request.private for request in asked)
+
+
+def test_the_cursor_leads_on_until_there_is_none() -> None:
+    found, [asked] = talk_through(LISTINGS.discover("n"), [events()])
+    assert asked.query[-1] == ("cursor", "n")
+    assert isinstance(found, Page)
+    assert (found.listings, found.cursor) == ((), None)
+
+
+def test_a_market_that_is_not_for_us_is_discovered_with_the_reason() -> None:
+    replies: list[Reply] = [events(nested(market(market_type="scalar"))), series()]
+    found, _ = talk_through(LISTINGS.discover(""), replies)
+    assert isinstance(found, Page)
+    [listing] = found.listings
+    assert not listing.tradable
+    assert listing.details["refused"]
+
+
+@pytest.mark.parametrize(
+    "replies",
+    [[reply(503, {})], [reply(404, {})], [reply(200, b"{}")], [events(nested(market())), reply(500, {})], []],
+)
+def test_a_page_that_cannot_be_read_is_unavailable(replies: list[Reply]) -> None:
+    assert isinstance(talk_through(LISTINGS.discover(""), replies)[0], Unavailable)
 
 
 @given(

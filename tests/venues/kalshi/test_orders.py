@@ -206,6 +206,30 @@ def test_a_subaccount_is_named_wherever_the_account_is_asked() -> None:
     assert all(("subaccount", "3") in request.query for request in [*asked, more[1], *money, *held])
 
 
+@pytest.mark.parametrize("time_in_force", TimeInForce)
+@pytest.mark.parametrize("side", Side)
+def test_only_a_sale_that_cannot_rest_is_reduce_only(side: Side, time_in_force: TimeInForce) -> None:
+    """The venue is said to take the word with IOC alone; any other order with it would be refused."""
+    of = order(side=side, time_in_force=time_in_force, expires_s=1_796_083_200)
+    _, [asked] = talk_through(VENUE.orders.place(of, SIGNER), [Silence("cut", sent=True)])
+    body = json.loads(asked.body)
+    assert body.get("reduce_only") == (
+        True if (side, time_in_force) == (Side.SELL, TimeInForce.IOC) else None
+    )
+    assert ("expiration_time" in body) is (time_in_force is TimeInForce.GTD)
+
+
+def test_a_post_only_order_that_crossed_is_final_whether_refused_or_cancelled_by_the_venue() -> None:
+    of = order(time_in_force=TimeInForce.GTC, post_only=True)
+    none = created(fill_count="0.00", average_fill_price=None, average_fee_paid=None)
+    assert placed(of, none) == filled(of, 0, 0, 0)
+    assert isinstance(placed(of, refused(400, "invalid_order")), Rejected)
+    late = created(fill_count="0.00", remaining_count="10.00", average_fill_price=None, average_fee_paid=None)
+    working = placed(of, late)
+    assert isinstance(working, Working)
+    assert looked_up(of, working, state(status="canceled", fill_count_fp="0.00")) == filled(of, 0, 0, 0)
+
+
 # --- looking up ---
 
 

@@ -24,6 +24,7 @@ from venues.kalshi import VENUE, wire
 from venues.kalshi.feed import KalshiFeed
 from venues.kalshi.fees import BROKERED, DIRECT, MAKER, TAKER, Curve, FillFee
 from venues.kalshi.listings import grid
+from venues.kalshi.orders import KalshiOrders
 from venues.kalshi.signer import KalshiSigner
 
 Json = dict[str, Any]
@@ -179,7 +180,7 @@ def _our_calls(signer: KalshiSigner, path: str) -> list[Request]:
         (VENUE.orders.cancel(order, signer, known), []),
         (VENUE.orders.funds(signer), []),
         (VENUE.orders.holdings(signer, [order.listing]), []),
-        (VENUE.orders.open_orders(signer, [order.listing]), []),  # type: ignore[attr-defined]  # enters the protocol
+        (KalshiOrders().open_orders(signer, [order.listing]), []),
     ]
     return [request for talk, replies in talks for request in examples.talk_through(talk, replies)[1]]
 
