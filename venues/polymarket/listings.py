@@ -22,7 +22,7 @@ NAME = "polymarket"
 BUY_MINIMUM = ONE
 """A marketable buy needs one pUSD of notional (card 3)."""
 RATE_UNSTATED = Decimal(2)
-"""Twice the price: not a fee rate."""
+"""Of a market that takes fees and does not say which: no fee rate, so it is not traded."""
 PAGE_ROWS = 100
 """The most that the catalogue gives at once."""
 TAKER_DELAY_MS = 250
@@ -96,21 +96,13 @@ def _catalogued(row: wire.GammaMarket) -> list[Listing]:
             tick=row.order_price_min_tick_size or Decimal(0),
             minimum_shares=row.order_min_size or Decimal(0),
             neg_risk=row.neg_risk is True,
-            fee=_gamma_fee(row),
+            fee=row.fee_schedule or (wire.FeeSchedule(RATE_UNSTATED) if row.fees_enabled else None),
             accepting_orders=row.accepting_orders is True and row.active is True and not row.closed,
         )
         title = row.question or ""
         return [_listing(Native(token), row.condition_id, market, title=title) for token in ids]
     except ValueError:
         return []
-
-
-def _gamma_fee(row: wire.GammaMarket) -> wire.FeeSchedule | None:
-    """None for a market without fees; one with fees and no schedule has a rate that is not traded."""
-    schedule = row.fee_schedule
-    if schedule is not None:
-        return wire.FeeSchedule(schedule.rate, schedule.exponent, schedule.taker_only)
-    return wire.FeeSchedule(RATE_UNSTATED) if row.fees_enabled else None
 
 
 def _listing(native: Native, condition: str, market: wire.Market, *, title: str = "") -> Listing:

@@ -23,12 +23,7 @@ LOOK_BACK_S = 5
 """Trades are read from this long before the order was made: the clocks may differ."""
 GTD_LEAD_S = 60
 """The venue ends an order this long before its expiration (card 5.5)."""
-_ORDER_TYPES = {
-    TimeInForce.IOC: "FAK",
-    TimeInForce.FOK: "FOK",
-    TimeInForce.GTC: "GTC",
-    TimeInForce.GTD: "GTD",
-}
+_ORDER_TYPES = {each: each.name for each in TimeInForce} | {TimeInForce.IOC: "FAK"}
 
 _post_reply = msgspec.json.Decoder(wire.PostReply)
 _refusal = msgspec.json.Decoder(wire.Refusal)
@@ -129,8 +124,7 @@ def _placed(order: Order, order_hash: str, signed: wire.SignedOrder, reply: Repl
     try:
         if reply.status == 200:
             return _accepted(order, order_hash, signed, reply)
-        refusal = read(_refusal, reply.body)
-        return refused(order, order_hash, reply, refusal.error)
+        return refused(order, order_hash, reply, read(_refusal, reply.body))
     except ValueError as error:
         return Unknown(order.order_id, f"http {reply.status}, unreadable: {error}")
 
@@ -140,7 +134,7 @@ def _accepted(order: Order, order_hash: str, signed: wire.SignedOrder, response:
     if not said.success or said.error:
         if not said.error:
             return Unknown(order.order_id, "not successful, without a reason")
-        return refused(order, order_hash, response, said.error)
+        return refused(order, order_hash, response, wire.Refusal(said.error))
     if said.order_id.lower() != order_hash:
         return Unknown(order.order_id, f"the reply is about another order: {said.order_id!r}")
     making, taking = _reply_amounts(said, int(signed.maker_amount))

@@ -148,12 +148,12 @@ class Market(msgspec.Struct):
     taker_delay: bool = field(name="itode", default=False)
 
 
-class GammaFees(msgspec.Struct, rename="camel"):
-    """The taker's fee as Gamma has it."""
+class GammaFees(FeeSchedule):
+    """The same in Gamma's words."""
 
-    rate: Decimal
-    exponent: Decimal = Decimal(1)
-    taker_only: bool = True
+    rate: Decimal = field(name="rate")
+    exponent: Decimal = field(name="exponent", default=Decimal(1))
+    taker_only: bool = field(name="takerOnly", default=True)
 
 
 class GammaMarket(msgspec.Struct, rename="camel"):
@@ -227,6 +227,7 @@ class Refusal(msgspec.Struct):
     """The body of an error."""
 
     error: str
+    code: str = ""
 
 
 class Rows(msgspec.Struct, Generic[T]):

@@ -18,6 +18,7 @@ KINDS: Mapping[str, Mapping[str, Mapping[str, object]]] = {
     "tick 0.0001": {"market": {"tick": "0.0001"}},
     "one maker a trade": {"knobs": {"makers_per_trade": 1}},
     "two makers a trade, closed orders hidden": {"knobs": {"makers_per_trade": 2, "hide_closed": 1}},
-    "delayed matching": {"market": {"taker_delay_ms": 3_000}},
+    "delayed matching": {"market": {"taker_delay_ms": 1_000}},
+    "every trade tried twice": {"knobs": {"retry_trades": 10**9}},
 }
 """By name: keys of `list_market` and `open_account`, and knobs."""

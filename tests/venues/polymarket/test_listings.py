@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from tests.venues.polymarket import world
-from venues.base.http import Reply, Response, Silence, Unavailable, converse
+from venues.base.contract import Page
+from venues.base.http import Reply, Request, Response, Silence, Unavailable, converse
 from venues.base.listing import Listing
 from venues.polymarket.fees import PolymarketFees
 from venues.polymarket.listings import PolymarketListings
@@ -94,3 +95,92 @@ def test_metadata_that_cannot_be_read_is_unavailable(reply: Reply) -> None:
 def test_a_market_that_does_not_name_the_token_is_unavailable() -> None:
     other = MARKET | {"t": [{"t": "1", "o": "Yes"}, {"t": "2", "o": "No"}]}
     assert isinstance(fetch(Response(200, json.dumps(other).encode())), Unavailable)
+
+
+# --- the catalogue ---
+
+GAMMA: dict[str, Any] = {
+    "id": "1", "conditionId": world.CONDITION, "question": "Will it rain?", "outcomes": '["Yes", "No"]',
+    "clobTokenIds": json.dumps([world.TOKEN, world.SIBLING]), "orderPriceMinTickSize": 0.001,
+    "orderMinSize": 5, "negRisk": True, "enableOrderBook": True, "acceptingOrders": True, "active": True,
+    "closed": False, "feesEnabled": True,
+    "feeSchedule": {"rate": 0.0725, "exponent": 1, "takerOnly": True, "rebateRate": 0.25},
+}  # fmt: skip
+
+
+def discover(*markets: dict[str, Any] | None, cursor: str | None = None) -> Page | Unavailable:
+    body = {"markets": markets} | ({"next_cursor": cursor} if cursor else {})
+    replies: dict[str, Reply] = {"GET /markets/keyset": Response(200, json.dumps(body).encode())}
+    return converse(PolymarketListings().discover(""), replies)
+
+
+def catalogued(**wish: Any) -> tuple[Listing, ...]:
+    page = discover(GAMMA | wish)
+    assert isinstance(page, Page)
+    return page.listings
+
+
+def test_the_catalogue_says_of_a_market_what_the_clob_says_but_for_its_delay() -> None:
+    yes, no = catalogued()
+    clob = listed(itode=False)
+    assert yes.title == "Will it rain? · Yes"
+    assert (yes.details, yes.grid, yes.mirror, yes.key) == (clob.details, clob.grid, clob.mirror, clob.key)
+    assert (no.native, no.mirror, no.title) == (world.SIBLING, world.TOKEN, "Will it rain? · No")
+    assert yes.tradable
+    assert no.tradable
+
+
+def test_a_page_of_the_catalogue_is_asked_for_behind_its_cursor() -> None:
+    for cursor in ("", "abc=="):
+        request = next(PolymarketListings().discover(cursor))
+        assert isinstance(request, Request)
+        assert (request.host, request.path, request.private) == ("gamma", "/markets/keyset", False)
+        after = {"after_cursor": cursor} if cursor else {}
+        assert dict(request.query) == {"limit": "100", "active": "true", "closed": "false", **after}
+    assert discover(cursor="next") == Page((), "next")
+    assert discover() == Page((), None)
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"enableOrderBook": False},
+        {"conditionId": None},
+        {"clobTokenIds": None},
+        {"clobTokenIds": "x"},
+        {"outcomes": '["Yes"]'},
+    ],
+)
+def test_what_has_no_order_book_or_no_ids_is_left_out(wish: dict[str, Any]) -> None:
+    assert catalogued(**wish) == ()
+
+
+@pytest.mark.parametrize(
+    ("wish", "strange"),
+    [
+        ({"feeSchedule": None}, "fee rate 2"),
+        ({"orderPriceMinTickSize": None}, "tick size 0"),
+        ({"acceptingOrders": False}, None),
+        ({"acceptingOrders": None}, None),
+        ({"active": False}, None),
+        ({"closed": True}, None),
+    ],
+)
+def test_a_market_of_the_catalogue_that_lacks_something_is_shown_and_not_traded(
+    wish: dict[str, Any], strange: str | None
+) -> None:
+    for listing in catalogued(**wish):
+        assert not listing.tradable
+        assert listing.details.get("strange") == strange
+
+
+def test_a_market_without_fees_needs_no_schedule() -> None:
+    for listing in catalogued(feesEnabled=False, feeSchedule=None):
+        assert listing.tradable
+        assert PolymarketFees().curve(listing).rate == 0
+
+
+@pytest.mark.parametrize("reply", [Response(500, b"{}"), Response(200, b"[]"), Silence("late", sent=True)])
+def test_a_catalogue_that_cannot_be_read_is_unavailable(reply: Reply) -> None:
+    replies = {"GET /markets/keyset": reply}
+    assert isinstance(converse(PolymarketListings().discover(""), replies), Unavailable)

@@ -31,6 +31,29 @@ ORDERS = PolymarketOrders()
 ORDER = world.order()
 HASH = "0x76a75143c80ac05c1f30c9372332604333345454be99c2806bf1c399235c233f"
 """Of `world.order()`, which is the vector A01."""
+CARD_9 = [
+    (400, "not enough balance / allowance", "not_enough_balance"),
+    (400, "order 0x1 is invalid. Price (0.5) breaks minimum tick size rule: 0.1", "bad_tick"),
+    (400, "order 0x1 is invalid. Size (1) lower than the minimum: 5", "below_minimum"),
+    (400, "invalid amount for a marketable BUY order ($0.5), min size: $1", "below_minimum"),
+    (400, "invalid expiration", "bad_expiration"),
+    (400, "Invalid order payload", "invalid_payload"),
+    (400, "order couldn't be fully filled. FOK orders are fully filled or killed.", "fok_killed"),
+    (400, "no orders found to match with FAK order. FAK orders are partially filled or killed", "no_match"),
+    (400, "invalid post-only order: order crosses book", "post_only_crosses"),
+    (400, "the market is not yet ready to process new orders", "market_not_ready"),
+    (400, "the order owner has to be the owner of the API KEY", "wrong_api_key"),
+    (400, "the order signer address has to be the address of the API KEY", "wrong_api_key"),
+    (400, "address banned", "banned"),
+    (400, "closed only mode", "closed_only"),
+    (400, "Too many orders in payload: 16, max allowed: 15", "too_many_orders"),
+    (401, "Unauthorized/Invalid api key", "unauthorized"),
+    (401, "Invalid L1 Request headers", "unauthorized"),
+    (404, "No orderbook exists for the requested token id", "no_orderbook"),
+    (503, "Trading is currently disabled", "trading_disabled"),
+    (503, "Trading is currently cancel-only", "trading_disabled"),
+]
+"""Section 9 of the card: status, words, and the code of the rejection."""
 AMBIGUOUS = [408, 425, 429, 500, 502, 503, 504]
 EMPTY_PAGE = Response(200, b'{"data":[],"next_cursor":"LTE="}')
 
@@ -286,6 +309,32 @@ def test_words_that_prove_nothing_are_unknown(status: int, text: str) -> None:
     assert isinstance(place(said(body, status)), Unknown)
 
 
+@pytest.mark.parametrize(("status", "text", "code"), CARD_9)
+def test_every_refusal_of_the_card_has_its_code(status: int, text: str, code: str) -> None:
+    done = place(said({"error": text}, status))
+    assert isinstance(done, Rejected)
+    assert (done.code, done.message) == (code, text)
+
+
+def test_a_pause_of_the_venue_is_a_refusal_only_by_its_own_words() -> None:
+    paused = {"error": "only post-only orders", "code": "post_only_mode", "retry_after_seconds": 90}
+    done = place(said(paused, 503))
+    assert isinstance(done, Rejected)
+    assert done.code == "post_only_mode"
+    for status in (425, 500, 502):
+        assert isinstance(place(said(paused, status)), Unknown)
+    assert isinstance(place(said({"error": "Service Unavailable"}, 503)), Unknown)
+
+
+def test_a_limit_is_a_refusal_only_with_the_venues_own_headers() -> None:
+    limited = said({"error": "rate limit"}, 429)
+    assert isinstance(place(limited), Unknown)
+    done = place(Response(429, limited.body, {"poly-ratelimit-remaining": "0"}))
+    assert isinstance(done, Rejected)
+    assert done.code == "rate_limited"
+    assert isinstance(place(Response(429, b"<html>", {"poly-ratelimit-remaining": "0"})), Unknown)
+
+
 def test_a_duplicate_is_looked_up() -> None:
     done = place(said({"error": "order 0x1 is invalid. Duplicated."}, 400))
     assert isinstance(done, Pending)
@@ -333,8 +382,8 @@ def test_no_garbled_reply_raises_or_is_final_without_proof(data: st.DataObject) 
     done = place(Response(status, garbled))
     assert not isinstance(done, Filled)
     if isinstance(done, Rejected):
-        assert status in (200, 400)
-        assert b"not enough balance" in garbled.lower()
+        assert (status, b"not enough balance" in garbled.lower()) in {(200, True), (400, True), (503, False)}
+        assert status != 503 or b"rading is currently disabled" in garbled
 
 
 @given(st.data())

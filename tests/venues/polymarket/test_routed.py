@@ -11,7 +11,7 @@ from router.core.report import FillStatus, Report
 from router.service import Router
 from tests.venues.polymarket.markets import KINDS
 from tests.virtual_time import VirtualLoop, run
-from tests.world import World, buy, sell
+from tests.world import Kind, World, buy, sell
 from venues.base.units import ONE, Price, Size
 from venues.polymarket.sim import PolymarketSimulator
 from venues.sim.model import HOUSE
@@ -33,12 +33,16 @@ async def scene(world: World, bids: Book = BIDS, asks: Book = ASKS, **start: Any
     return await world.start(**start)
 
 
+HELD: Kind = {"market": {"taker_delay_ms": 3_000}}
+"""A market that holds marketable orders for three seconds."""
+
+
 def routed(
-    work: Callable[[World], Coroutine[Any, Any, Report]], kind: str = "standard", **world: str
+    work: Callable[[World], Coroutine[Any, Any, Report]], kind: Kind = KINDS["standard"], **world: str
 ) -> Report:
     """What `work` reports in a new world with a market of this kind."""
     loop = VirtualLoop()
-    return run(loop, work(World(loop, 5, kinds={NAME: KINDS[kind]}, **world)))
+    return run(loop, work(World(loop, 5, kinds={NAME: kind}, **world)))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -57,7 +61,7 @@ def test_every_kind_of_market_and_wallet_buys_and_sells_to_the_last_cent(kind: s
         assert world.shares(NAME)[0] == bought.size - sold.size < 10_000, "only dust is left"
         return bought
 
-    report = routed(work, kind)
+    report = routed(work, KINDS[kind])
     assert report.size > 30 * ONE
 
 
@@ -69,7 +73,7 @@ def test_a_held_order_is_reported_with_its_true_fill() -> None:
         assert world.clock.monotonic_ms() - started > 3_000
         return done
 
-    [line] = routed(work, "delayed matching").fills
+    [line] = routed(work, HELD).fills
     assert (line.status, line.price) == (FillStatus.FILLED, 520_000)
     assert line.cash > 4_800_000
 
@@ -83,7 +87,7 @@ def test_an_order_held_longer_than_the_caller_waits_is_open_and_then_recorded() 
         assert world.shares(NAME)[0] > 9 * ONE
         return done
 
-    [line] = routed(work, "delayed matching").fills
+    [line] = routed(work, HELD).fills
     assert (line.status, line.size) == (FillStatus.OPEN, 0)
 
 
