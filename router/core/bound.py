@@ -2,8 +2,9 @@
 
 A buy that names shares fills at any price up to its limit: if its cheap levels are gone when it arrives,
 all of it may trade at the worst one. So it is cut to the shares whose cost at the limit fits what was
-planned for it. A buy that names cash may spend more at one of its levels than was planned. So it is cut to
-the cash that fits with the fee of the level where a dollar pays most. The venue's least fee counts in both.
+planned for it. A buy that names cash may spend all of it at one price, from its best level to its limit. So
+it is cut to the cash that fits with the fee at the price where a dollar pays most. The venue's least fee
+counts in both.
 What is held back is planned anew, on fresh books, once the order is done. A sale is bounded by itself.
 """
 
@@ -15,6 +16,9 @@ from router.core.model import PlannedOrder, Terms
 from venues.base.listing import ListingKey
 from venues.base.orders import Side
 from venues.base.units import Cash, Price, Size, affordable, cost, floor_to
+
+STRIDE = 10_000
+"""Prices that are asked for their fee are at most a cent apart: a reserve covers fills that much better."""
 
 
 class Bounded(msgspec.Struct, frozen=True):
@@ -39,7 +43,9 @@ def _cut(order: PlannedOrder, terms: Terms) -> PlannedOrder | None:
 
 
 def _cut_cash(order: PlannedOrder, terms: Terms) -> PlannedOrder | None:
-    fees = [terms.curve.reserve(order.side, p, affordable(p, order.cash)) for p, _ in order.parts]
+    between = map(Price, range(order.parts[0][0], order.limit, STRIDE))
+    prices = dict.fromkeys([price for price, _ in order.parts] + list(between))
+    fees = [terms.curve.reserve(order.side, price, affordable(price, order.cash)) for price in prices]
     dearest_fee = Cash(max(*fees, terms.curve.minimum(order.side)) + terms.curve.fixed(order.side))
     budget = order.cash + order.fee_reserve
     cash = Cash(floor_to(min(order.cash, budget - dearest_fee), terms.traits.cash_lot))

@@ -58,6 +58,33 @@ class QuadraticFee(CashFee, msgspec.Struct, frozen=True):
         return Charge(Cash(sum(self.reserve(side, *fill) for fill in fills) + self.charge))
 
 
+class HumpedFee(CashFee, msgspec.Struct, frozen=True):
+    """rate x price x price x (1 - price) per share: a dollar pays most at one half, less above and below."""
+
+    rate: int
+    """Millionths."""
+
+    def per_dollar(self, price: int) -> int:
+        """Times ONE cubed."""
+        return self.rate * price * (ONE - price)
+
+    def rank(self, side: Side, price: Price) -> Nanos:
+        fee = up(self.per_dollar(price) * price, 1_000 * ONE * ONE)
+        return Nanos(price * 1_000 + fee if side is Side.BUY else price * 1_000 - fee)
+
+    def reserve(self, side: Side, price: Price, size: Size) -> Cash:
+        """For the same dollars at this price or up to a cent better."""
+        at = min(max(ONE // 2, price - 10_000), price) if side is Side.BUY else price
+        return Cash(up(price * size * self.per_dollar(at), ONE**4))
+
+    def fixed(self, side: Side) -> Cash:
+        return Cash(0)
+
+    def charged(self, side: Side, fills: Sequence[tuple[Price, Size]]) -> Charge:
+        exact = sum(price * size * self.per_dollar(price) for price, size in fills)
+        return Charge(Cash(up(exact, ONE**4)))
+
+
 class ShareFee(msgspec.Struct, frozen=True):
     """Buys pay in what they buy, rounded up to a unit per part; sales pay a part of their notional in cash.
 

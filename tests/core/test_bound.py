@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from router.core.bound import Bounded, bound
 from router.core.model import PlannedOrder, Terms
-from tests.core.curves import FlatFee, LeastFee, QuadraticFee, ShareFee
+from tests.core.curves import FlatFee, HumpedFee, LeastFee, QuadraticFee, ShareFee
 from tests.core.samples import listing
 from venues.base.contract import FeeCurve, Traits
 from venues.base.orders import Side
-from venues.base.units import ONE, Cash, Price, Size, affordable, cost, up
+from venues.base.units import ONE, Cash, Price, Size, affordable, cost
 
 CENT = 10_000
 LOT = 10_000
@@ -118,13 +118,7 @@ def test_an_order_that_would_fall_below_the_minimum_is_held_back_whole() -> None
 
 
 def test_a_dollar_may_pay_the_highest_fee_on_a_dearer_level_than_the_cheapest() -> None:
-    class Humped(QuadraticFee, frozen=True):
-        """rate x p x p x (1 - p) per share: a dollar pays most at one half."""
-
-        def reserve(self, side: Side, price: Price, size: Size) -> Cash:
-            return Cash(up(super().reserve(side, price, size) * price, ONE))
-
-    known = terms(Humped(rate=1_000_000), cash=True)
+    known = terms(HumpedFee(rate=1_000_000), cash=True)
     planned = plan([(10, 100), (50, 5_000)], known)
     [order] = cut(planned, known).orders
     at_half = known.curve.reserve(Side.BUY, Price(50 * CENT), affordable(Price(50 * CENT), order.cash))
