@@ -7,18 +7,15 @@ import structlog
 from aiohttp import web
 from structlog.contextvars import bind_contextvars
 
-from router.http import health
+from router.http import body, health
 from router.http.predexon import routes as predexon
 from router.http.protocol import Protocol
 from router.http.reaper import Fleet
-from router.http.responses import REQUEST_ID, RequestId, docs_error, new_request_id
+from router.http.responses import REQUEST_ID, docs_error, request_id
 from router.runtime.keys import KeyRing
 from router.runtime.metrics import Metrics
 from router.service import Router
 
-BODY_BYTES_MAX = 64 * 1024
-"""An order is a few hundred bytes."""
-REQUEST_ID_LENGTH_MAX = 128
 SHUTDOWN_MS_MAX = 10_000
 """How long open requests may go on after the router was asked to stop."""
 
@@ -28,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 def make_app(router: Router, keys: KeyRing, metrics: Metrics) -> web.Application:
     """Every route of the router on one application."""
-    app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[_identify, _shelter])
+    app = web.Application(client_max_size=body.BYTES_MAX, middlewares=[_identify, _shelter])
     predexon.add(app, router, keys)
     health.add(app, router, metrics)
     app.on_response_prepare.append(_stamp)
@@ -38,7 +35,9 @@ def make_app(router: Router, keys: KeyRing, metrics: Metrics) -> web.Application
 async def _stamp(request: web.Request, response: web.StreamResponse) -> None:
     """Also what is answered around the middlewares carries an id: a refused `Expect`."""
     if "x-request-id" not in response.headers:
-        response.headers["x-request-id"] = request_id(request.headers.get("x-request-id"))
+        response.headers["x-request-id"] = request.get(REQUEST_ID) or request_id(
+            request.headers.get("x-request-id")
+        )
 
 
 @web.middleware
@@ -72,13 +71,6 @@ async def _shelter(request: web.Request, handler: Handler) -> web.StreamResponse
 
 
 FLEET: web.AppKey[Fleet] = web.AppKey("fleet", Fleet)
-
-
-def request_id(given: str | None) -> RequestId:
-    """The caller's id when it is 1 to 128 printable ASCII characters, else a new UUID."""
-    if given and len(given) <= REQUEST_ID_LENGTH_MAX and given.isascii() and given.isprintable():
-        return RequestId(given)
-    return new_request_id()
 
 
 def _refused(request: web.Request, refused: web.HTTPException) -> web.Response:

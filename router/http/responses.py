@@ -10,6 +10,8 @@ RequestId = NewType("RequestId", str)
 REQUEST_ID = web.RequestKey("request_id", str)
 """Where the aiohttp request keeps its id."""
 
+REQUEST_ID_LENGTH_MAX = 128
+
 _encoder = msgspec.json.Encoder()
 
 
@@ -32,6 +34,21 @@ def new_request_id() -> RequestId:
     return RequestId(str(uuid.uuid4()))
 
 
+def request_id(given: str | None) -> RequestId:
+    """The caller's id when it is 1 to 128 printable ASCII characters, else a new UUID."""
+    if given and len(given) <= REQUEST_ID_LENGTH_MAX and given.isascii() and given.isprintable():
+        return RequestId(given)
+    return new_request_id()
+
+
 def docs_error(request: web.BaseRequest, status: int, code: str, message: str) -> web.Response:
     """An error in the docs envelope."""
     return json_response(status, _encoder.encode(DocsError(code, message, request[REQUEST_ID], code)))
+
+
+async def expectation(request: web.Request) -> web.Response | None:
+    """For routes with a body: `100-continue` is met by whoever reads it, nothing else can be met."""
+    if request.headers["Expect"].lower() == "100-continue":
+        return None
+    request[REQUEST_ID] = request_id(request.headers.get("x-request-id"))
+    return docs_error(request, 417, "expectation_failed", "expect: only 100-continue can be met")

@@ -7,29 +7,33 @@ import msgspec
 
 from router import config
 from router.core.errors import Refusal
+from router.http.body import BodyError
 from router.http.predexon import refusals
-from router.http.predexon.refusals import WORDS, Word
+from router.http.predexon.refusals import BODY_WORDS, WORDS, Word
 
 DOCS = Path(__file__).parents[2] / "docs"
 API = (DOCS / "api.md").read_text()
 SETTINGS = (DOCS / "settings.md").read_text()
 
 
+KNOWN = {word for word in vars(refusals).values() if isinstance(word, Word)}
+KNOWN |= {*WORDS.values(), *BODY_WORDS.values()}
+
+
 def test_every_refusal_has_a_word() -> None:
     assert set(WORDS) == set(Refusal.__subclasses__())
+    assert set(BODY_WORDS) == set(BodyError.__subclasses__())
 
 
 def test_every_word_is_documented_with_its_status() -> None:
-    words = [word for word in vars(refusals).values() if isinstance(word, Word)] + list(WORDS.values())
-    assert len(words) >= 15
-    for word in words:
+    assert len(KNOWN) >= 15
+    for word in KNOWN:
         assert f"| `{word.code}` | {word.status} |" in API, word
 
 
 def test_no_word_is_documented_that_does_not_exist() -> None:
-    known = {word.code for word in vars(refusals).values() if isinstance(word, Word)}
-    known |= {word.code for word in WORDS.values()}
-    assert set(re.findall(r"^\| `(\w+)` \| \d{3} \|", API, re.MULTILINE)) == known
+    documented = re.findall(r"^\| `(\w+)` \| \d{3} \|", API, re.MULTILINE)
+    assert set(documented) == {word.code for word in KNOWN}
 
 
 def test_every_setting_is_documented_with_its_default() -> None:

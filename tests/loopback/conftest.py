@@ -35,7 +35,9 @@ class Running:
     ) -> tuple[int, Json, "aiohttp.ClientResponse"]:
         """POST bytes to the order route; a header given as "" is left out."""
         url = f"{self.facts.base_url}/api/accounts/{account or self.facts.account_id}/router/orders"
-        sent = {"x-api-key": self.facts.api_key} | {k.replace("_", "-"): v for k, v in headers.items()}
+        sent = {"x-api-key": self.facts.api_key, "content-type": "application/json"} | {
+            k.replace("_", "-"): v for k, v in headers.items()
+        }
         kept = {name: value for name, value in sent.items() if value}
         async with self.session.post(url, data=body, headers=kept) as response:
             return response.status, msgspec.json.decode(await response.read()), response

@@ -6,6 +6,7 @@ import msgspec
 
 from registry.model import OUTCOME_ID, OutcomeId
 from router.core.model import MarketOrder
+from router.http.body import Malformed, text_of
 from venues.base.orders import Side
 from venues.base.units import DIGITS, Cash, Size, micros
 
@@ -37,11 +38,11 @@ _decoder = msgspec.json.Decoder(_Body)
 def market_order(body: bytes) -> MarketOrder:
     """A request body as an order. Decimal strings and JSON numbers are both read exactly."""
     try:
-        seen = _decoder.decode(body.decode())  # raw fields are not checked to be UTF-8
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        seen = _decoder.decode(text_of(body))
+    except Malformed as error:
+        raise ParseError(str(error)) from error
+    except msgspec.DecodeError as error:
         raise ParseError(_named(str(error))) from error
-    except RecursionError as error:
-        raise ParseError("body: nested too deeply") from error
     _refuse_other_orders(seen)
     if not OUTCOME_ID.fullmatch(seen.predexon_id):
         raise ParseError("predexonId: must be px- followed by 8 to 32 characters of a-z and 0-9")

@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from router.core import errors
+from router.http import body
 
 
 class Word(NamedTuple):
@@ -30,6 +31,13 @@ UNAUTHORIZED = Word(401, "unauthorized")
 INVALID_API_KEY = Word(401, "invalid_api_key")
 ACCOUNT_NOT_OWNED = Word(403, "account_not_owned")
 ACCOUNT_NOT_FOUND = Word(404, "account_not_found")
-REQUEST_TIMEOUT = Word(408, "request_timeout")
-PAYLOAD_TOO_LARGE = Word(413, "payload_too_large")
+BODY_WORDS: Mapping[type[body.BodyError], Word] = MappingProxyType(
+    {
+        body.Malformed: PARSE_ERROR,
+        body.Torn: PARSE_ERROR,
+        body.Late: Word(408, "request_timeout"),
+        body.TooLarge: Word(413, "payload_too_large"),
+        body.Foreign: Word(415, "unsupported_media_type"),
+    }
+)
 INTERNAL_ERROR = Word(500, "internal_error")

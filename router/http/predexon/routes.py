@@ -3,22 +3,18 @@
 import asyncio
 
 import msgspec
-import structlog
 from aiohttp import web
 
 from router.core.errors import Refusal
 from router.core.model import AccountId
+from router.http.body import BodyError, receive
 from router.http.predexon import read, refusals, show_seed
 from router.http.predexon.refusals import Word
-from router.http.responses import REQUEST_ID, json_response
+from router.http.responses import REQUEST_ID, expectation, json_response
 from router.runtime.accounts import Account
 from router.runtime.keys import KeyRing
 from router.service import Router
 
-BODY_MS_MAX = 10_000
-"""Longest wait for a request's body."""
-
-log = structlog.get_logger(__name__)
 _encoder = msgspec.json.Encoder()
 
 
@@ -47,15 +43,17 @@ class Orders:
         """Route one market order. The order goes on if the caller hangs up."""
         try:
             account = self._account(request)
-            asked = read.market_order(await _body(request))
+            asked = read.market_order(await receive(request))
             route = self._router.route(account, asked, request_id=request[REQUEST_ID])
             status, body = show_seed.show(await asyncio.shield(route))
         except _Turned as turned:
-            return _error(turned.word, turned.message)
+            return _error(request, turned.word, turned.message)
+        except BodyError as error:
+            return _error(request, refusals.BODY_WORDS[type(error)], str(error))
         except read.ParseError as error:
-            return _error(refusals.PARSE_ERROR, str(error))
+            return _error(request, refusals.PARSE_ERROR, str(error))
         except Refusal as refusal:
-            return _error(refusals.WORDS[type(refusal)], str(refusal))
+            return _error(request, refusals.WORDS[type(refusal)], str(refusal))
         return json_response(status, body)
 
     def _account(self, request: web.Request) -> Account:
@@ -75,25 +73,14 @@ class Orders:
         return account
 
 
-async def _body(request: web.Request) -> bytes:
-    try:
-        if request.content.is_eof():  # nothing to wait for, so no alarm to set
-            return await request.read()
-        async with asyncio.timeout(BODY_MS_MAX / 1000):
-            return await request.read()
-    except TimeoutError:
-        raise _Turned(refusals.REQUEST_TIMEOUT, "the body did not arrive in time") from None
-    except (web.RequestPayloadError, ConnectionError):
-        raise _Turned(refusals.PARSE_ERROR, "body: it broke off, or is not what its headers say") from None
-    except web.HTTPRequestEntityTooLarge:
-        raise _Turned(refusals.PAYLOAD_TOO_LARGE, "the body is larger than 64 KiB") from None
-
-
-def _error(word: Word, message: str) -> web.Response:
-    return json_response(word.status, _encoder.encode(SeedError(message, word.code)))
+def _error(request: web.Request, word: Word, message: str) -> web.Response:
+    response = json_response(word.status, _encoder.encode(SeedError(message, word.code)))
+    if "Expect" in request.headers and not request.content.is_eof():
+        response.force_close()  # whether the body still comes is for the client to decide
+    return response
 
 
 def add(app: web.Application, router: Router, keys: KeyRing) -> None:
     """Put the surface's routes on the application."""
     orders = Orders(router, keys)
-    app.router.add_post("/api/accounts/{account_id}/router/orders", orders.place)
+    app.router.add_post("/api/accounts/{account_id}/router/orders", orders.place, expect_handler=expectation)
