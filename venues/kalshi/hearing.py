@@ -20,8 +20,6 @@ def heard(order: Order, answer: Answer | None, news: Sequence[News]) -> Answer |
     if isinstance(answer, Filled | Rejected):
         return None
     known = _venue_order_id(order, answer, news)
-    if not known:
-        return None
     mine = [item for item in news if item.venue_order_id == known]
     state = _furthest(order, known, mine)
     said = answer.size if isinstance(answer, Working | Pending) else 0

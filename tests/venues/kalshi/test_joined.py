@@ -405,14 +405,15 @@ def test_in_any_course_of_events_the_stream_is_never_wrong_and_ends_with_the_led
 # --- how fast ---
 
 
-def test_calls_at_the_pace_of_the_card_never_run_the_venue_dry(scene: Scene) -> None:
+@pytest.mark.parametrize("orders", [0, 50, 100])
+def test_calls_at_the_pace_of_the_card_never_run_the_venue_dry(scene: Scene, orders: int) -> None:
     scene.sim.knobs["rate_limits"] = True
     luck, budget = random.Random(1), Budget(VENUE.limits.paces)
-    for _ in range(300):
+    for _ in range(150):
         order = scene.order(size=Size(10_000), limit=Price(10_000))
-        talk: Talk[Any] = luck.choice(
-            (ORDERS.place(order, scene.alice.signer), ORDERS.funds(scene.alice.signer))
-        )
+        talk: Talk[Any] = ORDERS.funds(scene.alice.signer)
+        if luck.randrange(100) < orders:
+            talk = ORDERS.place(order, scene.alice.signer)
         request = next(talk)
         scene.now_ms += budget.wait_ms(request.purpose, scene.now_ms)
         budget.spend(request.purpose, scene.now_ms)
