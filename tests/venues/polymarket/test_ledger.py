@@ -43,9 +43,8 @@ class Desk:
     def answer(self, request: Request) -> Reply:
         sent = self.signer.sign(request, self.now_ms) if request.private else request
         headers = {name.lower(): value for name, value in sent.headers.items()}
-        call = Call(
-            method=sent.method, path=sent.path, query=dict(sent.query), headers=headers, body=sent.body
-        )
+        path = self.sim.hosts("", "")[sent.host] + sent.path
+        call = Call(method=sent.method, path=path, query=dict(sent.query), headers=headers, body=sent.body)
         reply: Response = self.sim.answer(call, self.now_ms)
         return Silence("timeout", sent=True) if self.deaf and request.method == "POST" else reply
 

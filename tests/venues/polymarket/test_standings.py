@@ -71,8 +71,8 @@ def history(
 def test_an_open_order_is_in_the_terms_of_its_token() -> None:
     assert open_orders(page(OPEN)) == [
         Standing(
-            venue_order_id="0xab", native=world.TOKEN, side=Side.BUY, price=Price(450_000), size=Size(20_000_000),
-            filled=Size(7_500_000), cash=None, open=True, created_ms=1_795_000_000_000,
+            venue_order_id="0xab", native=world.TOKEN, side=Side.BUY, price=Price(450_000),
+            size=Size(20_000_000), filled=Size(7_500_000), cash=None, open=True, created_ms=1_795_000_000_000,
         )
     ]  # fmt: skip
 
