@@ -146,7 +146,7 @@ class Router:
             return done
         finally:
             metrics.route_seconds.observe((clock.monotonic_ms() - started_ms) / 1000)
-            metrics.routes.labels(status).inc()
+            metrics.routes.of(status).inc()
 
     async def _admitted(self, account: Account, asked: MarketOrder, request_id: str) -> Report:
         if self._stopping:

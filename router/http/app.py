@@ -11,7 +11,7 @@ from router.http import body, health
 from router.http.predexon import routes as predexon
 from router.http.protocol import Protocol
 from router.http.reaper import Fleet
-from router.http.responses import REQUEST_ID, docs_error, request_id
+from router.http.responses import METRICS, REQUEST_ID, docs_error, request_id
 from router.runtime.keys import KeyRing
 from router.runtime.metrics import Metrics
 from router.service import Router
@@ -26,7 +26,8 @@ log = structlog.get_logger(__name__)
 def make_app(router: Router, keys: KeyRing, metrics: Metrics) -> web.Application:
     """Every route of the router on one application."""
     app = web.Application(client_max_size=body.BYTES_MAX, middlewares=[_identify, _shelter])
-    predexon.add(app, router, keys)
+    app[METRICS] = metrics
+    predexon.add(app, router, keys, metrics)
     health.add(app, router, metrics)
     app.on_response_prepare.append(_stamp)
     return app
@@ -51,6 +52,7 @@ async def _identify(request: web.Request, handler: Handler) -> web.StreamRespons
         response = _refused(request, refused)
     except Exception:
         log.exception("http.internal_error", path=request.path)
+        request.app[METRICS].refusals.of("internal_error").inc()
         response = docs_error(request, 500, "internal_error", "the router failed; see its log")
     response.headers["x-request-id"] = request[REQUEST_ID]
     return response
@@ -76,6 +78,7 @@ FLEET: web.AppKey[Fleet] = web.AppKey("fleet", Fleet)
 def _refused(request: web.Request, refused: web.HTTPException) -> web.Response:
     codes = {404: "endpoint_not_found", 405: "method_not_allowed", 413: "payload_too_large"}
     code = codes.get(refused.status, "invalid_request")
+    request.app[METRICS].refusals.of(code).inc()
     response = docs_error(request, refused.status, code, refused.reason)
     if "Allow" in refused.headers:
         response.headers["Allow"] = refused.headers["Allow"]
@@ -112,4 +115,4 @@ class Listener:
     def _connection(self) -> asyncio.Protocol:
         server = self._runner.server
         assert server is not None, "the runner is set up before it listens"
-        return Protocol(server)
+        return Protocol(server, self._metrics)

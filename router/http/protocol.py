@@ -10,6 +10,7 @@ import structlog
 from aiohttp import web
 
 from router.http.responses import REQUEST_ID, docs_error, new_request_id
+from router.runtime.metrics import Metrics
 
 KEEP_IDLE_S = 75.0
 """How long a connection without a request is kept. aiohttp would keep it for an hour."""
@@ -20,7 +21,8 @@ log = structlog.get_logger(__name__)
 class Protocol(web.RequestHandler):
     """Bodies come as they were sent: nobody packs an order, and a packed one may unpack to gigabytes."""
 
-    def __init__(self, server: web.Server) -> None:
+    def __init__(self, server: web.Server, metrics: Metrics) -> None:
+        self._metrics = metrics
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
@@ -39,6 +41,7 @@ class Protocol(web.RequestHandler):
         """The request never reached the application. The connection is closed: what follows is unreadable."""
         request[REQUEST_ID] = new_request_id()
         word = type(exc).__name__
+        self._metrics.refusals.of("internal_error" if status >= 500 else "invalid_request").inc()
         if status >= 500:
             log.error("http.internal_error", request=request[REQUEST_ID], exc_info=exc)
             response = docs_error(request, 500, "internal_error", "the router failed; see its log")

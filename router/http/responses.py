@@ -6,10 +6,13 @@ from typing import NewType
 import msgspec
 from aiohttp import web
 
+from router.runtime.metrics import Metrics
+
 RequestId = NewType("RequestId", str)
 REQUEST_ID = web.RequestKey("request_id", str)
 """Where the aiohttp request keeps its id."""
 
+METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
 REQUEST_ID_LENGTH_MAX = 128
 
 _encoder = msgspec.json.Encoder()
@@ -51,4 +54,5 @@ async def expectation(request: web.Request) -> web.Response | None:
     if request.headers["Expect"].lower() == "100-continue":
         return None
     request[REQUEST_ID] = request_id(request.headers.get("x-request-id"))
+    request.app[METRICS].refusals.of("expectation_failed").inc()
     return docs_error(request, 417, "expectation_failed", "expect: only 100-continue can be met")

@@ -87,7 +87,7 @@ class Desks:
 
     def news(self, account: AccountId, venue: str, news: News) -> None:
         """The account's stream at this venue said something."""
-        self._metrics.news.labels(venue).inc()
+        self._metrics.news.of(venue).inc()
         desk = self._desks.setdefault((account, venue), _Desk())
         order_id = OrderId(news.client_id)
         if order_id not in desk.orders:

@@ -144,7 +144,7 @@ class RouteHands:
 
     def _count(self, order: Order, answer: Answer) -> None:
         kind = type(answer).__name__.lower()
-        self._tools.metrics.orders.labels(order.listing.venue, kind).inc()
+        self._tools.metrics.orders.of(order.listing.venue, kind).inc()
 
 
 def _deaf(_: Answer) -> None:

@@ -1,12 +1,29 @@
 """Every metric of the program, declared once. One `Metrics` is made at start and passed around."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from importlib.metadata import PackageNotFoundError, version
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """From a loopback venue to the longest deadline."""
 COMMIT_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.0)
 """From a fast disk to one that is failing."""
 BATCH = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+
+
+class Counts:
+    """A counter with labels whose children are kept: to find one by its labels costs more than to count."""
+
+    def __init__(self, counter: Counter) -> None:
+        self._counter = counter
+        self._children: dict[tuple[str, ...], Counter] = {}
+
+    def of(self, *labels: str) -> Counter:
+        """The counter with these values of its labels."""
+        child = self._children.get(labels)
+        if child is None:
+            child = self._children[labels] = self._counter.labels(*labels)
+        return child
 
 
 class Metrics:
@@ -18,6 +35,7 @@ class Metrics:
         self._feeds(self.registry)
         self._store(self.registry)
         self._orders(self.registry)
+        self._http(self.registry)
         self._process(self.registry)
 
     def _transport(self, registry: CollectorRegistry) -> None:
@@ -72,11 +90,13 @@ class Metrics:
             ("venue", "reason"),
             registry=registry,
         )
-        self.news = Counter(
-            "crossbook_stream_news",
-            "What the accounts' own streams said about orders",
-            venue,
-            registry=registry,
+        self.news = Counts(
+            Counter(
+                "crossbook_stream_news",
+                "What the accounts' own streams said about orders",
+                venue,
+                registry=registry,
+            )
         )
         self.connections = Gauge(
             "crossbook_feed_connections", "Market-data connections that are up", venue, registry=registry
@@ -109,24 +129,21 @@ class Metrics:
         self.lanes_waiting = Gauge(
             "crossbook_lanes_waiting", "Routes waiting for their account's turn", registry=registry
         )
-        self.orders = Counter(
-            "crossbook_orders",
-            "Answers of venues to orders",
-            ("venue", "answer"),
-            registry=registry,
+        self.orders = Counts(
+            Counter(
+                "crossbook_orders",
+                "Answers of venues to orders",
+                ("venue", "answer"),
+                registry=registry,
+            )
         )
-        self.routes = Counter(
-            "crossbook_routes", "Routes answered, by status", ("status",), registry=registry
+        self.routes = Counts(
+            Counter("crossbook_routes", "Routes answered, by status", ("status",), registry=registry)
         )
         self.route_seconds = Histogram(
             "crossbook_route_seconds",
             "Time from accepting a route until its report",
             buckets=LATENCY_S,
-            registry=registry,
-        )
-        self.connections_reaped = Counter(
-            "crossbook_http_connections_reaped",
-            "Client connections closed because their request's head did not come in time",
             registry=registry,
         )
         self.violations = Counter(
@@ -136,9 +153,34 @@ class Metrics:
             registry=registry,
         )
 
+    def _http(self, registry: CollectorRegistry) -> None:
+        self.refusals = Counts(
+            Counter(
+                "crossbook_http_refusals",
+                "Requests answered with an error, by its code",
+                ("code",),
+                registry=registry,
+            )
+        )
+        self.connections_reaped = Counter(
+            "crossbook_http_connections_reaped",
+            "Client connections closed because their request's head did not come in time",
+            registry=registry,
+        )
+
     def _process(self, registry: CollectorRegistry) -> None:
+        Info("crossbook_build", "Which version of the router runs", registry=registry).info(
+            {"version": _version()}
+        )
         self.log_lines_dropped = Counter(
             "crossbook_log_lines_dropped",
             "Log lines given up because nobody read them in time",
             registry=registry,
         )
+
+
+def _version() -> str:
+    try:
+        return version("crossbook")
+    except PackageNotFoundError:  # run from a checkout that was not installed
+        return "unknown"

@@ -115,12 +115,20 @@ def reaped(server: Server) -> float:
     return server.metrics.registry.get_sample_value("crossbook_http_connections_reaped_total") or 0
 
 
+def refused(server: Server) -> dict[str, float]:
+    """How many requests were answered with an error, by code."""
+    metrics = server.metrics.registry.collect()
+    [family] = [family for family in metrics if family.name == "crossbook_http_refusals"]
+    return {s.labels["code"]: s.value for s in family.samples if s.name.endswith("_total")}
+
+
 # --- answers ---
 
 
 async def test_an_order_is_placed_and_its_id_echoed(server: Server) -> None:
     status, headers, body = answer_of(await server.say(server.post(extra="x-request-id: abc-1\r\n")))
     assert (status, headers["x-request-id"]) == (201, "abc-1")
+    assert refused(server) == {}
     assert headers["content-type"] == "application/json; charset=utf-8"
     assert list(msgspec.json.decode(body)) == [
         *("routerOrderId", "predexonId", "side", "type", "requestedAmount", "requestedSize"),
@@ -146,10 +154,14 @@ async def test_an_order_is_placed_and_its_id_echoed(server: Server) -> None:
 async def test_a_refusal_has_its_status_its_code_and_nothing_else(
     server: Server, make: Callable[[Server], bytes], status: int, code: str
 ) -> None:
-    seen, headers, body = answer_of(await server.say(make(server)))
+    with structlog.testing.capture_logs() as logs:
+        seen, headers, body = answer_of(await server.say(make(server)))
     told = msgspec.json.decode(body)
     assert (seen, told["errorCode"]) == (status, code)
     assert list(told) == ["error", "errorCode"]
+    assert refused(server) == {code: 1}
+    [line] = [entry for entry in logs if entry["event"] in ("route.refused", "request.refused")]
+    assert (line["why"], line.get("code", code)) == (told["error"], code)
     assert UUID.fullmatch(headers["x-request-id"])
 
 
@@ -173,6 +185,7 @@ async def test_what_is_no_request_of_ours_is_answered_in_the_same_words(
     seen, headers, body = answer_of(await server.say(f"{request_line}\r\nHost: x\r\n\r\n".encode()))
     told = msgspec.json.decode(body)
     assert (seen, told["errorCode"], told["error"]) == (status, code, code)
+    assert refused(server) == {code: 1}
     assert told["requestId"] == headers["x-request-id"]
     assert ("allow" in headers) is (status == 405)
 
@@ -189,6 +202,7 @@ async def test_an_expectation_that_is_refused_carries_an_id_too(server: Server) 
     assert (status, headers["x-request-id"]) == (417, "abc")
     told = msgspec.json.decode(body)
     assert (told["errorCode"], told["requestId"]) == ("expectation_failed", "abc")
+    assert refused(server) == {"expectation_failed": 1}
 
 
 async def test_a_client_that_waits_for_leave_gets_it_and_then_its_answer(server: Server) -> None:
@@ -241,6 +255,7 @@ async def test_a_bug_is_answered_with_an_id_and_without_details(
     monkeypatch.setattr(read, "market_order", bug)
     status, headers, body = answer_of(await server.say(server.post()))
     assert (status, msgspec.json.decode(body)["errorCode"]) == (500, "internal_error")
+    assert refused(server) == {"internal_error": 1}
     assert msgspec.json.decode(body)["requestId"] == headers["x-request-id"]
     assert b"secret" not in body
 

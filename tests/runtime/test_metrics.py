@@ -1,5 +1,8 @@
 """Every metric is declared once, in our own registry, and says what it counts."""
 
+import tomllib
+from pathlib import Path
+
 from prometheus_client import REGISTRY, generate_latest
 
 from router.runtime.metrics import Metrics
@@ -25,6 +28,22 @@ def test_every_metric_is_ours_by_name_and_says_what_it_is() -> None:
         assert len(family.documentation) > 10
         if family.type == "histogram":
             assert family.name.endswith(("_seconds", "_records"))
+
+
+def test_a_count_is_kept_by_its_labels() -> None:
+    metrics = Metrics()
+    metrics.orders.of("acme", "filled").inc()
+    metrics.orders.of("acme", "unknown").inc()
+    metrics.orders.of("acme", "filled").inc(2)
+    sample = metrics.registry.get_sample_value
+    assert sample("crossbook_orders_total", {"venue": "acme", "answer": "filled"}) == 3
+    assert sample("crossbook_orders_total", {"venue": "acme", "answer": "unknown"}) == 1
+
+
+def test_the_version_that_runs_is_the_one_of_the_project() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    labels = {"version": project["version"]}
+    assert Metrics().registry.get_sample_value("crossbook_build_info", labels) == 1
 
 
 def test_a_scrape_of_a_fresh_router_works() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 
 import msgspec
+import structlog
 from aiohttp import web
 
 from router.core.errors import Refusal
@@ -13,8 +14,10 @@ from router.http.predexon.refusals import Word
 from router.http.responses import REQUEST_ID, expectation, json_response
 from router.runtime.accounts import Account
 from router.runtime.keys import KeyRing
+from router.runtime.metrics import Metrics
 from router.service import Router
 
+log = structlog.get_logger(__name__)
 _encoder = msgspec.json.Encoder()
 
 
@@ -36,8 +39,8 @@ class _Turned(Exception):
 class Orders:
     """`POST /api/accounts/{account_id}/router/orders`."""
 
-    def __init__(self, router: Router, keys: KeyRing) -> None:
-        self._router, self._keys = router, keys
+    def __init__(self, router: Router, keys: KeyRing, metrics: Metrics) -> None:
+        self._router, self._keys, self._metrics = router, keys, metrics
 
     async def place(self, request: web.Request) -> web.Response:
         """Route one market order. The order goes on if the caller hangs up."""
@@ -47,14 +50,26 @@ class Orders:
             route = self._router.route(account, asked, request_id=request[REQUEST_ID])
             status, body = show_seed.show(await asyncio.shield(route))
         except _Turned as turned:
-            return _error(request, turned.word, turned.message)
+            return self._turned(request, turned.word, turned.message)
         except BodyError as error:
-            return _error(request, refusals.BODY_WORDS[type(error)], str(error))
+            return self._turned(request, refusals.BODY_WORDS[type(error)], str(error))
         except read.ParseError as error:
-            return _error(request, refusals.PARSE_ERROR, str(error))
+            return self._turned(request, refusals.PARSE_ERROR, str(error))
         except Refusal as refusal:
-            return _error(request, refusals.WORDS[type(refusal)], str(refusal))
+            return self._error(request, refusals.WORDS[type(refusal)], str(refusal))
         return json_response(status, body)
+
+    def _turned(self, request: web.Request, word: Word, message: str) -> web.Response:
+        """It did not get as far as the router, which logs what it refuses itself."""
+        log.info("request.refused", path=request.path, status=word.status, code=word.code, why=message)
+        return self._error(request, word, message)
+
+    def _error(self, request: web.Request, word: Word, message: str) -> web.Response:
+        self._metrics.refusals.of(word.code).inc()
+        response = json_response(word.status, _encoder.encode(SeedError(message, word.code)))
+        if "Expect" in request.headers and not request.content.is_eof():
+            response.force_close()  # whether the body still comes is for the client to decide
+        return response
 
     def _account(self, request: web.Request) -> Account:
         """The account of the path, if the caller's key owns it."""
@@ -73,14 +88,7 @@ class Orders:
         return account
 
 
-def _error(request: web.Request, word: Word, message: str) -> web.Response:
-    response = json_response(word.status, _encoder.encode(SeedError(message, word.code)))
-    if "Expect" in request.headers and not request.content.is_eof():
-        response.force_close()  # whether the body still comes is for the client to decide
-    return response
-
-
-def add(app: web.Application, router: Router, keys: KeyRing) -> None:
+def add(app: web.Application, router: Router, keys: KeyRing, metrics: Metrics) -> None:
     """Put the surface's routes on the application."""
-    orders = Orders(router, keys)
+    orders = Orders(router, keys, metrics)
     app.router.add_post("/api/accounts/{account_id}/router/orders", orders.place, expect_handler=expectation)
