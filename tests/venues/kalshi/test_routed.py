@@ -88,3 +88,27 @@ def test_prices_between_whole_cents_are_taken_where_the_market_has_them() -> Non
         return await world.route(router, buy(20 * ONE))
 
     assert {line.price for line in routed(work, "tapered").fills} == {51_000}
+
+
+def test_an_order_whose_averages_prove_nothing_is_settled_by_the_stream_while_no_read_answers() -> None:
+    async def work(world: World) -> Report:
+        router = await scene(world, levels((4000, 30)), levels((5001, 70), (5003, 90)))
+        sent: list[Request] = []
+
+        def busy(_venue: str, request: Request) -> str:
+            sent.extend([request] if request.purpose is Purpose.ORDER else [])
+            return "busy" if sent and request.purpose is Purpose.ACCOUNT else ""
+
+        world.network.misdeed = busy
+        done = await world.route(router, buy(70 * ONE))
+        assert len(sent) == 1
+        [account] = [a for a in world.simulators[NAME].exchange.accounts.values() if a.name != "house"]
+        assert world.shares(NAME)[0] == done.size
+        assert account.cash == 1_000 * ONE - done.cash - sum(
+            line.fee.amount for line in done.fills if line.fee
+        )
+        return done
+
+    [line] = routed(work, "hundredths of a cent").fills
+    assert (line.status, line.error) == (FillStatus.FILLED, None)
+    assert line.size > 130 * ONE
