@@ -1,17 +1,20 @@
 """`crossbook doctor`: can this configuration trade? One line a check, and what to do about each failure."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 from rich.console import Console
 from rich.markup import escape
 
+from registry.index import Registry
+from registry.model import Outcome
 from registry.text import RegistryError
 from router.assembly import hosts_of, open_accounts
 from router.config import Config, ConfigError, load
 from router.core.model import AccountId
 from router.runtime.accounts import Account, CredentialError
+from router.runtime.catalog import Catalog
 from router.runtime.clock import SystemClock
 from router.runtime.logs import Redactor
 from router.runtime.metrics import Metrics
@@ -20,8 +23,11 @@ from router.runtime.transport import Transport
 from venues import discover
 from venues.base.contract import Venue
 from venues.base.http import Unavailable
+from venues.base.listing import ListingKey
 from venues.base.units import plain
 
+PROBLEMS_SHOWN_MAX = 20
+"""Listings of one venue that are named; an old registry may have thousands that are over."""
 CHECK_MS_MAX = 5_000
 """Longest wait for one answer of a venue."""
 OFFSET_MS_MAX = 2_000
@@ -38,7 +44,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 async def examine(path: Path, redactor: Redactor) -> int:
-    """Check settings, registry, clock offset, reachability and credentials. Exit code 1 if anything fails."""
+    """Check settings, registry, clocks, listings and credentials. Exit code 1 if anything fails."""
     console, failed = Console(), 0
     async for finding in findings(path, redactor):
         mark = "[green]ok  [/green]" if finding.trouble is None else "[red]FAIL[/red]"
@@ -67,8 +73,16 @@ async def findings(path: Path, redactor: Redactor) -> AsyncIterator[Finding]:
     transport = Transport(clock, Metrics(), hosts=hosts)
     await transport.start()
     try:
-        for name in _used(config, accounts):
+        used = _used(config, accounts)
+        for name in used:
             yield await _clock(transport, clock, venues[name])
+        catalog = Catalog(venues, transport, clock, refresh_ms=0)
+        for name in used:
+            catalog.watch(name, registry.natives(name))
+        unread = await catalog.refresh()
+        for name in used:
+            for finding in listings_of(name, registry, catalog, unread.get(name)):
+                yield finding
         for account in accounts.values():
             for name, signer in account.signers.items():
                 talk = venues[name].orders.funds(signer)
@@ -98,6 +112,44 @@ def _directory(path: Path) -> Finding:
     except OSError as error:
         return Finding(what, f"cannot be written: {error.strerror}")
     return Finding(what, None, "writable")
+
+
+def listings_of(name: str, registry: Registry, catalog: Catalog, unread: str | None) -> Iterator[Finding]:
+    """The registry's listings of a venue as the venue has them: a line a problem, and how many have none.
+
+    `unread` is why the venue could not be asked.
+    """
+    keys = [(key, outcome) for outcome in registry for key in outcome.listings if key.venue == name]
+    if unread is not None:
+        yield Finding(f"{name} listings", f"{unread}; is the address right and the venue up?")
+        return
+    wrong = [
+        (f"{key} of {outcome.outcome_id}", why)
+        for key, outcome in keys
+        if (why := _wrong(key, outcome, catalog))
+    ]
+    for what, why in wrong[:PROBLEMS_SHOWN_MAX]:
+        yield Finding(what, why)
+    if len(wrong) > PROBLEMS_SHOWN_MAX:
+        yield Finding(
+            f"{name} listings", f"{len(wrong) - PROBLEMS_SHOWN_MAX} more that are unknown or closed"
+        )
+    yield Finding(f"{name} listings", None, f"{len(keys) - len(wrong)} of {len(keys)} can be traded")
+
+
+def _wrong(key: ListingKey, outcome: Outcome, catalog: Catalog) -> str | None:
+    """Why no order can go to this listing, or why its two books cannot be one."""
+    terms = catalog.terms(key)
+    if terms is None:
+        return "the venue does not know it; is the id right, or the market long over?"
+    if not terms.listing.tradable:
+        return "the venue takes no orders for it; take it out of the registry if the market is over"
+    for other in outcome.listings:
+        mirrored = other.venue == key.venue and other.native == terms.listing.mirror
+        twin = catalog.terms(other) if mirrored else None
+        if twin is not None and twin.listing.grid != terms.listing.grid:
+            return f"its prices have other ticks than those of {other}, which is said to be the same book"
+    return None
 
 
 async def _clock(transport: Transport, clock: SystemClock, venue: Venue) -> Finding:

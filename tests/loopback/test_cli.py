@@ -167,6 +167,22 @@ async def test_the_doctor_names_what_is_wrong() -> None:
 
 
 @pytest.mark.slow
+async def test_the_doctor_names_a_listing_that_its_venue_does_not_know() -> None:
+    async with started("demo", "--serve") as (facts, _):
+        config = Path(facts["config"])
+        registry = config.with_name("registry.yaml")
+        native = re.search(r"native: *'?\"?([^'\"\s,}]+)", registry.read_text())
+        assert native is not None
+        strange = ("1" if native[1][-1] != "1" else "2").join(native[1].rsplit(native[1][-1], 1))
+        registry.write_text(registry.read_text().replace(native[1], strange))
+        code, out, _ = await crossbook("doctor", "--config", str(config))
+    assert code == 1
+    failed = [line for line in out.replace("\n", "").split("FAIL") if strange in line]
+    assert failed
+    assert all("does not know it" in line for line in failed)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "message"),
     [
