@@ -10,13 +10,15 @@ from typing import NamedTuple
 
 from router.core.relaxation import SCALE, Counts, Mark, Problem, Relaxed, relax, steps, walk
 
-WORK_MAX = 3_000
-"""Work of one decision after its first walk, each about half a microsecond: meanwhile all else waits. Of
-18,000 coarse markets one in five was not proven, and three missed more than a lot: the worst of them four."""
+WORK_MAX = 24_000
+"""Work of one decision after its first walk, each a quarter of a microsecond: meanwhile all else waits. Only
+markets of coarse lots come near it: docs/decisions.md has what is missed in them, and how long they take."""
 NODE_WORK = 2
 """One candidate."""
 LEVEL_WORK = 1
 """One level of one more walk."""
+REST_WORK = 8
+"""Fitting the last order to what the others leave."""
 ORDER_WORK = 12
 """One order of one more walk."""
 SET_WORK = 4
@@ -228,6 +230,8 @@ class Descent:
 
     def _take_rest(self, left: int, gain: int) -> None:
         """Whatever fits: what gains most, because gain grows with the count."""
+        if not self._search.spend(REST_WORK):
+            return
         v = self._relaxed.last
         ladder = self._problem.ladders[v]
         count = 0
