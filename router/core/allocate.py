@@ -63,7 +63,9 @@ def allocate(merged: Merged, asked: MarketOrder, means: Means, *, limited: bool 
     _check(orders, market)
     chosen = tuple(orders.values())
     entries = considered(merged, chosen, market.dropped)
-    return Plan(orders=chosen, considered=entries, unfilled=unfilled, exact=choice.exact)
+    return Plan(
+        orders=chosen, considered=entries, unfilled=unfilled, worst=market.worst, exact=choice.exact
+    )
 
 
 class Market:
@@ -81,7 +83,8 @@ class Market:
         """By listing index: its place in `limits`."""
         self.limits: list[int] = []
         self._pool_means(means)
-        self._worst = self._worst_price()
+        self.worst = self._worst_price()
+        """The worst raw price the caller accepts, if any."""
         self.allowed = self._allowed()
 
     def _pool_means(self, means: Means) -> None:
@@ -127,7 +130,7 @@ class Market:
                 self.dropped[index] = ZERO_DEPTH
             elif self.limits[self.pools[index]] <= 0:
                 self.dropped[index] = INSUFFICIENT_BALANCE if self.buying else NO_POSITION
-            elif self._worst is not None and not self.acceptable(top[2]):
+            elif self.worst is not None and not self.acceptable(top[2]):
                 self.dropped[index] = WORSE_PRICE
             else:
                 tops.append(top)
@@ -139,13 +142,13 @@ class Market:
 
     def acceptable(self, price: Price) -> bool:
         """Whether the caller takes this raw price."""
-        if self._worst is None:
+        if self.worst is None:
             return True
-        return price <= self._worst if self.buying else price >= self._worst
+        return price <= self.worst if self.buying else price >= self.worst
 
     def offers(self) -> Sequence[Offer]:
         """What may be taken, best first."""
-        if len(self.allowed) == len(self.merged.terms) and self._worst is None:
+        if len(self.allowed) == len(self.merged.terms) and self.worst is None:
             return self.merged.offers
         return [o for o in self.merged.offers if o[1] in self.allowed and self.acceptable(o[2])]
 

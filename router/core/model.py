@@ -95,6 +95,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     considered: tuple[Considered, ...]
     unfilled: int
     """Millionths of the amount (buy) or size (sell) that found no use, fees and reserves counted as used."""
+    worst: Price | None
+    """Worst raw price that was accepted, by `max_price` and `max_slippage_bps`; None when any was."""
     exact: bool
     """True: no split gains more. False: proven only to within one lot of the finest listing, or the best
     that a search of limited length found."""

@@ -18,13 +18,14 @@ LEFT_BPS_MIN = 50
 
 
 class Rounds:
-    """Knows what a buy still has to spend. The amount bounds all rounds together."""
+    """Knows what a buy still has to spend. Its amount, worst price and venues bound all rounds together."""
 
     def __init__(
         self, planner: Planner, account: Account, asked: MarketOrder, *, outcome: Outcome, draft: Draft
     ) -> None:
-        self._planner, self._account, self._asked = planner, account, asked
-        self._outcome, self._draft = outcome, draft
+        self._planner, self._account, self._outcome, self._draft = planner, account, outcome, draft
+        self._asked = msgspec.structs.replace(asked, max_price=draft.plan.worst, max_slippage_bps=None)
+        """Slippage counts from the best price of the first round: that round itself moves the books."""
 
     async def extend(self, execution: Execution) -> tuple[Sequence[Order], bool]:
         """The next round's orders, and whether it holds something back as well."""
@@ -34,12 +35,22 @@ class Rounds:
         side = self._asked.side
         if not await self._planner.caught_up(self._account, self._draft, self._outcome, side):
             return (), False
-        asked = msgspec.structs.replace(self._asked, amount=left)
+        asked = self._further(execution, left)
         try:
             self._draft = await self._planner.draft(self._account, asked, self._outcome)
         except Refusal:
             return (), False
         return self._planner.orders(self._draft), self._draft.bounded.held_back
+
+    def _further(self, execution: Execution, left: Cash) -> MarketOrder:
+        """What the caller still wants: on the venues that had an order, once no more of them may be used."""
+        asked = msgspec.structs.replace(self._asked, amount=left)
+        if asked.max_venues is None:
+            return asked
+        used = frozenset(order.listing.venue for order in execution.orders.values())
+        if len(used) < asked.max_venues:
+            return msgspec.structs.replace(asked, max_venues=asked.max_venues - len(used))
+        return msgspec.structs.replace(asked, venues=used)
 
     def _left(self, execution: Execution) -> Cash:
         """Dollars of the amount that no order has spent; an order that did not fill has spent nothing."""

@@ -298,5 +298,5 @@ def test_no_combination_of_orders_gains_more_on_small_books(case: Case) -> None:
 @settings(max_examples=PROGRAMS, deadline=None, suppress_health_check=slow)
 @given(cases(listings=8, levels=4, counts=20))
 def test_no_integer_program_gains_more_on_larger_books(case: Case) -> None:
-    """Where the limited search ends early it says so: docs/decisions.md says how often, and what it misses."""
+    """Where the limited search ends early it says so: docs/decisions.md says what it misses."""
     compare(case, program(case), lots=2)
