@@ -279,6 +279,24 @@ def test_metadata_says_what_the_market_was_listed_with() -> None:
     assert "fd" not in plain
 
 
+def test_the_catalogue_comes_in_pages_behind_cursors_and_the_last_has_none() -> None:
+    sim, _, yes, _ = scene(title="Q0")
+    for number in range(1, 5):
+        sim.list_market({"title": f"Q{number}"})
+    pages: list[list[str]] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = public(sim, "/gamma/markets/keyset", limit="2", after_cursor=cursor)
+        pages.append([row["question"] for row in page["markets"]])
+        cursor = page.get("next_cursor")
+    assert pages == [["Q0", "Q1"], ["Q2", "Q3"], ["Q4"]]
+    sim.resolve(yes, NOW)
+    for closed, count in (("true", 1), ("false", 4)):
+        assert len(public(sim, "/gamma/markets/keyset", closed=closed)["markets"]) == count
+    assert "error" in public(sim, "/gamma/markets/keyset", after_cursor="nonsense")
+    assert "error" in public(sim, "/gamma/markets/keyset", limit="none")
+
+
 @pytest.mark.parametrize(
     ("wish", "text"),
     [

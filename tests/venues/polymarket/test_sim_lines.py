@@ -342,6 +342,19 @@ def test_a_maker_hears_placement_update_and_cancellation() -> None:
     assert deaf.outbox == []
 
 
+def test_a_new_line_hears_nothing_of_what_was_before() -> None:
+    sim, yes, _ = venue()
+    book(sim, yes, [(48, 30)], [(52, 30)])
+    trader = Trader(sim, sim.open_account({"balance": "500"}, NOW))
+    first = trader.listen()
+    trader.trade(yes, "BUY", 52, 1_000, "FAK")
+    sim.disconnect(first)
+    second = trader.listen()
+    sim.tick(NOW + 500)
+    assert [event.get("status") for event in heard(first)] == ["MATCHED", "MATCHED"]
+    assert [event.get("status") for event in heard(second)] == ["MINED"]
+
+
 def test_the_same_seed_gives_the_same_bytes() -> None:
     def run(seed: int) -> list[str]:
         sim = PolymarketSimulator(seed)
