@@ -51,8 +51,9 @@ class MarketData:
         self.metrics = Metrics()
         self.transport = Transport(self.clock, self.metrics, hosts=hosts)
         self.books = Books({name: venue.limits for name, venue in self.venues.items()})
+        refresh_ms = config.routing.listings_refresh_ms
         self.catalog = Catalog(
-            self.venues, self.transport, self.clock, refresh_ms=config.routing.listings_refresh_ms
+            self.venues, self.transport, self.clock, refresh_ms=refresh_ms, signers=signers
         )
         self.feeds = Feeds(
             self.venues, self.books, self.transport, self.clock, metrics=self.metrics, signers=signers

@@ -3,11 +3,14 @@
 Only the socket, the disk and the wall clock are replaced; everything between them is the product's own.
 """
 
+import asyncio
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypeVar
+
+from msgspec.structs import replace
 
 from registry.index import Registry
 from registry.model import Outcome, OutcomeId
@@ -23,6 +26,7 @@ from router.runtime.desks import Desks
 from router.runtime.hands import Tools
 from router.runtime.ladders import Ladders
 from router.runtime.metrics import Metrics
+from router.runtime.paces import Paces
 from router.runtime.store.protocol import RecordRefused, StoreDown
 from router.service import Router
 from tests.virtual_time import VirtualClock, VirtualLoop
@@ -101,6 +105,7 @@ class Network:
 
     def __init__(self, simulators: Mapping[str, Simulator], clock: VirtualClock) -> None:
         self.simulators, self.clock = simulators, clock
+        self.paces = Paces(clock, Metrics())
         self.misdeed: Misdeed = lambda _venue, _request: ""
         self.before_order: Callable[[str], None] = lambda _venue: None
         """Called before a venue receives an order: the market may move."""
@@ -112,6 +117,7 @@ class Network:
         self, venue: Venue, talk: Talk[T], *, signer: Signer | None = None, deadline_ms: int
     ) -> T:
         """See `Door`."""
+        end_ms = self.clock.monotonic_ms() + deadline_ms
         reply: Reply | None = None
         while True:
             try:
@@ -119,7 +125,10 @@ class Network:
             except StopIteration as stop:
                 done: T = stop.value
                 return done
-            reply = await self.exchange(venue, request, signer)
+            if await self.paces.wait(venue, request.purpose, signer, end_ms):
+                reply = await self.exchange(venue, request, signer)
+            else:
+                reply = Silence("paced", sent=False)
 
     async def exchange(self, venue: Venue, request: Request, signer: Signer | None) -> Reply:
         """One request and what comes back, or does not."""
@@ -155,7 +164,8 @@ class Network:
             assert signer is not None
             request = signer.sign(request, now_ms)
         simulator.tick(now_ms)
-        return simulator.answer(call_of(request), now_ms)
+        base = simulator.hosts("", "").get(request.host, "")
+        return simulator.answer(call_of(replace(request, path=base + request.path)), now_ms)
 
 
 def call_of(request: Request) -> Call:
@@ -231,27 +241,35 @@ class Ear:
     clock: VirtualClock
     desks: Desks
     world: "World"
+    connected: bool = False
 
     async def connect(self, network: Network) -> None:
         assert self.venue.private is not None
         self.feed = self.venue.private(self.signer)
         talk = self.feed.prepare(self.clock.now_ms())
-        assert await network.perform(self.venue, talk, signer=self.signer, deadline_ms=1_000) is None
+        while await network.perform(self.venue, talk, signer=self.signer, deadline_ms=5_000) is not None:
+            await self.clock.sleep(1_000)
+            talk = self.feed.prepare(self.clock.now_ms())
         handshake = self.feed.handshake()
         if handshake.private:
             handshake = self.signer.sign(handshake, self.clock.now_ms())
         socket = self.simulator.connect(call_of(handshake), self.clock.now_ms())
         assert not isinstance(socket, Response), socket
         self.socket: Socket = socket
+        self.connected = True
         self._take(self.feed.opening())
+        for native in self.world.natives[self.venue.name]:
+            self._take(self.feed.watch([native]))
 
     def watch(self, native: Native) -> None:
-        self._take(self.feed.watch([native]))
+        if self.connected:
+            self._take(self.feed.watch([native]))
 
     def pump(self) -> None:
         """Deliver everything the venue has to say."""
-        self._take(self.feed.tick(self.clock.now_ms()))
-        while self.socket.outbox:
+        if self.connected:
+            self._take(self.feed.tick(self.clock.now_ms()))
+        while self.connected and self.socket.outbox:
             frames, self.socket.outbox[:] = list(self.socket.outbox), []
             for frame in frames:
                 for _ in range({"": 1, "lost": 0, "twice": 2}[self.world.mishear()]):
@@ -264,6 +282,9 @@ class Ear:
                     self.socket.receive(text, self.clock.now_ms())
                 case News():
                     self.desks.news(ACCOUNT, self.venue.name, event)
+                case Refused(_, fatal=True):
+                    self.connected = False
+                    self.world.again(self)
                 case _:
                     raise AssertionError(event)
 
@@ -303,6 +324,7 @@ class World:
         self.store = MemoryStore()
         self.lines: list[Line] = []
         self.ears: dict[str, Ear] = {}
+        self._connecting: set[asyncio.Task[None]] = set()
         self.mishear: Callable[[], str] = lambda: ""
         """What goes wrong with a frame of an account's own stream: "", "lost" or "twice"."""
 
@@ -328,7 +350,8 @@ class World:
         """A fresh router on the surviving store and venues. It trades these venues, all by default."""
         traded = {n: venue for n, venue in self.venues.items() if venues is None or n in venues}
         books = Books({name: venue.limits for name, venue in traded.items()})
-        catalog = self.catalog = Catalog(traded, self.network, self.clock, refresh_ms=60_000)
+        signers = self.account.signers
+        catalog = self.catalog = Catalog(traded, self.network, self.clock, refresh_ms=60_000, signers=signers)
         for name in traded:
             catalog.watch(name, self.registry.natives(name))
         assert await catalog.refresh() == {}
@@ -378,6 +401,12 @@ class World:
         desks.on_open = lambda _account, venue, native: (
             self.ears[venue].watch(native) if venue in self.ears else None
         )
+
+    def again(self, ear: Ear) -> None:
+        """Connect a stream that the venue refused."""
+        task = asyncio.get_running_loop().create_task(ear.connect(self.network))
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
 
     def pump(self) -> None:
         """Deliver what the venues have to say about their books and about the account's orders."""

@@ -9,7 +9,7 @@ import structlog
 from router.core.model import Terms
 from router.runtime.clock import Clock
 from router.runtime.door import Door
-from venues.base.contract import Venue
+from venues.base.contract import Signer, Venue
 from venues.base.events import Regrid
 from venues.base.http import Unavailable
 from venues.base.listing import Listing, ListingKey, Native
@@ -30,8 +30,16 @@ class Catalog:
     """Metadata of every listing the registry names. A venue that cannot be read keeps what it said last."""
 
     def __init__(
-        self, venues: Mapping[str, Venue], transport: Door, clock: Clock, *, refresh_ms: int
+        self,
+        venues: Mapping[str, Venue],
+        transport: Door,
+        clock: Clock,
+        *,
+        refresh_ms: int,
+        signers: Mapping[str, Signer] | None = None,
     ) -> None:
+        """`signers` are for the venues that show their listings only to a key, by venue name."""
+        self._signers = signers or {}
         self._venues, self._transport, self._clock, self._refresh_ms = venues, transport, clock, refresh_ms
         self._natives: dict[str, set[Native]] = {}
         self._listings: dict[tuple[str, Native], Listing] = {}
@@ -94,7 +102,8 @@ class Catalog:
 
     async def _read_batch(self, venue: Venue, batch: list[Native]) -> str:
         talk = venue.listings.fetch(batch)
-        found = await self._transport.perform(venue, talk, signer=None, deadline_ms=FETCH_MS_MAX)
+        signer = self._signers.get(venue.name)
+        found = await self._transport.perform(venue, talk, signer=signer, deadline_ms=FETCH_MS_MAX)
         if isinstance(found, Unavailable):
             log.warning("catalog.unavailable", venue=venue.name, reason=found.reason)
             return found.reason

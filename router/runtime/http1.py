@@ -282,7 +282,7 @@ class Base:
     def render(self, request: Request) -> bytes:
         """A request as it goes over the wire. Its parts were checked: nothing in them ends a line."""
         given = {name.lower() for name in request.headers}
-        lines = [f"{request.method} {self._prefix}{request.target} HTTP/1.1"]
+        lines = [f"{request.method} {self._prefix + request.target or '/'} HTTP/1.1"]
         lines += [f"{name}: {value}" for name, value in self._defaults.items() if name.lower() not in given]
         if "accept-encoding" not in given:
             lines.append(_PACKED if request.purpose is Purpose.DATA else _PLAIN)

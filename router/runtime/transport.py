@@ -17,10 +17,10 @@ from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import Counter, Histogram
 from yarl import URL
 
-from router.core.pace import Budget
 from router.runtime.clock import Clock
 from router.runtime.http1 import Base, Broken, Line, Lines
 from router.runtime.metrics import Metrics
+from router.runtime.paces import Paces
 from router.runtime.slots import Slots, SlotsFull
 from router.runtime.sockets import Socket, dial
 from router.runtime.wire import new_session
@@ -39,14 +39,13 @@ REQUEST_MS_MAX: Mapping[Purpose, int] = {
 """The longest one request may take, whatever its caller allows: a slot is not held for ever."""
 SIGNING_THREADS = 2
 """An RSA signature takes a quarter of a millisecond: two threads sign more than any venue accepts."""
-ORDER_PACED_MS_MAX = 500
-"""Longest wait of an order for its venue's pace: after that the plan it belongs to is stale."""
 STEPS_MAX = 256
 """Requests in one conversation: far above the longest list of pages."""
 
 T = TypeVar("T")
 
-_TARGET = re.compile(r"/[\x21-\x7e]*")
+_TARGET = re.compile(r"(?:/[\x21-\x7e]*)?")
+"""Empty is the base URL itself: a chain's endpoint has a path of its own, or none."""
 _METHOD = re.compile(r"[A-Z]+")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_TEXT = re.compile(r"[\t\x20-\x7e]*")
@@ -78,8 +77,7 @@ class Transport:
         """For WebSockets; requests go over `_lines`."""
         self._lines: Lines | None = None
         self._bases: dict[str, Base] = {}
-        self._budgets: dict[tuple[str, int], Budget] = {}
-        """By venue and signer: whose calls the venue counts together."""
+        self._paces = Paces(clock, metrics)
         self._signing: ThreadPoolExecutor | None = None
         self._slots: dict[tuple[str, Purpose], Slots] = {}
         self._counted: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
@@ -178,7 +176,7 @@ class Transport:
                 async with asyncio.timeout(self._left_s(end_ms)):
                     await slots.take()
             try:
-                if not await self._paced(venue, request.purpose, signer, end_ms):
+                if not await self._paces.wait(venue, request.purpose, signer, end_ms):
                     return Silence("paced", sent=False)
                 ready = await self._ready(venue, request, signer, end_ms)
                 return ready if isinstance(ready, Silence) else await self._exchange(venue, ready, end_ms)
@@ -191,22 +189,6 @@ class Transport:
 
     def _left_s(self, end_ms: int) -> float:
         return max(0, end_ms - self._clock.monotonic_ms()) / 1000
-
-    async def _paced(self, venue: Venue, purpose: Purpose, signer: Signer | None, end_ms: int) -> bool:
-        """Wait until the venue's paces allow a call; False when that would be too late."""
-        if not venue.limits.paces:
-            return True
-        budget = self._budgets.setdefault((venue.name, id(signer)), Budget(venue.limits.paces))
-        latest_ms = end_ms
-        if purpose is Purpose.ORDER:
-            latest_ms = min(end_ms, self._clock.monotonic_ms() + ORDER_PACED_MS_MAX)
-        while wait_ms := budget.wait_ms(purpose, now_ms := self._clock.monotonic_ms()):
-            if now_ms + wait_ms > latest_ms:
-                return False
-            self._metrics.paced.labels(venue.name, purpose.value).inc()
-            await self._clock.sleep(wait_ms)
-        budget.spend(purpose, now_ms)
-        return True
 
     async def _ready(
         self, venue: Venue, request: Request, signer: Signer | None, end_ms: int

@@ -27,11 +27,13 @@ def listings(venue: str) -> tuple[Listing, ...]:
     """Of the simulator's default market, in both orientations, as the venue's own code reads it."""
     known, simulator = discover()[venue], discover()[venue].simulator(1)
     natives = [Native(native) for native in simulator.list_market({})]
+    signer = known.signer(simulator.open_account({}, NOW_MS))
     talk = known.listings.fetch(natives)
     request = next(talk)
     while True:
         try:
-            request = talk.send(simulator.answer(call_of(request), NOW_MS))
+            sent = signer.sign(request, NOW_MS) if request.private else request
+            request = talk.send(simulator.answer(call_of(sent), NOW_MS))
         except StopIteration as stop:
             found = stop.value
             break

@@ -8,6 +8,7 @@ import pytest
 
 from tests.loopback.conftest import Json, Running
 from venues import discover
+from venues.base.orders import SHARES
 
 pytestmark = pytest.mark.slow
 """Ten seconds go by at the end of each order that stays open."""
@@ -38,14 +39,14 @@ async def only(running: Running, venue: str) -> None:
             await running.until(partial(running.without_asks, name, native))
 
 
-async def fills_at(running: Running, venue: str) -> tuple[Decimal, Decimal, int]:
-    """Shares and fees of the customers' fills, and how many orders they come from, by the venue's ledger."""
+async def fills_at(running: Running, venue: str) -> tuple[Decimal, dict[str, Decimal], int]:
+    """Shares, fees by unit and number of orders of the customers' fills, by the venue's ledger."""
     ledger: Any = await running.ledger(venue)
     fills = [fill for fill in ledger["fills"] if fill["account"] != "house" and fill["taker"]]
     orders = {fill["order_id"] for fill in fills}
     return (
         sum((Decimal(f["size"]) for f in fills), Decimal(0)),
-        sum((Decimal(f["fee"]) for f in fills), Decimal(0)),
+        {unit: sum((Decimal(f[unit]) for f in fills), Decimal(0)) for unit in ("fee", "fee_shares")},
         len(orders),
     )
 
@@ -57,13 +58,13 @@ async def test_an_order_whose_answer_was_lost_is_found_and_reported(
 ) -> None:
     await only(running, venue)
     await running.faults(venue, {"call": ORDER_CALL, "times": 1} | HIDES_THE_ANSWER[fault])
-    status, body, _ = await running.order(side="buy", amount="5.00")
+    status, body, _ = await running.order(side="buy", amount="8.00")
     size, fee, orders = await fills_at(running, venue)
     assert status == 201, body
     [fill] = body["fills"]
     assert (fill["venue"], fill["status"]) == (venue, "filled")
     assert Decimal(fill["size"]) == size > 0
-    assert Decimal(fill["fee"]["amount"]) == fee
+    assert Decimal(fill["fee"]["amount"]) == fee["fee_shares" if fill["fee"]["unit"] == SHARES else "fee"]
     assert orders == 1, "it was sent again"
 
 
@@ -75,7 +76,7 @@ async def test_an_order_that_may_never_have_arrived_is_open_until_there_is_proof
     await only(running, venue)
     running.shorten_answers(700)
     await running.faults(venue, {"call": ORDER_CALL, "times": 1} | NEVER_ARRIVES[fault])
-    status, body, _ = await running.order(side="buy", amount="5.00")
+    status, body, _ = await running.order(side="buy", amount="8.00")
     [fill] = body["fills"]
     assert (status, fill["status"], fill["size"]) == (201, "open", "0.000000")
     assert "error" not in fill
@@ -89,7 +90,7 @@ async def test_a_venue_that_refuses_with_proof_fails_at_once_with_the_whole_body
 ) -> None:
     await only(running, venue)
     await running.stop_venue(venue)
-    status, body, _ = await running.order(side="buy", amount="5.00")
+    status, body, _ = await running.order(side="buy", amount="8.00")
     assert status == 502
     assert body["errorCode"] in ("no_allocations", "all_venues_failed")
 

@@ -29,6 +29,9 @@ STANDARD = 0.2
 IMPROVEMENT_CENTS = 2
 """How far a book may improve between plan and fill for the promise to hold: docs/money.md."""
 
+FINAL_MS = 60_000
+"""Longer than any venue takes to make a trade final when nothing goes wrong."""
+
 Picture = dict[str, tuple[int, int, int]]
 
 
@@ -44,11 +47,12 @@ def expected(
     cash, first, second = before
     sign = 1 if report.asked.side is Side.BUY else -1
     for line in lines:
-        cash -= sign * line.cash + (line.fee.amount if line.fee else 0)
+        kept = line.fee.shares if line.fee else 0
+        cash -= sign * line.cash + (line.fee.cash if line.fee else 0)
         if report.asked.outcome == YES:
-            first += sign * line.size
+            first += sign * line.size - kept
         else:
-            second += sign * line.size
+            second += sign * line.size - kept
     if world.simulators[venue].exchange.nets_positions:
         pairs = max(0, min(first, second))
         cash, first, second = cash + pairs, first - pairs, second - pairs
@@ -138,7 +142,7 @@ async def trade(world: World, router: Router, luck: random.Random) -> Report | N
     for venue in world.venues:
         lines = [line for line in report.fills if line.venue == venue]
         assert after[venue] == expected(world, venue, before[venue], lines, report), venue
-    spent = sum(line.cash + (line.fee.amount if line.fee else 0) for line in report.fills)
+    spent = sum(line.cash + (line.fee.cash if line.fee else 0) for line in report.fills)
     if asked.side is Side.BUY:
         assert spent <= asked.amount, "a buy cost more than its amount"
     else:
@@ -159,7 +163,7 @@ def test_what_is_reported_is_what_moved(seed: int) -> None:
         world = World(
             loop, seed, balance=luck.choice(("3000", "10000", "100000")), shares="500", kinds=kinds(seed)
         )
-        router = await world.start()
+        router = await world.start(answer_ms=FINAL_MS)
         world.network.before_order = lambda venue: move_market(world, venue, luck)
         done = 0
         for _ in range(ATTEMPTS):

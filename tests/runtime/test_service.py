@@ -17,6 +17,8 @@ from venues.base.http import Purpose, Request
 from venues.base.orders import Filled
 from venues.base.units import ONE
 
+LONGEST_DOUBT_MS = 400_000
+"""No venue lets an order stay in doubt for longer once it answers again."""
 AMOUNT = 20 * ONE
 
 
@@ -165,19 +167,19 @@ def test_an_account_that_lost_a_venue_keeps_its_holds_and_asks_the_others() -> N
         books(world)
         muffled = Muffled(world)
         report = await world.route(router, buy(100 * ONE))
-        assert len(report.fills) > 1
-        assert {line.status for line in report.fills} == {FillStatus.OPEN}
+        in_doubt = [line.venue for line in report.fills if line.status is FillStatus.OPEN]
+        assert len(in_doubt) > 1
         await router.stop(0)
         muffled.on = False
-        gone = min(line.venue for line in report.fills)
+        gone = min(in_doubt)
         whole, world.account = world.account, account_without(world, gone)
         router = await world.start(venues=set(world.venues) - {gone})
-        await world.clock.sleep(100_000)
+        await world.clock.sleep(LONGEST_DOUBT_MS)
         assert [order.listing.venue for order in router._tools.ledger.open(ACCOUNT)] == [gone]
         await router.stop(0)
         world.account = whole
         router = await world.start()
-        await world.clock.sleep(100_000)
+        await world.clock.sleep(LONGEST_DOUBT_MS)
         assert held(router) == 0
         assert await world.store.unfinished() == []
 

@@ -103,6 +103,14 @@ async def test_the_bytes_on_the_wire_are_the_venues_own() -> None:
     assert body == b'{"z": 1}'
 
 
+@pytest.mark.parametrize(("base", "target"), [("", "/"), ("/rpc/key", "/rpc/key"), ("/rpc/", "/rpc/")])
+async def test_a_request_without_a_path_goes_to_the_base_url_itself(base: str, target: str) -> None:
+    request = Request(method="POST", path="", purpose=Purpose.ACCOUNT, body=b"{}")
+    async with rude(says(reply())) as server, door() as transport:
+        await transport.send(acme(server.url + base), request, signer=None, deadline_ms=2_000)
+    assert server.requests[0].startswith(f"POST {target} HTTP/1.1\r\n".encode())
+
+
 async def test_a_get_carries_no_body_and_no_content_type() -> None:
     async with rude(says(reply())) as server, door() as transport:
         await transport.send(acme(server.url), GET, signer=None, deadline_ms=2_000)

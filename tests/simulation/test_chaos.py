@@ -17,15 +17,15 @@ from router.service import Router
 from tests.virtual_time import VirtualLoop, run
 from tests.world import ACCOUNT, NO, YES, World, buy, sell
 from venues.base.http import Purpose, Request
-from venues.base.orders import Filled, Order, Rejected
-from venues.base.units import ONE, Price, Size
+from venues.base.orders import Charge, Filled, Order, Rejected
+from venues.base.units import ONE, Cash, Price, Size
 from venues.sim.model import HOUSE
 
 SEEDS, FAST = 200, 20
 """Days, and how many of them `make check` lives through."""
 DAY_MS = 20_000
 """How long orders come and things go wrong."""
-QUIET_MS = 200_000
+QUIET_MS = 400_000
 """Longer than any venue lets an order stay in doubt once it answers again."""
 FEE_EXCESS_MAX = 20_000
 """Books jump by any number of cents here; past two, a fee on top may pass the amount: docs/money.md."""
@@ -145,7 +145,7 @@ class Day:
                 known = last.get(line.order_id)
                 if line.size and isinstance(known, Filled):
                     assert line.size <= known.size, "more was reported than done"
-            spent = sum(line.cash + (line.fee.amount if line.fee else 0) for line in report.fills)
+            spent = sum(line.cash + (line.fee.cash if line.fee else 0) for line in report.fills)
             bound = report.asked.amount * (ONE + FEE_EXCESS_MAX) // ONE
             assert spent <= bound or report.asked.size, "a buy cost more than its amount"
 
@@ -154,15 +154,17 @@ class Day:
 
         A venue may keep an order of one outcome as the opposite order of the other: at one minus the price.
         """
-        done: Counter[tuple[int, int, int]] = Counter()
+        done: Counter[tuple[int, ...]] = Counter()
         for order in self.world.simulators[venue].exchange.orders.values():
             if order.account != HOUSE and order.fills:
-                done[_key(order.filled, order.value, order.fees)] += 1
-        assert done == Counter(_key(a.size, a.cash, a.fee.amount) for a in told), venue
+                kept = sum(fill.kept for fill in order.fills)
+                done[_key(order.filled, order.value, Charge(order.fees, Size(kept)))] += 1
+        of = [_key(answer.size, answer.cash, Charge(answer.fee.cash, answer.fee.shares)) for answer in told]
+        assert done == Counter(of), venue
 
 
-def _key(size: int, cash: int, fee: int) -> tuple[int, int, int]:
-    return size, min(cash, size - cash), fee
+def _key(size: Size, cash: Cash, fee: Charge) -> tuple[int, ...]:
+    return size, min(cash, size - cash), fee.cash, fee.shares
 
 
 @pytest.mark.parametrize(

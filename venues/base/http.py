@@ -24,7 +24,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
     method: str
     path: str
-    """From the root of `host`, percent-encoded, without the query."""
+    """From the root of `host`, percent-encoded, without the query; "" is the base URL itself."""
     purpose: Purpose
     host: str = "rest"
     """Which of the venue's base URLs: a key of `Venue.hosts`."""

@@ -2,12 +2,9 @@
 
 from collections.abc import Mapping
 
-UNPACED = {"keyed_calls_per_s": 0, "keyless_calls_per_s": 0}
-"""Tests over all venues send without the pauses that the product makes between calls."""
-
 
 def _kind(market: Mapping[str, object] | None = None, **knobs: int) -> Mapping[str, Mapping[str, object]]:
-    return {"market": market or {}, "knobs": UNPACED | knobs}
+    return {"market": market or {}, "knobs": knobs}
 
 
 KINDS: Mapping[str, Mapping[str, Mapping[str, object]]] = {
