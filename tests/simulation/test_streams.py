@@ -1,5 +1,7 @@
 """An account's own stream settles an order when nothing can be looked up; and nothing depends on it."""
 
+import asyncio
+
 import pytest
 
 from router.core.report import FillStatus
@@ -11,6 +13,7 @@ from venues.base.units import ONE, Price, Size
 
 VENUES = sorted(name for name, venue in discover().items() if venue.private is not None)
 ANSWER_MS = 60_000
+BEAT_MS = 100
 
 
 class Scene:
@@ -37,11 +40,19 @@ class Scene:
 
         async def day() -> FillStatus:
             router = await self.world.start(venues=[self.venue], answer_ms=ANSWER_MS)
+            beat = asyncio.create_task(self._beat())
             done = await self.world.route(router, buy(10 * ONE))
+            beat.cancel()
             await router.stop(1_000)
             return done.fills[0].status
 
         return run(self.loop, day())
+
+    async def _beat(self) -> None:
+        """Time passes at the venues also while nothing is asked of them."""
+        while True:
+            await self.world.clock.sleep(BEAT_MS)
+            self.world.pump()
 
 
 @pytest.mark.parametrize("venue", VENUES)
