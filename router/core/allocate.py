@@ -2,8 +2,8 @@
 
 A buy never costs more than its amount, a sale never sells more than its size, worst-case fees included;
 funds, holdings, lots, minimums, grids and the caller's own limits hold. The split is optimal: proven so
-(`Plan.exact`), or proven to be within one lot of the finest listing, or the best that a bounded search
-found. Pure: equal arguments give equal plans.
+(`Plan.exact`), or proven to be within a basis point and a hundredth of a share or dollar, or the best that a
+bounded search found. Pure: equal arguments give equal plans.
 """
 
 from collections.abc import Iterable, Mapping, Sequence, Set
@@ -63,9 +63,7 @@ def allocate(merged: Merged, asked: MarketOrder, means: Means, *, limited: bool 
     _check(orders, market)
     chosen = tuple(orders.values())
     entries = considered(merged, chosen, market.dropped)
-    return Plan(
-        orders=chosen, considered=entries, unfilled=unfilled, worst=market.worst, exact=choice.exact
-    )
+    return Plan(orders=chosen, considered=entries, unfilled=unfilled, worst=market.worst, exact=choice.exact)
 
 
 class Market:
@@ -153,7 +151,7 @@ class Market:
         return [o for o in self.merged.offers if o[1] in self.allowed and self.acceptable(o[2])]
 
     def choose(self, limited: bool) -> Choice:
-        """Best-first when that leaves less than a lot to gain, else by search."""
+        """Best-first when that leaves next to nothing to gain, else by search."""
         offers = self.offers()
         if not offers:
             return Choice({}, exact=True)

@@ -19,7 +19,7 @@ from router.core.ladder import slop
 from router.core.merge import Offer
 from router.core.model import Terms
 from router.core.portion import Portion, portion
-from router.core.relaxation import NEGLIGIBLE, SCALE, TOLERABLE
+from router.core.relaxation import SCALE, TOLERABLE, tolerance
 from venues.base.contract import FeeCurve
 from venues.base.orders import Side
 from venues.base.units import Cash, Price, Size, affordable, down, proceeds
@@ -51,11 +51,11 @@ class Split(NamedTuple):
 
     portions: dict[int, Portion]
     exact: bool
-    """Whether no split gains more; else none gains a lot more."""
+    """Whether no split gains more; else none gains as much more as is worth a search."""
 
 
 def best_first(bounds: Bounds, offers: Iterable[Offer]) -> Split | None:
-    """The split, or None when a search might gain more than a lot, or has to decide about a minimum."""
+    """The split, or None when a search may gain something worth it, or has to decide about a minimum."""
     return BestFirst(bounds).split(offers)
 
 
@@ -97,13 +97,13 @@ class BestFirst:
         left = self._fit(portions)
         if left is None:
             return None
-        tolerance, grain = self._fineness()
+        finest, grain = self._fineness()
+        enough = tolerance(b.total, finest) * SCALE
         gap = bound - sum([each.gain for each in portions.values()]) * SCALE
-        tolerance *= SCALE
-        if gap >= tolerance:
+        if gap >= enough:
             more = chain(ahead, islice(rest, AHEAD_MAX))
-            gap -= self._spend(portions, more, left, want=gap - tolerance)
-        if gap >= tolerance or min(self._rooms) < 0:
+            gap -= self._spend(portions, more, left, want=gap - enough)
+        if gap >= enough or min(self._rooms) < 0:
             return None  # charges per order are not part of the walk: they can break a pool
         used = {index: each for index, each in portions.items() if each.use}
         for each in used.values():
@@ -270,9 +270,7 @@ class BestFirst:
         return won
 
     def _fineness(self) -> tuple[int, int]:
-        """What is not worth a search, a lot of the finest listing and at most a hundredth; and the grain:
-        gains differ by multiples of it.
-        """
+        """A lot of the finest listing, at most `TOLERABLE`; and what gains differ by multiples of."""
         b = self._b
         finest, grain = TOLERABLE, 0
         for index in b.allowed:
@@ -289,7 +287,7 @@ class BestFirst:
                 grain = gcd(grain, lot)
             if lot < finest:
                 finest = lot
-        return max(NEGLIGIBLE, finest), grain
+        return finest, grain
 
 
 @lru_cache(UNITS_MAX)

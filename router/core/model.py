@@ -98,5 +98,5 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     worst: Price | None
     """Worst raw price that was accepted, by `max_price` and `max_slippage_bps`; None when any was."""
     exact: bool
-    """True: no split gains more. False: proven only to within one lot of the finest listing, or the best
-    that a search of limited length found."""
+    """True: no split gains more. False: proven only to within a basis point, and a hundredth of a share or of
+    a dollar; or the best that a search of limited length found."""

@@ -14,13 +14,16 @@ from typing import NamedTuple
 import msgspec
 
 from router.core.ladder import Ladder
+from venues.base.units import down
 
 SCALE = 10**12
 """Worth is gain per use times this: fine enough that a rounded price costs less than a millionth."""
 NEGLIGIBLE = 1_000
 """A thousandth of a share or of a dollar: searching longer for less helps nobody."""
 TOLERABLE = 10_000
-"""A hundredth of a share or of a dollar: where lots are coarser, less than a lot is worth a search."""
+"""A hundredth of a share or of a dollar: more than this is worth a search in any order."""
+PARTS = 10_000
+"""Up to that, a basis point of the order is not worth one: a search takes ten times as long as a pass."""
 
 Counts = tuple[int, ...]
 """By order: how many of its venue's steps it takes."""
@@ -49,8 +52,8 @@ class Problem:
         self.grain = gcd(*(one.grain for one in ladders)) if ladders else 1
         """Gains differ by multiples of this."""
         finest = min((one.least_gain() for one in ladders), default=0)
-        self.tolerance = max(NEGLIGIBLE, min(TOLERABLE, finest))
-        """A gain not worth a longer search: at most one lot of the finest listing."""
+        self.tolerance = tolerance(total, finest)
+        """A gain not worth a longer search."""
 
     def gain(self, counts: Counts) -> int:
         """What the whole gains."""
@@ -68,6 +71,11 @@ class Problem:
         for pool, use in zip(self.pools, uses, strict=True):
             rooms[pool] -= use
         return self.total - sum(uses), rooms
+
+
+def tolerance(total: int, finest: int) -> int:
+    """A gain not worth a longer search: a basis point of the order or a lot of the finest listing."""
+    return max(NEGLIGIBLE, min(TOLERABLE, max(finest, down(total, PARTS))))
 
 
 class Prices(msgspec.Struct, frozen=True):

@@ -117,14 +117,19 @@ def topped_up(shops: list[Shop], split: Split) -> int:
 
 
 def allowance(shops: list[Shop], market: Market, split: Split) -> int:
-    """A lot of the finest listing; where more than the total runs out, a lot of each. Where all is taken,
-    a least fee has to be paid; else it is reason for a search.
+    """A lot of the finest listing or a basis point; where more than the total runs out, a lot of each.
+
+    Where all is taken that there are means for, a least fee has to be paid; else it is reason for a search.
     """
     fineness = lots(shops, market.asked.side)
     column = 4 if market.buying else 3
-    runs_out = market.total < sum(offer[column] for offer in market.offers())
+    reach = [0] * len(market.limits)
+    for offer in market.offers():
+        pool = market.pools[offer[1]]
+        reach[pool] = min(market.limits[pool], reach[pool] + offer[column])
+    runs_out = market.total < sum(reach)
     if runs_out and min(market.limits) >= market.total:
-        return max(1_000, min(10_000, *fineness)) + ROUNDING
+        return max(1_000, min(10_000, max(min(fineness), market.total // 10_000))) + ROUNDING
     return sum(fineness) + ROUNDING + (0 if runs_out else topped_up(shops, split))
 
 
