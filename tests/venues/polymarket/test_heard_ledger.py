@@ -207,8 +207,8 @@ def test_every_market_is_discovered_page_by_page() -> None:
     desk.sim.resolve(closed[0], desk.now_ms)
     found: list[Listing] = []
     cursor: str | None = ""
-    sizes = []
-    while cursor is not None:
+    sizes: list[int] = []
+    while cursor is not None and len(sizes) < 9:
         page = desk.run(LISTINGS.discover(cursor))
         assert isinstance(page, Page)
         found += page.listings

@@ -606,6 +606,15 @@ def test_an_inverted_listing_trades_the_sibling_at_the_outcomes_own_price() -> N
     assert (draft.maker_amount, draft.taker_amount) == (10_000_000, 19_230_700)
 
 
+@pytest.mark.parametrize("kind", TimeInForce)
+def test_an_order_that_may_rest_names_its_shares_and_an_immediate_one_its_cash(kind: TimeInForce) -> None:
+    draft = draft_of(world.order(time_in_force=kind, size=Size(25_000_000)))
+    immediate = kind in (TimeInForce.IOC, TimeInForce.FOK)
+    assert (draft.maker_amount, draft.taker_amount) == (
+        (10_000_000, 19_230_700) if immediate else (13_000_000, 25_000_000)
+    )
+
+
 def test_a_sale_gives_whole_hundredths_of_shares() -> None:
     order = world.order(side=Side.SELL, size=Size(19_230_700), limit=Price(470_000))
     assert (draft_of(order).maker_amount, draft_of(order).taker_amount) == (19_230_000, 9_038_100)

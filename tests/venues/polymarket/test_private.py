@@ -138,6 +138,8 @@ def test_a_trade_is_news_of_our_own_orders_alone() -> None:
     )
     assert [each.venue_order_id for each in news(taken)] == [REST, "0x44"]
     assert [each.venue_order_id for each in news(trade_event("MATCHED"))] == [HASH]
+    shouted = order_event("LIVE", "0", HASH.upper())
+    assert [each.venue_order_id for each in news(shouted)] == [HASH]
 
 
 # --- what it proves ---
@@ -179,6 +181,29 @@ def test_a_trade_counts_by_the_most_certain_word_about_it(words: tuple[str, ...]
         assert (done.code, done.undone) == ("settlement_failed", True)
 
 
+def test_only_the_reply_to_an_immediate_order_tells_its_whole_amount() -> None:
+    nine = trade_event("MINED", "9")
+    unsure = Pending(IOC.order_id, HASH, Size(9_000_000), Cash(4_680_000), "more trades may follow")
+    assert heard(unsure, nine) is None
+    rests = Pending(GTC.order_id, REST, Size(9_000_000), Cash(4_680_000), MATCHED)
+    assert heard(rests, nine | {"taker_order_id": REST}, order=GTC) is None
+
+
+def test_the_largest_count_of_an_end_is_its_whole_amount() -> None:
+    ends = [order_event("CANCELED", "9"), order_event("MATCHED", "19.2307"), order_event("CANCELED", "9")]
+    assert isinstance(heard(None, *ends, trade_event("MINED", "9")), Pending)
+    assert heard(None, *ends, trade_event("MINED")) == WHOLE
+
+
+def test_the_last_digits_of_an_amount_are_no_news() -> None:
+    assert heard(TOLD, trade_event("MATCHED", "19.230769")) is None
+    assert isinstance(heard(TOLD, trade_event("MATCHED", "20.230769")), Pending)
+
+
+def test_an_end_without_a_trade_is_left_to_the_look_up_however_small() -> None:
+    assert heard(None, order_event("CANCELED", "0.00001")) is None
+
+
 def test_a_failed_part_is_no_fill() -> None:
     parts = trade_event("CONFIRMED", "9"), trade_event("FAILED", "10.2307", "t2")
     done = heard(TOLD, *parts)
@@ -201,6 +226,8 @@ def test_a_resting_order_is_working_then_filled_as_maker_without_a_fee() -> None
     met = [trade_event(status, "8", maker_hash=REST) for status in ("MATCHED", "MINED")]
     part = order_event("LIVE", "8", REST)
     assert isinstance(heard(rests, placed, met[0], part, order=GTC), Pending)
+    fewer = trade_event("MINED", "3", maker_hash=REST)
+    assert isinstance(heard(rests, placed, fewer, part, order=GTC), Pending), "five shares are not told of"
     grown = heard(rests, placed, *met, part, order=GTC)
     assert grown == Working(GTC.order_id, REST, Size(8_000_000), Cash(4_160_000), Fee(0, "pUSD"))
     gone = heard(grown, placed, *met, part, order_event("CANCELED", "8", REST, "CANCELLATION"), order=GTC)
@@ -224,6 +251,8 @@ def test_what_has_its_last_word_is_not_touched() -> None:
 def test_news_of_another_order_proves_nothing() -> None:
     others = [order_event("MATCHED", "19.2307", "0x99"), trade_event("MINED", taker_order_id="0x99")]
     assert heard(TOLD, *others) is None
+    rests = Working(GTC.order_id, REST, Size(0), Cash(0), Fee(0, "pUSD"))
+    assert heard(rests, order_event("CANCELED", "0", "0x99"), order=GTC) is None
 
 
 @pytest.mark.parametrize("wish", [{"asset_id": "1"}, {"size": "20"}, {"size": "much"}])

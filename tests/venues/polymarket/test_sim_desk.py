@@ -192,6 +192,7 @@ def test_a_trade_that_is_tried_again_is_mined_later() -> None:
         sim.tick(NOW + later)
     trades = [event for event in map(json.loads, line.outbox) if event["event_type"] == "trade"]
     assert [event["status"] for event in trades] == ["MATCHED", "RETRYING", "MINED", "CONFIRMED"]
+    assert sim.knobs["retry_trades"] == 0, "only that one"
 
 
 def test_trades_due_together_settle_together() -> None:

@@ -137,6 +137,10 @@ def test_a_trade_that_failed_filled_nothing() -> None:
     assert not isinstance(found, Unavailable)
     [row] = found
     assert (row.filled, row.cash) == (0, 0)
+    made = trade("a", maker("0xR", "1", "0.5", owner=OWN), status="FAILED", owner="x", maker_address="0x9")
+    found = history(page(made))
+    assert not isinstance(found, Unavailable)
+    assert [(row.filled, row.cash) for row in found] == [(0, 0)]
 
 
 @pytest.mark.parametrize(
