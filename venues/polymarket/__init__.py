@@ -48,7 +48,7 @@ VENUE = Venue(
             Pace((Purpose.ORDER,), 40, 1_000),
             # Balances 200 in 10 s; orders and trades may be read more often.
             Pace((Purpose.ACCOUNT,), 200, 10_000),
-            # Books 1,500 in 10 s. The catalogue has 300, which pages asked for one after another do not reach.
+            # Books 1,500 in 10 s. The catalogue has 300: its pages are asked for one after another.
             Pace((Purpose.DATA,), 1_500, 10_000),
         ),
     ),
