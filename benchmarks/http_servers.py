@@ -24,7 +24,9 @@ from registry.model import Outcome, OutcomeId
 from registry.text import dump
 from router.assembly import Instance
 from router.cli.client import wait_until_ready
+from router.cli.serve import settle_memory
 from router.config import parse
+from router.runtime.aside import Aside
 from router.runtime.keys import digest, new_key
 from router.runtime.logs import Redactor, configure
 from venues.base.listing import ListingKey, Native
@@ -65,10 +67,11 @@ async def router(hosts: Mapping[str, str], folder: Path) -> None:
     }
     venues = {name: venue(name) for name in NAMES}
     redactor = Redactor()
-    configure(redactor, level="info")
+    configure(redactor, level="info", stream=Aside(sys.stderr.fileno()))
     instance = Instance(parse(json.loads(json.dumps(tree)), "benchmark", venues), venues, redactor)
     await instance.start()
     await wait_until_ready(instance.url, READY_MS_MAX)
+    settle_memory()
     print(json.dumps({"port": instance.listener.port, "key": key, "accounts": names}), flush=True)
     await asyncio.Event().wait()
 

@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 def make_app(router: Router, keys: KeyRing, metrics: Metrics) -> web.Application:
     """Every route of the router on one application."""
-    app = web.Application(client_max_size=body.BYTES_MAX, middlewares=[_identify, _shelter])
+    app = web.Application(client_max_size=body.BYTES_MAX, middlewares=[_attend])
     app[METRICS] = metrics
     predexon.add(app, router, keys, metrics)
     health.add(app, router, metrics)
@@ -42,10 +42,17 @@ async def _stamp(request: web.Request, response: web.StreamResponse) -> None:
 
 
 @web.middleware
-async def _identify(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every response carries the caller's x-request-id, or one of ours; a bug answers 500 and is logged."""
-    request[REQUEST_ID] = request_id(request.headers.get("x-request-id"))
-    bind_contextvars(request=request[REQUEST_ID])  # aiohttp handles each request in a task of its own
+async def _attend(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every response carries the caller's x-request-id, or one of ours; a bug answers 500 and is logged.
+
+    While a handler has the request its connection is not reaped.
+    """
+    given = request[REQUEST_ID] = request_id(request.headers.get("x-request-id"))
+    bind_contextvars(request=given)  # aiohttp handles each request in a task of its own
+    fleet = request.app.get(FLEET)
+    reaper = fleet.of(request.transport) if fleet else None
+    if reaper:
+        reaper.handling()
     try:
         response = await handler(request)
     except web.HTTPException as refused:
@@ -54,22 +61,11 @@ async def _identify(request: web.Request, handler: Handler) -> web.StreamRespons
         log.exception("http.internal_error", path=request.path)
         request.app[METRICS].refusals.of("internal_error").inc()
         response = docs_error(request, 500, "internal_error", "the router failed; see its log")
-    response.headers["x-request-id"] = request[REQUEST_ID]
-    return response
-
-
-@web.middleware
-async def _shelter(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """While a handler has the request its connection is not reaped."""
-    fleet = request.app.get(FLEET)
-    reaper = fleet.of(request.transport) if fleet else None
-    if reaper:
-        reaper.handling()
-    try:
-        return await handler(request)
     finally:
         if reaper:
             reaper.handled()
+    response.headers["x-request-id"] = given
+    return response
 
 
 FLEET: web.AppKey[Fleet] = web.AppKey("fleet", Fleet)

@@ -1,11 +1,11 @@
 """Responses that more than one surface gives."""
 
-import uuid
 from typing import NewType
 
 import msgspec
 from aiohttp import web
 
+from router.runtime.clock import SystemClock
 from router.runtime.metrics import Metrics
 
 RequestId = NewType("RequestId", str)
@@ -15,6 +15,7 @@ REQUEST_ID = web.RequestKey("request_id", str)
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
 REQUEST_ID_LENGTH_MAX = 128
 
+_luck = SystemClock()
 _encoder = msgspec.json.Encoder()
 
 
@@ -34,7 +35,7 @@ def json_response(status: int, body: bytes) -> web.Response:
 
 def new_request_id() -> RequestId:
     """For a request whose caller gave none."""
-    return RequestId(str(uuid.uuid4()))
+    return RequestId(_luck.new_id())
 
 
 def request_id(given: str | None) -> RequestId:

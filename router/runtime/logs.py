@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterable, Mapping, MutableMapping
+from datetime import UTC, datetime
 from typing import Protocol, TextIO, cast
 
 import orjson
@@ -16,9 +17,13 @@ SECRET_LENGTH_MIN = 6
 DEPTH_MAX = 6
 """How deep a logged value is searched; what lies deeper is not logged."""
 
+GRAM = 10
+"""A text is searched in pieces of this length: a secret of at least 2 * GRAM - 1 characters covers one of
+them whole, wherever it stands. Shorter ones are searched for one by one; no venue's keys are as short."""
+
 MEMO_MAX = 2_000
-MEMO_TEXT_MAX = 80
-"""Texts that are remembered as they are shown, and the longest of them."""
+MEMO_TEXT_MAX = 32
+"""Texts that are remembered as they are shown, and the longest of them: words, not ids."""
 NAMES_MAX = 1_000
 """Field names whose judgement is remembered; a program has a few hundred."""
 
@@ -38,8 +43,10 @@ class Redactor:
 
     def __init__(self) -> None:
         self._known: tuple[str, ...] = ()
-        self._heads: set[str] = set()
-        """How the known secrets begin: a text without any of these holds none of them."""
+        self._grams: set[str] = set()
+        """Every stretch of GRAM characters of the known secrets that are long enough to be found by one."""
+        self._short: tuple[str, ...] = ()
+        """The others."""
         self._names: dict[str, tuple[str, bool]] = {}
         """Field names as they are shown, and whether the name alone hides the value."""
         self._memo: dict[str, str] = {}
@@ -51,7 +58,9 @@ class Redactor:
         new = {text for text in found if len(text) >= SECRET_LENGTH_MIN and not text.startswith("-----")}
         # Longest first, so that one secret that contains another is hidden whole; every run hides alike.
         self._known = tuple(sorted(new | set(self._known), key=lambda text: (-len(text), text)))
-        self._heads.update(text[:SECRET_LENGTH_MIN] for text in new)
+        self._short = tuple(text for text in self._known if len(text) < 2 * GRAM - 1)
+        for text in new.difference(self._short):
+            self._grams.update(text[at : at + GRAM] for at in range(len(text) - GRAM + 1))
         self._names.clear()
         self._memo.clear()
 
@@ -61,10 +70,16 @@ class Redactor:
 
     def _fields(self, fields: Iterable[tuple[object, object]], depth: int) -> dict[str, object]:
         shown: dict[str, object] = {}
+        names, memo = self._names, self._memo
         for key, value in fields:
-            text = str(key)
-            name, hidden = self._names.get(text) or self._judged(text)
-            shown[name] = HIDDEN if hidden else self._value(value, depth)
+            text = key if type(key) is str else str(key)
+            name, hidden = names.get(text) or self._judged(text)
+            if hidden:
+                shown[name] = HIDDEN
+            elif type(value) is str:
+                shown[name] = memo.get(value) or self._text(value)
+            else:
+                shown[name] = self._value(value, depth)
         return shown
 
     def _judged(self, name: str) -> tuple[str, bool]:
@@ -101,9 +116,11 @@ class Redactor:
         return shown
 
     def _searched(self, text: str) -> str:
-        """What it takes does not grow with the number of secrets while none is found."""
-        heads = [text[at : at + SECRET_LENGTH_MIN] for at in range(len(text) - SECRET_LENGTH_MIN + 1)]
-        if not self._heads.isdisjoint(heads):
+        """What it takes does not grow with the number of secrets while none is found, but for short ones."""
+        pieces = [text[at : at + GRAM] for at in range(0, len(text), GRAM)]
+        if not self._grams.isdisjoint(pieces) or (
+            self._short and any(secret in text for secret in self._short)
+        ):
             for secret in self._known:
                 if secret in text:
                     text = text.replace(secret, HIDDEN)
@@ -132,15 +149,14 @@ def configure(redactor: Redactor, *, level: str = "info", stream: Stream | None 
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
     ]
     structlog.configure(
-        processors=[*shared, redactor, _render],
+        processors=[*shared, redactor, _stamp, _render],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
         logger_factory=structlog.WriteLoggerFactory(cast("TextIO", target)),  # it writes and flushes only
-        cache_logger_on_first_use=False,
+        cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(target)
     handler.setFormatter(
@@ -150,6 +166,7 @@ def configure(redactor: Redactor, *, level: str = "info", stream: Stream | None 
                 structlog.stdlib.add_logger_name,
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 redactor,
+                _stamp,
                 _render,
             ],
         )
@@ -162,9 +179,15 @@ def configure(redactor: Redactor, *, level: str = "info", stream: Stream | None 
     logging.captureWarnings(capture=True)
 
 
+def _stamp(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """The time, as a value that the renderer writes: it is no text to be searched."""
+    event["at"] = datetime.now(UTC)
+    return event
+
+
 def _render(_: WrappedLogger, __: str, event: MutableMapping[str, object]) -> str:
     """One line of JSON. Line breaks inside values are escaped: nobody can forge a second line."""
     try:
-        return orjson.dumps(event).decode()
+        return orjson.dumps(event, option=orjson.OPT_UTC_Z).decode()
     except TypeError:  # half a surrogate pair or a number beyond 64 bits, from outside
-        return json.dumps(event)
+        return json.dumps(event, default=datetime.isoformat)

@@ -1,6 +1,7 @@
 """Carries out one execution's effects, strictly in order. All decisions are the execution's."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Protocol
@@ -71,10 +72,19 @@ class _Runner:
 
     def __init__(self, execution: Execution, hands: Hands) -> None:
         self.execution, self.hands = execution, hands
-        self.inbox: asyncio.Queue[Answer | _Overdue] = asyncio.Queue()
+        self._inbox: deque[Answer | _Overdue] = deque()
+        """What came and was not dealt with, oldest first: at most a few for each order."""
+        self._coming: asyncio.Future[None] | None = None
+        """Done when something is in the inbox; None while nobody waits for that."""
         self._tasks: set[asyncio.Task[Answer]] = set()
         self._owed: list[Record] = []
         """What the store has not taken yet, oldest first. At most a few for each order."""
+
+    def hear(self, item: Answer | _Overdue) -> None:
+        """Put it into the inbox."""
+        self._inbox.append(item)
+        if self._coming is not None and not self._coming.done():
+            self._coming.set_result(None)
 
     def stop(self) -> None:
         """Nothing more is wanted."""
@@ -110,9 +120,12 @@ class _Runner:
 
     async def heard(self) -> list[Effect]:
         """Wait for something in the inbox; what follows from all that is in it."""
-        effects = self._deal_with(await self.inbox.get())
-        while not self.inbox.empty() and not (effects and isinstance(effects[-1], Extend | Done)):
-            effects += self._deal_with(self.inbox.get_nowait())
+        if not self._inbox:
+            self._coming = asyncio.get_running_loop().create_future()
+            await self._coming
+        effects = self._deal_with(self._inbox.popleft())
+        while self._inbox and not (effects and isinstance(effects[-1], Extend | Done)):
+            effects += self._deal_with(self._inbox.popleft())
         return effects
 
     def _deal_with(self, item: Answer | _Overdue) -> list[Effect]:
@@ -176,7 +189,7 @@ class _Runner:
             answer = Unknown(order.order_id, f"internal error: {type(bug).__name__}")
         else:
             answer = task.result()
-        self.inbox.put_nowait(answer)
+        self.hear(answer)
 
 
 async def run(execution: Execution, effects: Sequence[Effect], hands: Hands, *, reply_ms: int) -> None:
@@ -186,8 +199,8 @@ async def run(execution: Execution, effects: Sequence[Effect], hands: Hands, *, 
     nothing was sent.
     """
     runner = _Runner(execution, hands)
-    hands.listen(runner.inbox.put_nowait)
-    alarm = asyncio.get_running_loop().call_later(reply_ms / 1000, runner.inbox.put_nowait, _Overdue())
+    hands.listen(runner.hear)
+    alarm = asyncio.get_running_loop().call_later(reply_ms / 1000, runner.hear, _Overdue())
     try:
         while not await runner.perform(effects):
             effects = await runner.heard()

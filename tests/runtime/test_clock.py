@@ -2,8 +2,9 @@
 
 import time
 import uuid
+from random import Random
 
-from router.runtime.clock import SALT_MAX, SystemClock
+from router.runtime.clock import SALT_MAX, SystemClock, uuid4_of
 
 
 async def test_time_is_in_milliseconds_and_sleep_takes_as_long() -> None:
@@ -21,6 +22,13 @@ def test_ids_are_fresh_and_well_formed() -> None:
     route = clock.new_route_id()
     assert route.startswith("rord-")
     assert uuid.UUID(route[5:]).version == 4
+
+
+def test_a_uuid_is_the_standard_librarys() -> None:
+    luck = Random(3)
+    for _ in range(1_000):
+        drawn = luck.randbytes(16)
+        assert uuid4_of(drawn) == str(uuid.UUID(bytes=drawn, version=4))
 
 
 def test_salts_are_fresh_positive_and_exact_as_json_numbers() -> None:

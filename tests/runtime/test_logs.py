@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import structlog
 
-from router.runtime.logs import HIDDEN, TEXT_MAX, Redactor, configure
+from router.runtime.logs import GRAM, HIDDEN, TEXT_MAX, Redactor, configure
 
 CANARY = "hunter2-canary"
 PEM = "-----BEGIN PRIVATE KEY-----\nMIIEcanaryAAAA\nBBBBcanary2\n-----END PRIVATE KEY-----\n"
@@ -150,18 +150,30 @@ def test_a_secret_that_contains_another_is_hidden_whole(stream: io.StringIO) -> 
 
 
 def test_every_secret_of_many_is_hidden_at_every_place_of_a_text() -> None:
-    """What is searched for by its first characters is found as surely as by trying each secret."""
+    """What is searched for by pieces is found as surely as by trying each secret."""
     luck = Random(7)
     redactor = Redactor()
-    secrets = ["".join(luck.choices("ab", k=luck.randrange(6, 12))) for _ in range(40)]
+    secrets = ["".join(luck.choices("ab", k=luck.randrange(6, 12))) for _ in range(20)]
+    secrets += ["".join(luck.choices("cdefgh", k=luck.randrange(12, 45))) for _ in range(40)]
     for secret in secrets:
         redactor.register(secret)
-    for _ in range(2_000):
-        text = "".join(luck.choices("abc", k=luck.randrange(30)))
-        slow = text
+    for _ in range(3_000):
+        parts = [luck.choice(secrets)[luck.randrange(3) :] for _ in range(luck.randrange(3))]
+        parts += ["".join(luck.choices("abcdz", k=luck.randrange(25))) for _ in range(3)]
+        luck.shuffle(parts)
+        text = slow = "".join(parts)
         for secret in sorted(set(secrets), key=lambda secret: (-len(secret), secret)):
             slow = slow.replace(secret, HIDDEN)
         assert redactor(None, "", {"value": text, text: 1}) == {"value": slow, slow: 1}
+
+
+@pytest.mark.parametrize("length", range(2 * GRAM - 3, 2 * GRAM + 2))
+def test_a_secret_of_any_length_is_found_at_any_place(length: int) -> None:
+    redactor = Redactor()
+    secret = "".join(Random(length).choices("abcdefgh", k=length))
+    redactor.register(secret)
+    for before in range(3 * GRAM):
+        assert redactor(None, "", {"x": "." * before + secret}) == {"x": "." * before + HIDDEN}
 
 
 def test_a_field_name_seen_before_is_hidden_once_it_is_known_as_a_secret() -> None:
