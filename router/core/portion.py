@@ -218,8 +218,9 @@ class CashPortion(Portion):
     def __init__(self, terms: Terms, side: Side, whole: list[Offer], after: Offer | None = None) -> None:
         super().__init__(terms, side, whole, after)
         self._step = terms.traits.cash_lot * ONE
-        self._exact: int = sum(starmap(mul, map(_part, whole)))
-        self._reserves = self.cash + sum([-price * size // ONE for _, _, price, size, *_ in whole])
+        notionals: list[int] = list(starmap(mul, map(_part, whole)))
+        self._exact = sum(notionals)
+        self._reserves = self.cash - sum([-(-each // ONE) for each in notionals])
 
     @property
     def exact(self) -> int:
