@@ -1,57 +1,36 @@
-"""Every venue's own fee curve keeps what the allocator relies on: on its simulator's default market."""
+"""Every venue's own fee curves keep what the allocator relies on: on every kind of market its tests name."""
 
 import itertools
-from collections.abc import Iterator
 from functools import cache
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.world import call_of
+from tests.core.listed import kinds, listed
 from venues import discover
 from venues.base.contract import FeeCurve
-from venues.base.http import Unavailable
-from venues.base.listing import Listing, Native
+from venues.base.listing import Listing
 from venues.base.orders import Side
 from venues.base.units import ONE, Price, Size, cost, proceeds
 
-NOW_MS = 1_790_000_000_000
 SHARES_MAX = 100_000
 pytestmark = pytest.mark.parametrize("venue", sorted(discover()))
 sides = st.sampled_from(Side)
 
 
 @cache
-def listings(venue: str) -> tuple[Listing, ...]:
-    """Of the simulator's default market, in both orientations, as the venue's own code reads it."""
-    known, simulator = discover()[venue], discover()[venue].simulator(1)
-    natives = [Native(native) for native in simulator.list_market({})]
-    signer = known.signer(simulator.open_account({}, NOW_MS))
-    talk = known.listings.fetch(natives)
-    request = next(talk)
-    while True:
-        try:
-            sent = signer.sign(request, NOW_MS) if request.private else request
-            request = talk.send(simulator.answer(call_of(sent), NOW_MS))
-        except StopIteration as stop:
-            found = stop.value
-            break
-    assert not isinstance(found, Unavailable), found
-    assert found
-    return tuple(each for one in found for each in (one, one.opposite()))
-
-
-@cache
-def prices(listing_index: int, venue: str) -> list[Price]:
-    """All that an order may carry, ascending; in millionths of a dollar every valid one is found."""
-    listing = listings(venue)[listing_index]
-    return [Price(p) for p in range(100, ONE, 100) if listing.valid_price(Price(p))]
-
-
-def cases(venue: str) -> Iterator[tuple[FeeCurve, Listing, list[Price]]]:
-    for index, listing in enumerate(listings(venue)):
-        yield discover()[venue].fees.curve(listing), listing, prices(index, venue)
+def cases(venue: str) -> tuple[tuple[FeeCurve, Listing, list[Price]], ...]:
+    """Every curve there is with a listing it goes with, and all prices an order may carry, ascending."""
+    found = {}
+    for kind in kinds(venue):
+        for one in listed(venue, kind):
+            listing = one.listing
+            name = (one.curve, listing.grid, listing.lot, listing.inverted)
+            if listing.tradable and name not in found:
+                prices = [Price(p) for p in range(100, ONE, 100) if listing.valid_price(Price(p))]
+                found[name] = (one.curve, listing, prices)
+    return tuple(found.values())
 
 
 def worst(curve: FeeCurve, side: Side, price: Price, size: Size) -> int:
@@ -96,7 +75,7 @@ def test_what_is_charged_once_is_the_same_for_every_order(venue: str) -> None:
 def test_a_reserve_grows_with_the_size_and_is_linear_but_for_rounding(
     venue: str, data: st.DataObject, side: Side
 ) -> None:
-    curve, listing, grid = data.draw(st.sampled_from(list(cases(venue))))
+    curve, listing, grid = data.draw(st.sampled_from(cases(venue)))
     price = data.draw(st.sampled_from(grid))
     lots = st.integers(1, SHARES_MAX * ONE // listing.lot)
     exact = data.draw(st.booleans())
@@ -113,7 +92,7 @@ def test_a_reserve_grows_with_the_size_and_is_linear_but_for_rounding(
 def test_what_is_kept_grows_with_a_buy_and_never_eats_up_what_a_lot_adds(
     venue: str, data: st.DataObject
 ) -> None:
-    curve, listing, grid = data.draw(st.sampled_from(list(cases(venue))))
+    curve, listing, grid = data.draw(st.sampled_from(cases(venue)))
     price = data.draw(st.sampled_from(grid))
     lots = st.integers(1, SHARES_MAX * ONE // listing.lot)
     a, b = (Size(data.draw(lots) * listing.lot) for _ in range(2))
@@ -129,7 +108,7 @@ def test_what_is_kept_grows_with_a_buy_and_never_eats_up_what_a_lot_adds(
 
 @given(data=st.data(), side=sides)
 def test_no_reserve_is_below_the_fee_that_ranks(venue: str, data: st.DataObject, side: Side) -> None:
-    curve, listing, grid = data.draw(st.sampled_from(list(cases(venue))))
+    curve, listing, grid = data.draw(st.sampled_from(cases(venue)))
     price = data.draw(st.sampled_from(grid))
     size = Size(data.draw(st.integers(1, SHARES_MAX * ONE // listing.lot)) * listing.lot)
     cash, rank = worst(curve, side, price, size), curve.rank(side, price)
