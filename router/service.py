@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
 import structlog
@@ -67,6 +67,11 @@ class Router:
         self._unanswered: set[asyncio.Future[None]] = set()
         """Done when the caller of a route whose orders may have left can be answered."""
         self._stopping = False
+
+    @cached_property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        """The one loop that all of it runs on: asking which one runs costs a system call each time."""
+        return asyncio.get_running_loop()
 
     def account(self, account_id: AccountId) -> Account | None:
         """The account of this id."""
@@ -218,7 +223,7 @@ class Router:
         self, account: Account, execution: Execution, rounds: Rounds, *, reply_ms: int
     ) -> None:
         """Return when the caller can be answered; the execution goes on to the last word."""
-        replied: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        replied: asyncio.Future[None] = self._loop.create_future()
         hands = RouteHands(self._tools, account, replied, rounds.extend)
         running = self._start(account, execution, execution.start(), hands=hands, reply_ms=reply_ms)
         running.add_done_callback(lambda _: _answerable(replied))
@@ -289,7 +294,7 @@ class Router:
 
     def _ask_again(self, account: Account, execution: Execution, *, again_ms: int = RESUME_MS_MIN) -> None:
         """Nobody waits for it any more; its open orders are looked up until they have their last words."""
-        hands = RouteHands(self._tools, account, asyncio.get_running_loop().create_future(), no_more)
+        hands = RouteHands(self._tools, account, self._loop.create_future(), no_more)
         effects = execution.resume(self._tools.clock.now_ms())
         planned = execution.planned
         with bound_contextvars(request=planned.request_id, route=planned.route_id):
@@ -313,7 +318,7 @@ class Router:
 
     def _keep(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """A task that is not forgotten: the event loop alone holds tasks weakly."""
-        task = asyncio.get_running_loop().create_task(work)
+        task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task

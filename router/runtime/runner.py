@@ -72,6 +72,7 @@ class _Runner:
 
     def __init__(self, execution: Execution, hands: Hands) -> None:
         self.execution, self.hands = execution, hands
+        self.loop = asyncio.get_running_loop()
         self._inbox: deque[Answer | _Overdue] = deque()
         """What came and was not dealt with, oldest first: at most a few for each order."""
         self._coming: asyncio.Future[None] | None = None
@@ -121,7 +122,7 @@ class _Runner:
     async def heard(self) -> list[Effect]:
         """Wait for something in the inbox; what follows from all that is in it."""
         if not self._inbox:
-            self._coming = asyncio.get_running_loop().create_future()
+            self._coming = self.loop.create_future()
             await self._coming
         effects = self._deal_with(self._inbox.popleft())
         while self._inbox and not (effects and isinstance(effects[-1], Extend | Done)):
@@ -175,7 +176,7 @@ class _Runner:
 
     def _ask(self, order: Order, question: Coroutine[None, None, Answer]) -> None:
         """Let it run beside everything else; what comes of it goes into the inbox."""
-        task = asyncio.get_running_loop().create_task(question)
+        task = self.loop.create_task(question)
         self._tasks.add(task)
         task.add_done_callback(partial(self._answered, order))
 
@@ -200,7 +201,7 @@ async def run(execution: Execution, effects: Sequence[Effect], hands: Hands, *, 
     """
     runner = _Runner(execution, hands)
     hands.listen(runner.hear)
-    alarm = asyncio.get_running_loop().call_later(reply_ms / 1000, runner.hear, _Overdue())
+    alarm = runner.loop.call_later(reply_ms / 1000, runner.hear, _Overdue())
     try:
         while not await runner.perform(effects):
             effects = await runner.heard()

@@ -85,7 +85,7 @@ class SqliteStore:
         if writer.waiting >= WAITING_MAX:
             raise StoreDown("too many records are waiting for the disk")
         done = writer.submit(records)
-        late = asyncio.get_running_loop().call_later(APPEND_MS_MAX / 1000, writer.give_up, done)
+        late = done.get_loop().call_later(APPEND_MS_MAX / 1000, writer.give_up, done)
         try:
             await done
         finally:
