@@ -10,7 +10,7 @@ from rich.markup import escape
 from registry.index import Registry
 from registry.model import Outcome
 from registry.text import RegistryError
-from router.assembly import hosts_of, open_accounts
+from router.assembly import data_signers, hosts_of, open_accounts
 from router.config import Config, ConfigError, load
 from router.core.model import AccountId
 from router.runtime.accounts import Account, CredentialError
@@ -76,7 +76,7 @@ async def findings(path: Path, redactor: Redactor) -> AsyncIterator[Finding]:
         used = _used(config, accounts)
         for name in used:
             yield await _clock(transport, clock, venues[name])
-        catalog = Catalog(venues, transport, clock, refresh_ms=0)
+        catalog = Catalog(venues, transport, clock, refresh_ms=0, signers=data_signers(config, accounts))
         for name in used:
             catalog.watch(name, registry.natives(name))
         unread = await catalog.refresh()
