@@ -1,7 +1,7 @@
 """Market-data frames in, feed events out (card 7). No clock, no socket.
 
-The venue numbers nothing. What protects a book is the order of arrival, the best prices that come with every
-change, the hash of complete snapshots, and the replay of what arrived while a snapshot was being fetched.
+The venue numbers nothing. What protects a book is its time, which never goes back, the best prices that come
+with every change, the hash of complete snapshots, and the replay of what arrived while one was being fetched.
 """
 
 from collections.abc import Sequence
@@ -39,6 +39,8 @@ PING_MS = 10_000
 REPLAY_MAX = 2_000
 """Changes kept per book while its snapshot is fetched, minutes of a busy market; then it is asked anew."""
 CHATTER = ("PONG", "NO NEW ASSETS")
+LATE = "older than what the stream said before"
+"""Frames that come out of order prove nothing: the book is read anew. Recordings show none."""
 
 _decoder = msgspec.json.Decoder(wire.Frame | list[wire.Frame])
 _array_decoder = msgspec.json.Decoder(list[msgspec.Raw])
@@ -200,6 +202,9 @@ class PolymarketFeed:
         for kept in touched:
             if venue_ms < kept.book_ms:
                 continue
+            if venue_ms < kept.seen_ms:
+                events += [Lost(kept.native, LATE), _fetch(kept)]
+                continue
             kept.seen_ms = venue_ms
             if kept.replay is not None:
                 kept.replay.append((venue_ms, kept.touches))
@@ -214,10 +219,11 @@ class PolymarketFeed:
                 self._changed(part, events)
             case wire.Book(asset_id=asset) if asset in self._kept:
                 kept, native = self._kept[asset], Native(asset)
-                if _authentic(part):
+                late = int(part.timestamp) < max(kept.book_ms, kept.seen_ms)
+                if _authentic(part) and not late:
                     events += self._seed(kept, part)
                 else:
-                    events += [Lost(native, "book hash differs"), _fetch(kept)]
+                    events += [Lost(native, LATE if late else "book hash differs"), _fetch(kept)]
             case wire.LastTrade(asset_id=asset) if asset in self._kept:
                 size, ms = Size(_sizes[part.size]), _ms(part.timestamp)
                 events.append(Trade(Native(asset), _prices[part.price], size, ms))

@@ -195,6 +195,21 @@ def test_a_change_older_than_the_book_is_dropped() -> None:
     assert hear(made, changes(change(), at="1000"))
 
 
+def test_what_is_older_than_what_was_said_before_loses_the_book() -> None:
+    for late in (changes(change(), at="1999"), book(timestamp="1999"), full_book(timestamp="1999")):
+        made = feed()
+        hear(made, book(timestamp="1000"))
+        hear(made, changes(change(), at="2000"))
+        lost, ask = hear(made, late)
+        assert lost == Lost(A, "older than what the stream said before")
+        assert isinstance(ask, Ask)
+        assert made.fetched(A, rest(timestamp="2000"), 0), "and the book fetched counts again"
+    made = feed()
+    hear(made, book(timestamp="1000"))
+    assert isinstance(hear(made, book(timestamp="999"))[0], Lost)
+    assert isinstance(hear(made, book(timestamp="1000"))[-1], Snapshot)
+
+
 def test_the_best_prices_of_their_own_channel_are_not_synchronous() -> None:
     said = {
         "event_type": "best_bid_ask",
@@ -329,7 +344,9 @@ MESSAGES = st.one_of(BOOKS, st.lists(ROWS, min_size=1, max_size=5).map(lambda ro
 @given(st.lists(st.one_of(MESSAGES, st.lists(MESSAGES, max_size=3)), max_size=20))
 def test_books_from_events_equal_a_slow_reading_of_the_same_frames(frames: list[Any]) -> None:
     replay, slow = world.Replay([A, B]), SlowBooks([A, B])
-    for frame in frames:
+    for number, frame in enumerate(frames):
+        for part in frame if isinstance(frame, list) else [frame]:
+            part["timestamp"] = str(number)
         replay.receive(json.dumps(frame))
         slow.receive(frame)
         assert replay.books == slow.books
