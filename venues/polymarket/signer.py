@@ -6,13 +6,13 @@ Card 2 and 5.1-5.3. Signatures are deterministic: the same order and key give th
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
-from collections.abc import Callable, Mapping
-from typing import TypeVar
+from collections.abc import Mapping
 
 import msgspec
 
 from venues.base.http import Request
 from venues.base.orders import Side
+from venues.kit.credentials import named, number_of, printable
 from venues.kit.eip712 import (
     ADDRESS_BYTES,
     WORD_BYTES,
@@ -55,6 +55,8 @@ _WRAPPED_KIND = keccak(
 _AUTH_KIND = keccak(b"ClobAuth(address address,string timestamp,uint256 nonce,string message)")
 _AUTH_MESSAGE = keccak(b"This message attests that I control the given wallet")
 _ZERO = bytes(WORD_BYTES)
+_CHAIN = number_of({POLYGON: "Polygon", AMOY: "Amoy"})
+_KIND = number_of({EOA: "EOA", POLY_PROXY: "proxy", GNOSIS_SAFE: "Safe", POLY_1271: "deposit wallet"})
 _SIDES = {Side.BUY: word(0), Side.SELL: word(1)}
 _POSITION_GAP = ((1 << 64) - 1) << 40
 """Bits 40 to 103 of an asset id: all zero in ids of protocol v2 (card 5.3)."""
@@ -83,13 +85,13 @@ class PolymarketSigner:
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
         """Parse and check every credential; ValueError names the secret and the rule."""
-        self._key = _named("private_key", secrets, Key)
+        self._key = named("private_key", secrets, Key)
         self.address = checksummed(self._key.address)
-        self.chain_id = _named("chain_id", secrets, _chain, str(POLYGON))
-        self.signature_type = _named("signature_type", secrets, _signature_type, str(EOA))
-        self.api_key = _named("api_key", secrets, _text)
-        self._passphrase = _named("api_passphrase", secrets, _text)
-        self._secret = _named("api_secret", secrets, _base64)
+        self.chain_id = named("chain_id", secrets, _CHAIN, str(POLYGON))
+        self.signature_type = named("signature_type", secrets, _KIND, str(EOA))
+        self.api_key = named("api_key", secrets, printable)
+        self._passphrase = named("api_passphrase", secrets, printable)
+        self._secret = named("api_secret", secrets, _base64)
         self._secret_text = secrets["api_secret"]
         funder = self._funder(secrets.get("funder", ""))
         self.maker = checksummed(funder)
@@ -200,22 +202,6 @@ class PolymarketSigner:
         return funder
 
 
-T = TypeVar("T")
-
-
-def _named(name: str, secrets: Mapping[str, str], parse: Callable[[str], T], default: str = "") -> T:
-    try:
-        return parse(secrets.get(name) or default)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from None
-
-
-def _text(value: str) -> str:
-    if not (value and value.isascii() and value.isprintable()):
-        raise ValueError("must be printable ASCII and not empty")
-    return value
-
-
 def _base64(value: str) -> bytes:
     try:
         decoded = urlsafe_b64decode(value)
@@ -224,15 +210,3 @@ def _base64(value: str) -> bytes:
     if not decoded:
         raise ValueError("must be url-safe base64, as the venue issued it")
     return decoded
-
-
-def _chain(value: str) -> int:
-    if value not in (str(POLYGON), str(AMOY)):
-        raise ValueError(f"must be {POLYGON} (Polygon) or {AMOY} (Amoy)")
-    return int(value)
-
-
-def _signature_type(value: str) -> int:
-    if value not in ("0", "1", "2", "3"):
-        raise ValueError("must be 0 (EOA), 1 (proxy), 2 (Safe) or 3 (deposit wallet)")
-    return int(value)

@@ -2,16 +2,14 @@
 
 import base64
 import hmac
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-import coincurve
-
 from venues.base.units import Cash, down
-from venues.kit.eip712 import checksummed
+from venues.kit.credentials import named
+from venues.kit.eip712 import Key, checksummed, unhex
 from venues.polymarket import sim_rules as rules
 from venues.polymarket.sim_rows import Json
 from venues.polymarket.sim_rules import RefusedError
@@ -27,7 +25,6 @@ CURVE_ORDER = 2 * rules.HALF_CURVE + 1
 MAINNET = 137
 NUMBER_MAX = 10**18 - 1
 """Of a header."""
-HEX_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 CREDENTIALS = (
     "private_key",
     "api_key",
@@ -83,8 +80,8 @@ class Accounts:
         given = self._read_credentials(wish)
         kind = int(given["signature_type"])
         secret = given.get("private_key") or f"0x{self._luck.randrange(1, CURVE_ORDER):064x}"
-        address = rules.address_of(_private_key(secret).public_key)
-        funder = _address("funder", given.get("funder") or rules.wallet_of(address, kind))
+        address = checksummed(named("private_key", {"private_key": secret}, Key).address)
+        funder = checksummed(named("funder", given, _address, rules.wallet_of(address, kind)))
         if address in self._customers or funder in self._exchange.accounts:
             raise ValueError(f"credentials: {address} or its wallet {funder} has an account already")
         balance = Cash(amount("balance", wish.get("balance", "0")))
@@ -213,18 +210,8 @@ def _same(wanted: str, given: str) -> bool:
     return hmac.compare_digest(wanted.encode(), given.encode(errors="replace"))
 
 
-def _private_key(text: str) -> coincurve.PrivateKey:
-    try:
-        return coincurve.PrivateKey.from_hex(text.removeprefix("0x"))
-    except ValueError as error:
-        raise ValueError(f"private_key: {error}") from error
-
-
-def _address(field: str, text: str) -> str:
-    raw = bytes.fromhex(text.removeprefix("0x")) if HEX_ADDRESS.fullmatch(text) else b""
-    if not raw:
-        raise ValueError(f"{field}: 0x and 40 hexadecimal digits, was {text!r}")
-    return checksummed(raw)
+def _address(text: str) -> bytes:
+    return unhex(text, 20)
 
 
 def new_uuid(luck: Random) -> str:

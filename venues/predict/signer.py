@@ -3,12 +3,12 @@
 Signatures are deterministic: the same order and key give the same bytes.
 """
 
-from collections.abc import Callable, Mapping
-from typing import TypeVar
+from collections.abc import Mapping
 
 import msgspec
 
 from venues.base.http import Request
+from venues.kit.credentials import named, printable
 from venues.kit.ctf_order import CtfOrder, struct_hash
 from venues.kit.eip712 import (
     ADDRESS_BYTES,
@@ -84,10 +84,10 @@ class PredictSigner:
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
         """Parse and check every credential; ValueError names the secret and the rule."""
-        self._key = _named("private_key", secrets, Key)
-        self._api_key = _named("api_key", secrets, _text)
-        self.chain_id = _named("chain_id", secrets, _chain, str(BNB_CHAIN))
-        account = _named("account", secrets, _address) if secrets.get("account") else None
+        self._key = named("private_key", secrets, Key)
+        self._api_key = named("api_key", secrets, printable)
+        self.chain_id = named("chain_id", secrets, _chain, str(BNB_CHAIN))
+        account = named("account", secrets, _address) if secrets.get("account") else None
         self._smart = account is not None and account != self._key.address
         self.maker = account if account is not None else self._key.address
         """Who owns the money and signs in the venue's eyes: the wallet, or the Predict account."""
@@ -189,22 +189,6 @@ class PredictSigner:
             return self._key.sign(hashed)
         wrapped = digest(self._kernel, keccak(_KERNEL_KIND + hashed))
         return _BY_VALIDATOR + _VALIDATOR + self._key.sign(personal_hash(wrapped))
-
-
-T = TypeVar("T")
-
-
-def _named(name: str, secrets: Mapping[str, str], parse: Callable[[str], T], default: str = "") -> T:
-    try:
-        return parse(secrets.get(name) or default)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from None
-
-
-def _text(value: str) -> str:
-    if not (value and value.isascii() and value.isprintable()):
-        raise ValueError("must be printable ASCII and not empty")
-    return value
 
 
 def _chain(value: str) -> int:

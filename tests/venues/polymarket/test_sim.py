@@ -318,7 +318,7 @@ def test_a_wrong_market_wish_is_named(wish: dict[str, Any], text: str) -> None:
         ({"balance": "ten"}, "balance: not a plain decimal"),
         ({"positions": {"5": "1"}}, "positions: no listing '5'"),
         ({"signature_type": "4"}, "signature_type: one of 0, 1, 2, 3"),
-        ({"funder": "me"}, "funder: 0x and 40"),
+        ({"funder": "me"}, "funder: must be 20 bytes in hexadecimal"),
         ({"credentials": {"private_key": "0x0"}}, "private_key: "),
         ({"credentials": {"api_secret": "a"}}, "api_secret: not base64"),
         ({"credentials": {"pin": "1"}}, r"no such fields \['pin'\]"),
