@@ -47,6 +47,8 @@ ANSWER_MS = 15_000
 """A reading that has not come back in this time is not waited for any more."""
 REPLAY_MAX = 2_000
 """Changes kept per book while it is read, minutes of a busy market; then it is asked for anew."""
+ID_DIGITS_MAX = 18
+"""No market id is written longer: they are 64-bit numbers."""
 ODDS_MAX = 100
 """Differing levels remembered per book: one is enough to have it read again."""
 CHANNEL = "market.depth.diff"
@@ -121,7 +123,7 @@ class OpinionFeed:
     """One connection to the market channels."""
 
     def __init__(self) -> None:
-        self._kept: dict[int, _Kept] = {}
+        self._kept: dict[int | None, _Kept] = {}
         self._beat_ms: int | None = None
 
     def handshake(self) -> Request:
@@ -129,23 +131,26 @@ class OpinionFeed:
         return Request(method="GET", path="/", purpose=Purpose.DATA, host="socket", private=True)
 
     def subscribe(self, natives: Sequence[Native]) -> list[FeedEvent]:
-        """One subscription per market; then the market, whose tokens name the books, is asked for."""
+        """One subscription per market; then the market, whose tokens name the books, is asked for.
+
+        What is not written as a market id names no market here: nothing is said, and its book stays empty.
+        """
         events: list[FeedEvent] = []
         for native in dict.fromkeys(natives):
-            number = int(native)
-            if number not in self._kept:
+            number = _number(native)
+            if number is not None and number not in self._kept:
                 self._kept[number] = kept = _Kept(native)
                 events += [_say("SUBSCRIBE", number), _ask(kept)]
         return events
 
     def unsubscribe(self, natives: Sequence[Native]) -> list[FeedEvent]:
         """Messages about these markets that are still under way are ignored."""
-        old = [int(native) for native in natives]
+        old = [number for native in natives if (number := _number(native)) is not None]
         return [_say("UNSUBSCRIBE", number) for number in old if self._kept.pop(number, None) is not None]
 
     def resync(self, native: Native, now_ms: int) -> list[FeedEvent]:
         """Read the book; what changes meanwhile is kept and applied after it."""
-        kept = self._kept.get(int(native))
+        kept = self._kept.get(_number(native))
         if kept is None:
             return []
         kept.bids_asks = None
@@ -177,7 +182,7 @@ class OpinionFeed:
 
     def fetched(self, native: Native, response: Response, now_ms: int) -> list[FeedEvent]:
         """The market, after which its book is asked for; or the book, which seeds or proves ours."""
-        kept = self._kept.get(int(native))
+        kept = self._kept.get(_number(native))
         if kept is None or kept.replay is None:
             return []
         if kept.asked_market:
@@ -219,6 +224,11 @@ class OpinionFeed:
             else:
                 kept.due_ms = min(kept.due_ms, now_ms + SOON_MS)
         return events
+
+
+def _number(native: Native) -> int | None:
+    """The market id; None for text that is none."""
+    return int(native) if native.isascii() and native.isdecimal() and len(native) <= ID_DIGITS_MAX else None
 
 
 def _is_chatter(text: str) -> bool:

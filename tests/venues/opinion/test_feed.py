@@ -16,7 +16,7 @@ from tests.venues.opinion.examples import (
     ok,
     refusal,
 )
-from venues.base.events import Ask, BookSide, Halted, Lost, Resumed, Snapshot, Update
+from venues.base.events import Ask, BookSide, Halted, Lost, Resumed, Say, Snapshot, Update
 from venues.base.http import Response
 from venues.base.listing import Native
 from venues.opinion.feed import (
@@ -27,6 +27,7 @@ from venues.opinion.feed import (
     REREAD_MS,
     REREADS_AT_ONCE,
     SOON_MS,
+    OpinionFeed,
 )
 
 BIDS, ASKS = {"0.41": "800", "0.40": "1500.25"}, {"0.43": "650.5"}
@@ -313,6 +314,13 @@ def test_unsubscribed_and_foreign_markets_and_chatter_are_ignored() -> None:
     assert replay.said[-1] == {"action": "UNSUBSCRIBE", "channel": "market.depth.diff", "marketId": 5120}
     replay.receive(diff("bids", "0.41", "5"))
     assert not isinstance(replay.events[-1], Update)
+
+
+def test_what_is_no_market_id_is_not_subscribed_and_harms_no_other() -> None:
+    feed, wrong = OpinionFeed(), [Native("0x18b1"), Native("-1"), Native(""), Native("9" * 5_000)]
+    events = feed.subscribe([*wrong, Native(MARKET)])
+    assert [type(event) for event in events] == [Say, Ask]
+    assert feed.unsubscribe(wrong) == feed.resync(wrong[0], NOW_MS) == []
 
 
 @pytest.mark.parametrize(
