@@ -14,7 +14,7 @@ from venues.kit.body import read
 from venues.polymarket import account, hearing, standings, wire
 from venues.polymarket.amounts import IMMEDIATE, given_and_wanted
 from venues.polymarket.answers import CANCELLED, FORGOTTEN_MS, from_order, from_trades, matched_in_all, short
-from venues.polymarket.reads import all_rows, get, own, token_of
+from venues.polymarket.reads import all_rows, get, one_market, own, token_of
 from venues.polymarket.refusals import refused
 from venues.polymarket.signer import Draft, PolymarketSigner
 from venues.polymarket.trades import COLLATERAL, DUST, Tally, tally
@@ -28,6 +28,7 @@ _ORDER_TYPES = {each: each.name for each in TimeInForce} | {TimeInForce.IOC: "FA
 _post_reply = msgspec.json.Decoder(wire.PostReply)
 _refusal = msgspec.json.Decoder(wire.Refusal)
 _order: msgspec.json.Decoder[wire.OrderState | None] = msgspec.json.Decoder(wire.OrderState | None)
+_orders = msgspec.json.Decoder(wire.Rows[wire.OrderState])
 _trades = msgspec.json.Decoder(wire.Rows[wire.Trade])
 _canceled = msgspec.json.Decoder(wire.CancelReply)
 
@@ -79,6 +80,8 @@ class PolymarketOrders:
         reply = yield get(f"/data/order/{order_hash}")
         try:
             known = _known_order(reply, order_hash)
+            if known is None and order.time_in_force not in IMMEDIATE:
+                known = yield from _resting(order, order_hash)
             matched = None if known is None else known.matched
         except ValueError as error:
             return Unknown(order.order_id, f"order look-up: {error}")
@@ -169,6 +172,17 @@ def _known_order(reply: Reply, order_hash: str) -> wire.OrderState | None:
     if known is not None and known.id.lower() != order_hash:
         raise ValueError("the reply is about another order")
     return known
+
+
+def _resting(order: Order, order_hash: str) -> Talk[wire.OrderState | None]:
+    """The order among the open ones: that one may be on the book is not refuted by a single empty reply.
+
+    ValueError where they cannot be read.
+    """
+    found = yield from all_rows("/data/orders", one_market([order.listing]), _orders)
+    if isinstance(found, Unavailable):
+        raise ValueError(found.reason)  # noqa: TRY004 - it says what the venue did
+    return next((row for row in found if row.id.lower() == order_hash), None)
 
 
 def _tally(order: Order, order_hash: str) -> Talk[Tally | Unavailable]:

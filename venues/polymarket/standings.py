@@ -75,15 +75,21 @@ def parts_of(trade: wire.Trade, signer: PolymarketSigner) -> list[Part]:
     at_ms = _ms(trade.match_time)
     failed = state_of(trade) == FAILED
     parts: list[Part] = []
-    if _is_own(trade, signer):
+    if trade.trader_side == "TAKER" or (not trade.trader_side and _is_own(trade, signer)):
         fills = () if failed else tuple(fill(maker, trade.asset_id) for maker in trade.maker_orders)
         parts.append(Part(trade.taker_order_id.lower(), trade.asset_id, trade.side, None, fills, at_ms))
     for maker in trade.maker_orders:
         if _is_own(maker, signer):
             done = fill(maker, maker.asset_id)
             fills = () if failed else (done,)
-            parts.append(Part(maker.order_id.lower(), maker.asset_id, maker.side, done[0], fills, at_ms))
+            side = maker.side or _against(trade.side, same=maker.asset_id == trade.asset_id)
+            parts.append(Part(maker.order_id.lower(), maker.asset_id, side, done[0], fills, at_ms))
     return parts
+
+
+def _against(side: str, *, same: bool) -> str:
+    """The side of a maker where it is not said: the other one, or the same with the other token."""
+    return {"BUY": "SELL", "SELL": "BUY"}.get(side, side) if same else side
 
 
 def _is_own(party: wire.Trade | wire.MakerOrder, signer: PolymarketSigner) -> bool:

@@ -282,6 +282,7 @@ class Trade(msgspec.Struct):
     status: str
     maker_orders: list[MakerOrder] = []
     side: str = ""
+    trader_side: str | None = None
     match_time: int | str | None = None
     owner: str | None = None
     maker_address: str | None = None

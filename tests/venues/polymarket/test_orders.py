@@ -13,6 +13,7 @@ from tests.venues.polymarket import world
 from venues.base.http import Reply, Request, Response, Silence, Talk, Unavailable
 from venues.base.orders import (
     Answer,
+    Fee,
     Filled,
     Order,
     Pending,
@@ -540,12 +541,33 @@ def test_an_order_that_may_be_a_maker_is_sought_in_the_trades_of_both_outcomes(
 
     def venue(request: Request) -> Reply:
         asked.append(request)
-        return EMPTY_PAGE if request.path == "/data/trades" else said(b"null")
+        return said(b"null") if "/data/order/" in request.path else EMPTY_PAGE
 
     order = world.order(time_in_force=time_in_force)
     run(ORDERS.look_up(order, SIGNER, Unknown(order.order_id, ""), order.created_ms), venue)
     assert asked[0].path == f"/data/order/{SIGNER.order_hash(draft_of(order))}"
-    assert asked[1].query == (where, ("after", "1794999995"), ("next_cursor", "MA=="))
+    *listed, trades = asked[1:]
+    assert [request.path for request in listed] == ["/data/orders"] * (time_in_force is TimeInForce.GTC)
+    assert trades.query == (where, ("after", "1794999995"), ("next_cursor", "MA=="))
+
+
+@pytest.mark.parametrize("empty", [said(b"null"), said({"error": "not found"}, 404)])
+def test_an_order_that_may_rest_is_gone_only_when_the_open_orders_lack_it(empty: Reply) -> None:
+    order = world.order(time_in_force=TimeInForce.GTC)
+    order_hash = SIGNER.order_hash(draft_of(order))
+    rests = Working(order.order_id, order_hash, Size(0), Cash(0), Fee(0, "pUSD"))
+    listed = page({"id": order_hash.upper().replace("0X", "0x"), "status": "LIVE", "size_matched": "0"})
+
+    def done(open_orders: Reply) -> Answer:
+        replies = {"/data/orders": open_orders, "/data/trades": EMPTY_PAGE}
+        talk = ORDERS.look_up(order, SIGNER, rests, order.created_ms + 10**9)
+        answer: Answer = run(talk, lambda request: replies.get(request.path, empty))
+        return answer
+
+    assert isinstance(done(listed), Working)
+    assert isinstance(done(EMPTY_PAGE), Rejected)
+    for unreadable in (said(b"null"), said({"error": "x"}, 500), Silence("late", sent=True)):
+        assert isinstance(done(unreadable), Unknown)
 
 
 @pytest.mark.parametrize("reply", [said({"error": "x"}, 500), said(b"[]"), Silence("late", sent=True)])

@@ -113,7 +113,8 @@ def test_finished_orders_are_trades_by_order_newest_first() -> None:
         trade("b", maker("0x2", "1", "0.4", world.SIBLING), at="1795000009"),
     ]
     rested = maker("0xR", "2", "0.7", owner=OWN)
-    made = trade("c", rested, at="1795000005", taker_order_id="0xother", owner="x", maker_address="0x9")
+    others = {"taker_order_id": "0xother", "owner": "x", "maker_address": "0x9", "trader_side": "MAKER"}
+    made = trade("c", rested, at="1795000005", **others)
     found = history(page(made, *bought))
     assert not isinstance(found, Unavailable)
     assert [(row.venue_order_id, row.side, row.filled, row.cash, row.price, row.open) for row in found] == [
@@ -128,8 +129,27 @@ def test_neither_open_orders_nor_other_peoples_nor_other_books_are_history() -> 
     mine = trade("a", maker("0x1", "1", "0.5"))
     assert history(page(mine)) != []
     assert history(page(mine), page(OPEN | {"id": "0xt1"})) == []
-    assert history(page(mine | {"owner": "x", "maker_address": "0x9"})) == []
+    assert history(page(mine | {"owner": "x", "maker_address": "0x9", "trader_side": None})) == []
     assert history(page(mine), listings=[NO]) == []
+
+
+def test_the_side_of_a_maker_follows_from_the_takers_where_it_is_not_said() -> None:
+    """A maker of the same token trades against the taker; one of the other token, beside it."""
+    others = {"owner": "x", "maker_address": "0x9", "trader_side": "MAKER"}
+    for token, side in ((world.TOKEN, Side.SELL), (world.SIBLING, Side.BUY)):
+        met = maker("0xR", "1", "0.5", token, owner=OWN, side="")
+        found = history(page(trade("a", met, **others)))
+        assert not isinstance(found, Unavailable)
+        assert [(row.venue_order_id, row.side) for row in found] == [("0xr", side)]
+
+
+def test_the_takers_order_is_ours_only_where_we_took() -> None:
+    """The owner of a row may be whoever it is told to."""
+    rested = maker("0xR", "1", "0.5", owner=OWN)
+    for said, ids in (("MAKER", ["0xr"]), ("TAKER", ["0xt1", "0xr"])):
+        found = history(page(trade("a", rested, trader_side=said)))
+        assert not isinstance(found, Unavailable)
+        assert [row.venue_order_id for row in found] == ids
 
 
 def test_a_trade_that_failed_filled_nothing() -> None:
@@ -137,7 +157,7 @@ def test_a_trade_that_failed_filled_nothing() -> None:
     assert not isinstance(found, Unavailable)
     [row] = found
     assert (row.filled, row.cash) == (0, 0)
-    made = trade("a", maker("0xR", "1", "0.5", owner=OWN), status="FAILED", owner="x", maker_address="0x9")
+    made = trade("a", maker("0xR", "1", "0.5", owner=OWN), status="FAILED", trader_side="MAKER")
     found = history(page(made))
     assert not isinstance(found, Unavailable)
     assert [(row.filled, row.cash) for row in found] == [(0, 0)]
