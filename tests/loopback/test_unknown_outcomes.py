@@ -11,7 +11,6 @@ from venues import discover
 from venues.base.orders import SHARES
 
 pytestmark = pytest.mark.slow
-"""Ten seconds go by at the end of each order that stays open."""
 ORDER_CALL = "POST .*order"
 """Every venue places orders by a POST to a path with that word."""
 
@@ -27,6 +26,12 @@ NEVER_ARRIVES: dict[str, Json] = {
     "foreign 429": {"fault": "refused", "status": 429, "body": "<html>slow down</html>"},
     "connection torn before executing": {"fault": "disconnect", "when": "before"},
 }
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits at the end for orders that stay open."""
+    monkeypatch.setattr("router.assembly.STOP_MS_MAX", 100)
 
 
 async def only(running: Running, venue: str) -> None:
@@ -95,11 +100,13 @@ async def test_a_venue_that_refuses_with_proof_fails_at_once_with_the_whole_body
     assert body["errorCode"] in ("no_allocations", "all_venues_failed")
 
 
-async def test_one_venue_going_silent_does_not_keep_the_other_from_filling(running: Running) -> None:
-    silent, working = sorted(running.facts.venues)[:2]
+async def test_one_venue_going_silent_does_not_keep_the_others_from_filling(running: Running) -> None:
+    _, planned, _ = await running.order(side="buy", amount="25.00")
+    silent = planned["fills"][0]["venue"]
     running.shorten_answers(1_500)
     await running.faults(silent, {"call": ORDER_CALL, "fault": "lost", "delay_ms": 30_000})
     status, body, _ = await running.order(side="buy", amount="25.00")
     by_venue = {fill["venue"]: fill["status"] for fill in body["fills"]}
     assert status == 201
-    assert by_venue == {silent: "open", working: "filled"}
+    assert by_venue[silent] == "open"
+    assert "filled" in {status for venue, status in by_venue.items() if venue != silent}
