@@ -21,6 +21,8 @@ from router.cli import record as record_run
 from router.cli import replay as replay_run
 from router.cli import serve as server
 from router.cli import sim as sim_run
+from router.cli.scenario import NoScenario
+from router.cli.scenario import names as scenarios
 from router.cli.signals import INTERRUPTED, interrupted
 from router.config import ConfigError
 from router.runtime import logs
@@ -39,7 +41,15 @@ class Speed(Enum):
     RECORDED = "recorded"
 
 
-EXPECTED = (ConfigError, CredentialError, RegistryError, StoreFault, client.Unreachable, OSError)
+EXPECTED = (
+    ConfigError,
+    CredentialError,
+    NoScenario,
+    RegistryError,
+    StoreFault,
+    client.Unreachable,
+    OSError,
+)
 """Errors that a user can mend: shown as one line, without a traceback."""
 
 app = typer.Typer(
@@ -83,13 +93,23 @@ def demo(
     no_order: Annotated[bool, typer.Option("--serve", help="Place no order; keep running.")] = False,
     port: Annotated[int, typer.Option(help="Where the router listens; 0 takes a free port.")] = 0,
     seed: Seed = 1,
+    scenario: Annotated[
+        str | None, typer.Option(help=f"Not all venues, but one of: {', '.join(scenarios())}.")
+    ] = None,
 ) -> None:
     """Start a router with simulated venues and place one routed order through HTTP."""
     if once and no_order:
         sys.exit("crossbook: --once places an order and --serve places none: choose one")
     with closing(Aside(sys.stderr.fileno())) as errors:
         logs.configure(redactor, level="warning", stream=errors)
-        run = demo_run.demo(redactor, typer.echo, errors, once=once, order=not no_order, port=port, seed=seed)
+        run = demo_run.demo(
+            *(redactor, typer.echo, errors),
+            once=once,
+            order=not no_order,
+            port=port,
+            seed=seed,
+            scenario=scenario,
+        )
         _run(run)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
@@ -23,7 +24,7 @@ from venues.base.units import DIGITS, NANOS_PER_MICRO, ONE, Price, decimal, half
 
 LEVELS = 12
 """Levels a side: what fits on a terminal of ordinary height."""
-NATIVE_CHARS_MAX = 20
+NATIVE_CHARS_MAX = 13
 REFRESH_MS = 250
 SEED_MS_MAX = 15_000
 """Longest wait for a first book before showing what is there."""
@@ -72,10 +73,11 @@ def draw(market: MarketData, outcome: Outcome) -> Group:
     """Asks above bids, best ones meeting in the middle; below, the books that may not be used and why."""
     asks, bids = read(market, outcome, Side.BUY), read(market, outcome, Side.SELL)
     title = f"{escape(outcome.title)} [bold]{escape(outcome.label)}[/bold]"
-    table = Table(title=title, caption=outcome.outcome_id)
+    table = Table(title=title, caption=outcome.outcome_id, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in ("side", "after fees", "price", "fee bps", "size", "venue", "listing"):
         text = heading in ("side", "venue", "listing")
-        table.add_column(heading, justify="left" if text else "right", no_wrap=True)
+        last = heading == "listing"  # the only one that gives way on a narrow terminal
+        table.add_column(heading, justify="left" if text else "right", no_wrap=not last, overflow="fold")
     for row in reversed(_rows(asks, "[red]ask[/red]")):
         table.add_row(*row)
     table.add_section()

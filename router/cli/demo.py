@@ -14,6 +14,7 @@ from registry.model import Outcome, mint
 from registry.text import dump
 from router.assembly import Instance
 from router.cli import client
+from router.cli.scenario import Scenario, everywhere, load
 from router.cli.signals import INTERRUPTED, interrupted
 from router.config import Config, parse
 from router.runtime.aside import Aside
@@ -22,28 +23,14 @@ from router.runtime.keys import digest, new_key
 from router.runtime.logs import Redactor
 from venues import discover
 from venues.base.contract import Venue
-from venues.base.events import Level
 from venues.base.listing import ListingKey, Native
-from venues.base.units import ONE, Price, Size
 from venues.sim.server import SimServer
 
 ACCOUNT = "acct-demo"
 BALANCE = "1000"
 """Dollars at each venue."""
-AMOUNT = "100.00"
-"""The demo order's dollars: more than any venue's best level holds."""
 READY_MS_MAX = 20_000
 """Long enough for a slow machine to connect to its own loopback."""
-OPENING = Price(440_000)
-"""Best ask of the first venue; each further venue opens one cent above."""
-STEP = 20_000
-"""Between the levels of one venue; those of neighbours interleave."""
-SPREAD = 60_000
-"""Between best bid and best ask: no venue's bid reaches another's ask."""
-LEVEL = Size(30 * ONE)
-"""Shares at the best level; each further level holds as many more."""
-DEPTH = 6
-QUESTION = "Highest temperature in New York tomorrow: 50 to 51 degrees?"
 LABELS = ("Yes", "No")
 ID_BYTES = 8
 
@@ -79,9 +66,19 @@ class Demo:
     """The simulated venues, the settings made for them, and the router that runs on both."""
 
     def __init__(
-        self, venues: Mapping[str, Venue], folder: Path, redactor: Redactor, *, seed: int, port: int
+        self,
+        venues: Mapping[str, Venue],
+        folder: Path,
+        redactor: Redactor,
+        *,
+        seed: int,
+        port: int,
+        scenario: Scenario | None = None,
     ) -> None:
-        self._venues, self._folder, self._redactor = venues, folder, redactor
+        """Without a scenario: one question on all of these venues."""
+        self.scenario = scenario or everywhere(list(venues))
+        self._venues = {name: venues[name] for name in self.scenario.venues}
+        self._folder, self._redactor = folder, redactor
         self._seed, self._port = seed, port
         self.servers: dict[str, SimServer] = {}
         self.api_key = new_key()
@@ -113,10 +110,13 @@ class Demo:
             await server.stop()
 
     def _list_outcomes(self, now_ms: int) -> Registry:
-        """Both sides of one question, listed on every venue, with books that make the demo order split."""
+        """Both sides of the scenario's question, listed on its venues, with its books."""
+        question = self.scenario.question
         sides: tuple[list[ListingKey], list[ListingKey]] = ([], [])
-        for rank, (name, server) in enumerate(self.servers.items()):
-            natives = [Native(native) for native in server.simulator.list_market({"title": QUESTION})]
+        for name, server in self.servers.items():
+            scene = self.scenario.venues[name]
+            wish = {"title": question} | scene.market
+            natives = [Native(native) for native in server.simulator.list_market(wish)]
             other = (
                 ListingKey(name, natives[1], False)
                 if len(natives) > 1
@@ -124,10 +124,11 @@ class Demo:
             )
             sides[0].append(ListingKey(name, natives[0], False))
             sides[1].append(other)
-            server.simulator.exchange.set_book(natives[0], *_levels(rank), now_ms)
+            server.simulator.exchange.set_book(natives[0], *scene.levels(), now_ms)
         ids = [mint(random.Random(f"{self._seed}/{label}").randbytes(ID_BYTES)) for label in LABELS]  # noqa: S311
+        ids[0] = self.scenario.predexon_id or ids[0]
         return Registry(
-            Outcome(outcome_id=outcome_id, title=QUESTION, label=label, listings=tuple(keys))
+            Outcome(outcome_id=outcome_id, title=question, label=label, listings=tuple(keys))
             for outcome_id, label, keys in zip(ids, LABELS, sides, strict=True)
         )
 
@@ -173,14 +174,6 @@ def _addresses(server: SimServer) -> DemoVenue:
     )
 
 
-def _levels(rank: int) -> tuple[list[Level], list[Level]]:
-    """The opening book of the venue with this rank."""
-    first = OPENING + rank * STEP // 2
-    asks = [(Price(first + n * STEP), Size(LEVEL * (n + 1))) for n in range(DEPTH)]
-    bids = [(Price(first - SPREAD - n * STEP), Size(LEVEL * (n + 1))) for n in range(DEPTH)]
-    return bids, asks
-
-
 async def demo(
     redactor: Redactor,
     emit: Callable[[str], None],
@@ -190,11 +183,17 @@ async def demo(
     order: bool,
     port: int,
     seed: int,
+    scenario: str | None,
 ) -> int:
-    """Run the demo; the exit code. With `order` it places one, with `once` it then ends."""
+    """Run the demo; the exit code. With `order` it places one, with `once` it then ends.
+
+    NoScenario if there is none of this name.
+    """
+    venues = discover()
+    chosen = load(scenario, venues) if scenario else None
     stop = interrupted()
     with tempfile.TemporaryDirectory(prefix="crossbook-demo-") as folder:
-        running = Demo(discover(), Path(folder), redactor, seed=seed, port=port)
+        running = Demo(venues, Path(folder), redactor, seed=seed, port=port, scenario=chosen)
         shown = asyncio.create_task(_show(running, emit, errors, order=order))
         stopping = asyncio.create_task(stop.wait())
         try:
@@ -218,11 +217,11 @@ async def _show(running: Demo, emit: Callable[[str], None], errors: Aside, *, or
     assert running.instance is not None, "it has started"
     errors.count_dropped(running.instance.market.metrics.log_lines_dropped.inc)
     emit(msgspec.json.encode(facts).decode())
-    return await _order(facts, emit) if order else 0
+    return await _order(facts, running.scenario.amount, emit) if order else 0
 
 
-async def _order(facts: DemoFacts, emit: Callable[[str], None]) -> int:
-    asked = {"predexonId": facts.outcomes[0].predexon_id, "side": "buy", "amount": AMOUNT}
+async def _order(facts: DemoFacts, amount: str, emit: Callable[[str], None]) -> int:
+    asked = {"predexonId": facts.outcomes[0].predexon_id, "side": "buy", "amount": amount}
     answered = await client.place(facts.base_url, facts.api_key, facts.account_id, asked)
     emit(f"POST {facts.base_url}/api/accounts/{facts.account_id}/router/orders")
     emit(f"{msgspec.json.encode(asked).decode()}\n\n{answered.status}")

@@ -8,12 +8,16 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
+
+from venues import discover
+from venues.base.orders import SHARES
 
 CROSSBOOK = str(Path(sys.executable).parent / "crossbook")
 Json = dict[str, Any]
@@ -45,17 +49,65 @@ async def started(*words: str) -> AsyncIterator[tuple[Json, asyncio.subprocess.P
             await process.wait()
 
 
+def shown(out: str) -> tuple[Json, Json, Json]:
+    """What the demo prints: its facts, the order it placed, and the body of the 201."""
+    first, where, asked, rest = out.split("\n", 3)
+    assert where.startswith("POST ")
+    blank, status, body = rest.split("\n", 2)
+    assert (blank, status) == ("", "201")
+    return json.loads(first), json.loads(asked), json.loads(body)
+
+
 async def test_the_demo_fills_on_every_venue_and_ends_with_success() -> None:
     code, out, _ = await crossbook("demo", "--once")
-    first, rest = out.split("\n", 1)
-    facts = json.loads(first)
+    facts, asked, body = shown(out)
     assert code == 0
     assert set(facts) == {"baseUrl", "apiKey", "accountId", "config", "outcomes", "venues"}
     assert all({"rest", "ws", "control"} == set(venue) for venue in facts["venues"].values())
-    assert "\n201\n" in rest
-    body = json.loads(rest[rest.index("201\n") + 4 :])
+    assert set(facts["venues"]) == set(discover())
     assert {fill["venue"] for fill in body["fills"]} == set(facts["venues"])
     assert {fill["status"] for fill in body["fills"]} == {"filled"}
+    money = [fill["fee"]["amount"] for fill in body["fills"] if fill["fee"]["unit"] != SHARES]
+    spent = sum(map(Decimal, money), Decimal(body["summary"]["totalAmount"]))
+    assert Decimal(asked["amount"]) * Decimal("0.99") < spent <= Decimal(asked["amount"])
+
+
+async def test_the_contracts_worked_example_comes_out_as_documented() -> None:
+    """Shape, order of keys, venues, reasons and prices; the example's own sizes and amounts do not add up."""
+    documented: Json = json.loads((Path(__file__).parent / "worked-example.json").read_text())
+    code, out, _ = await crossbook("demo", "--once", "--scenario", "worked-example")
+    facts, asked, body = shown(out)
+    assert code == 0
+    assert asked == documented["request"]
+    assert list(body) == documented["keys"]
+    assert documented["echoed"].items() <= body.items()
+    assert set(facts["venues"]) == {entry["venue"] for entry in documented["considered"]}
+    for fill, wanted in zip(body["fills"], documented["fills"], strict=True):
+        assert [key for key in fill if key != "fee"] == documented["fillKeys"]
+        assert (fill["venue"], fill["status"]) == (wanted["venue"], wanted["status"])
+        assert near(fill["price"], wanted["price"])
+    summary, wanted = body["summary"], documented["summary"]
+    assert list(summary) == documented["summaryKeys"]
+    assert (summary["venuesUsed"], summary["venuesFailed"]) == (wanted["venuesUsed"], wanted["venuesFailed"])
+    assert near(summary["avgPrice"], wanted["avgPrice"])
+    assert list(body["_routing"]) == ["considered", "reasoning"]
+    for entry, wanted in zip(body["_routing"]["considered"], documented["considered"], strict=True):
+        assert list(entry) == list(wanted)
+        if wanted["droppedReason"]:
+            wanted |= {"topLevelPrice": None, "feeBpsAtTop": 0}  # ours has no price where nothing is offered
+        assert entry == wanted | {"feeBpsAtTop": entry["feeBpsAtTop"]}
+        assert abs(entry["feeBpsAtTop"] - wanted["feeBpsAtTop"]) < 0.1, "whole parameters come no closer"
+
+
+def near(price: str, documented: str) -> bool:
+    """Within half a thousandth: the order is cut to what its limit may cost, so the last shares may go."""
+    return abs(Decimal(price) - Decimal(documented)) < Decimal("0.0005")
+
+
+async def test_a_scenario_that_is_not_there_is_told_with_those_that_are() -> None:
+    code, _, err = await crossbook("demo", "--once", "--scenario", "atlantis")
+    assert code == 1
+    assert err == "crossbook: demo: no scenario called atlantis; there are worked-example\n"
 
 
 @pytest.mark.slow
