@@ -12,7 +12,7 @@ import msgspec
 from venues.base.events import FeedEvent, Refused, Say
 from venues.base.http import Purpose, Request, Response, Talk, Unavailable
 from venues.base.listing import Listing, ListingKey, Native
-from venues.base.orders import Answer, Charge, News, Order, Side
+from venues.base.orders import Answer, Charge, News, Order, Side, Standing
 from venues.base.units import Cash, Nanos, Price, Size
 
 if TYPE_CHECKING:
@@ -134,6 +134,10 @@ class Listings(Protocol):
         """The listings of these books, not inverted. One that the venue does not know is left out."""
         ...
 
+    def discover(self, cursor: str) -> Talk[Page | Unavailable]:
+        """One page of all that the venue lists and trades now; "" asks for the first."""
+        ...
+
 
 class Orders(Protocol):
     """Orders and money. Each conversation ends in a value; none raises for what the venue did."""
@@ -160,6 +164,16 @@ class Orders(Protocol):
 
     def cancel(self, order: Order, signer: Signer, answer: Answer) -> Talk[Answer]:
         """Take a resting order off the book; ends in what `look_up` would say afterwards."""
+        ...
+
+    def open_orders(
+        self, signer: Signer, listings: Sequence[Listing]
+    ) -> Talk[Sequence[Standing] | Unavailable]:
+        """The account's orders that rest on these listings, whoever placed them."""
+        ...
+
+    def history(self, signer: Signer, listings: Sequence[Listing]) -> Talk[Sequence[Standing] | Unavailable]:
+        """The account's orders on these listings that ended lately, newest first, one page."""
         ...
 
     def funds(self, signer: Signer) -> Talk[Mapping[str, Cash] | Unavailable]:

@@ -78,7 +78,7 @@ def _ours(case: Json) -> Request | None:
         "orders.create": lambda: VENUE.orders.place(_order(of[0]), signer),
         "orders.cancel": lambda: VENUE.orders.cancel(order, signer, known),
         "orders.retrieve": lambda: VENUE.orders.look_up(order, signer, known, 0),
-        "orders.list": lambda: VENUE.orders.open_orders(signer, open_on),  # type: ignore[attr-defined]  # enters the protocol
+        "orders.list": lambda: VENUE.orders.open_orders(signer, open_on),
         "portfolio.positions": lambda: VENUE.orders.holdings(signer, []),
         "account.balances": lambda: VENUE.orders.funds(signer),
     }
