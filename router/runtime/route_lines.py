@@ -17,15 +17,15 @@ log = structlog.get_logger(__name__)
 
 def ended(account: AccountId, report: Report, *, status: str, ms: int) -> None:
     """A caller is told what was done. What is open then is told order by order."""
-    asked, fees = report.asked, sum(line.fee.cash for line in report.fills if line.fee)
-    money = {"spent": report.cash + fees} if asked.side is Side.BUY else {"received": report.cash - fees}
+    asked, fees = report.asked, sum([line.fee.cash for line in report.fills if line.fee])
+    buy = asked.side is Side.BUY
     log.info(
         "route.ended",
         **_asked(account, asked),
         status=status,
         filled=plain(report.size),
-        **{word: plain(cash) for word, cash in money.items()},
-        venues=list(dict.fromkeys(line.venue for line in report.fills)),
+        **({"spent": plain(report.cash + fees)} if buy else {"received": plain(report.cash - fees)}),
+        venues=list(dict.fromkeys([line.venue for line in report.fills])),
         why=report.reasoning,
         ms=ms,
     )

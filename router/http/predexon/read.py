@@ -71,7 +71,7 @@ def _refuse_other_orders(seen: _Body) -> None:
 
 
 def _absent(raw: msgspec.Raw) -> bool:
-    return bytes(raw) == b"null"
+    return raw is _NULL or bytes(raw) == b"null"
 
 
 def _decimal(field: str, raw: msgspec.Raw) -> tuple[int, str]:
