@@ -14,7 +14,7 @@ from router.core.model import AccountId
 from router.http import body as body_module
 from router.http import protocol, reaper
 from router.http.app import Listener, make_app
-from router.http.predexon import read
+from router.http.predexon import read, show_seed
 from router.runtime.keys import KeyId, KeyRing, digest, new_key
 from router.runtime.metrics import Metrics
 from router.service import Router
@@ -312,14 +312,22 @@ async def test_the_lines_of_a_request_carry_its_id_and_those_of_the_next_one_its
         monkeypatch.setattr(read, "market_order", lambda _body: 1 // 0)
         writer.write(server.post(extra="x-request-id: second\r\n"))
         await reader.readuntil(b'"requestId":"second"')
+        monkeypatch.undo()
+        monkeypatch.setattr(show_seed, "show", lambda _report: 1 // 0)
+        writer.write(server.post(extra="x-request-id: third\r\n"))
+        await reader.readuntil(b'"requestId":"third"')
     writer.close()
     route = re.search(rb'"routerOrderId":"([^"]+)"', body)
     assert route is not None
     ended = [entry for entry in logs if entry["event"] == "route.ended"]
-    assert [(entry["request"], entry["route"]) for entry in ended] == [("first", route[1].decode())]
+    assert [entry["request"] for entry in ended] == ["first", "third"]
+    assert ended[0]["route"] == route[1].decode()
     assert {entry["route"] for entry in logs if entry.get("request") == "first"} == {route[1].decode()}
     crashed = [entry for entry in logs if entry["event"] == "http.internal_error"]
-    assert [(entry["request"], "route" in entry) for entry in crashed] == [("second", False)]
+    assert [(entry["request"], entry.get("route")) for entry in crashed] == [
+        ("second", None),
+        ("third", ended[1]["route"]),
+    ]
     assert server.key not in str(logs)
 
 

@@ -8,6 +8,7 @@ import pytest
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
+from router import service
 from router.core.errors import NotEnoughFunds
 from router.core.report import Report
 from router.service import Router
@@ -138,6 +139,27 @@ def test_an_unknown_order_is_told_once_and_again_when_it_is_known_also_after_a_r
         assert own == [line for line in lines if line.get("request") == "r0"]
         assert [line["open"] for line in of(own, "route.taken_up")] == [len(orders)]
         assert {line["order"] for line in of(own, "order.answered", answer="filled")} == orders
+
+    run(loop, live())
+
+
+def test_a_bug_of_ours_ends_a_route_in_a_line_with_its_ids_and_where_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop = VirtualLoop()
+
+    async def live() -> None:
+        world = World(loop, 4)
+        router = await world.start()
+        books(world)
+        monkeypatch.setattr(service, "report", lambda *_: 1 // 0)
+        with capture_logs([merge_contextvars]) as lines, pytest.raises(ZeroDivisionError):
+            await asked(world, router, buy(AMOUNT))
+        [line] = of(lines, "route.crashed", request="r0", account=ACCOUNT)
+        assert line["route"] in world.store.stored()
+        assert line["exc_info"]
+        sample = router._tools.metrics.registry.get_sample_value
+        assert sample("crossbook_routes_total", {"status": "crashed"}) == 1
 
     run(loop, live())
 

@@ -5,6 +5,7 @@ import asyncio
 import msgspec
 import structlog
 from aiohttp import web
+from structlog.contextvars import bind_contextvars
 
 from router.core.errors import Refusal
 from router.core.model import AccountId
@@ -48,7 +49,9 @@ class Orders:
             account = self._account(request)
             asked = read.market_order(await receive(request))
             route = self._router.route(account, asked, request_id=request[REQUEST_ID])
-            status, body = show_seed.show(await asyncio.shield(route))
+            report = await asyncio.shield(route)
+            bind_contextvars(route=report.route_id)
+            status, body = show_seed.show(report)
         except _Turned as turned:
             return self._turned(request, turned.word, turned.message)
         except BodyError as error:
