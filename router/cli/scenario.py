@@ -5,7 +5,6 @@ A scenario is a JSON file beside this one, so that venues are named in data only
 
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
-from typing import Any
 
 import msgspec
 
@@ -34,7 +33,7 @@ Rows = list[tuple[str, str]]
 class Scene(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One venue's part."""
 
-    market: dict[str, Any] = {}
+    market: dict[str, object] = {}
     """Further keys of the market as the venue's simulator takes them."""
     bids: Rows
     asks: Rows
