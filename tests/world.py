@@ -58,6 +58,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.lines: list[bytes] = []
+        self._planned: set[RouteId] = set()
         self.failing: str | None = None
         self.misdeed: Callable[[Record], str] = lambda _record: ""
         """What goes wrong with a record: "", "down" (not written) or "unsure" (written, but it seems not)."""
@@ -74,8 +75,9 @@ class MemoryStore:
         if "down" in misdeeds:
             raise StoreDown("the disk is full")
         first = records[0]
-        if not isinstance(first, Planned) and first.route_id not in self.stored():
+        if not isinstance(first, Planned) and first.route_id not in self._planned:
             raise RecordRefused(first.route_id)
+        self._planned.update(record.route_id for record in records)
         self.lines += map(encode, records)
         if "unsure" in misdeeds:
             raise StoreDown("the disk does not answer")
