@@ -55,15 +55,21 @@ class Split(NamedTuple):
 
 
 def best_first(bounds: Bounds, offers: Iterable[Offer]) -> Split | None:
-    """The split, or None when a search may gain something worth it, or has to decide about a minimum."""
-    return BestFirst(bounds).split(offers)
+    """The split, or None when a search may gain something worth it, or has to decide about a minimum.
+
+    Offers are taken by their rank, which is how they come; where that leaves too much, by what they are worth
+    at worst: a reserve may be well above the fee in the rank.
+    """
+    split = BestFirst(bounds).split(offers)
+    return BestFirst(bounds, by_worth=True).split(offers) if split is None else split
 
 
 class BestFirst:
     """One pass, then what it leaves open."""
 
-    def __init__(self, bounds: Bounds) -> None:
+    def __init__(self, bounds: Bounds, *, by_worth: bool = False) -> None:
         self._b = bounds
+        self._by_worth = by_worth
         self._buying = bounds.side is Side.BUY
         self._rooms = list(bounds.limits)
         self._whole: list[list[Offer]] = [[] for _ in bounds.terms]
@@ -79,7 +85,7 @@ class BestFirst:
     def split(self, offers: Iterable[Offer]) -> Split | None:
         """See `best_first`."""
         b = self._b
-        rest = iter(offers)
+        rest = iter(self._sorted(offers) if self._by_worth else offers)
         charges = sum([b.terms[index].curve.fixed(b.side) for index in b.allowed])
         if min([b.limits[b.pools[index]] for index in b.allowed]) >= b.total:
             self._walk(rest, b.total - charges)
@@ -110,6 +116,17 @@ class BestFirst:
             if not each.allowed:
                 return None
         return Split(used, exact=gap < grain * SCALE)
+
+    def _sorted(self, offers: Iterable[Offer]) -> list[Offer]:
+        """The most worth first; of one listing none before a better-priced one, whatever rounding does."""
+        worths: dict[int, int] = {}
+        found: list[tuple[int, Offer]] = []
+        for offer in offers:
+            worth = self._worth(offer)
+            worths[offer[1]] = worth = min(worth, worths.get(offer[1], worth))
+            found.append((-worth, offer))
+        found.sort()
+        return [offer for _, offer in found]
 
     def _walk(self, rest: Iterable[Offer], left: int) -> None:
         """Only the total can run out."""
@@ -157,13 +174,16 @@ class BestFirst:
         return max(self._price, self._closed.get(self._b.pools[index], 0)) if self._closed else self._price
 
     def _ahead(self, rest: Iterable[Offer]) -> list[Offer] | None:
-        """The offers beyond the break that may profit at these prices though they rank behind; None: many.
+        """The offers beyond the break that may profit at these prices though they come behind; None: many.
 
-        One is left over: where something remains, it may take it.
+        At least one more, if there is one: where something remains, it may take it.
         """
         if not self._price:
             return []
         worth = self._price
+        if self._by_worth:
+            behind = list(rest)
+            return behind[:AHEAD_MAX] + [o for o in behind[AHEAD_MAX:] if self._profit(o, worth) > 0]
         last = down(_PER_NANO, worth) + 2 if self._buying else 2 - down(worth * 10**9, SCALE)
         found: list[Offer] = []
         for offer in rest:

@@ -149,7 +149,10 @@ class Search:
         descent.run(slack)
 
     def _near(self, relaxed: Relaxed, v: int, mark: Mark) -> list[Candidate]:
-        """Every count of an order that may be part of something better, least loss first."""
+        """Every count of an order that may be part of something better, least loss first.
+
+        Looked for around its peak; where there are no means for that, around the most there are means for.
+        """
         ladder = self._problem.ladders[v]
         slack = relaxed.bound - self.gain * SCALE
         peak = relaxed.peaks[v]
@@ -158,13 +161,16 @@ class Search:
             found.append((peak.profit, 0, 0, 0))
         if mark is Mark.OFF:
             return found
-        price = relaxed.walked.prices.of(self._problem.pools[v])
+        pool = self._problem.pools[v]
+        price = relaxed.walked.prices.of(pool)
+        most = ladder.largest(min(self._problem.total, self._problem.limits[pool]))
+        where = min(peak.where, most)
         dip = 2 * (ladder.slop + ladder.corners) * max(price, SCALE)
-        for way in (range(peak.where, ladder.depth + 1), range(peak.where - 1, ladder.floor - 1, -1)):
+        for way in (range(max(where, ladder.floor), most + 1), range(where - 1, ladder.floor - 1, -1)):
             for tried, count in enumerate(way):
                 use, gain = ladder.at(count)
                 loss = peak.profit - (gain * SCALE - use * price)
-                if loss > slack + dip and count != peak.where:
+                if loss > slack + dip and count != where:
                     break  # at the peak itself: its next lot may lose less than the last one before it
                 if loss <= slack:
                     found.append((loss, count, use, gain))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from router.core.allocate import Market, allocate
-from router.core.best_first import Split, best_first
+from router.core.best_first import BestFirst, Split, best_first
 from router.core.merge import Merged
 from router.core.model import MarketOrder, Means
 from tests.core.curves import FlatFee, LeastFee, QuadraticFee, ShareFee, terms
@@ -29,7 +29,12 @@ ROUNDING = 2_000
 
 curves: st.SearchStrategy[FeeCurve] = st.one_of(
     st.builds(FlatFee, bps=st.sampled_from([0, 0, 50, 200]), charge=st.sampled_from([0, 0, 100])),
-    st.builds(QuadraticFee, rate=st.sampled_from([20_000, 70_000]), charge=st.sampled_from([0, 100])),
+    st.builds(
+        QuadraticFee,
+        rate=st.sampled_from([20_000, 70_000]),
+        unit=st.sampled_from([1, 1, 100]),
+        charge=st.sampled_from([0, 100]),
+    ),
     st.builds(ShareFee, bps=st.sampled_from([100, 300]), lesser=st.booleans()),
     st.builds(LeastFee, bps=st.sampled_from([100, 200]), least=st.sampled_from([0, 10_000, 250_000])),
 )
@@ -144,6 +149,46 @@ def test_one_pass_is_enough_for_fine_lots(case: tuple[list[Shop], MarketOrder, M
     assume(split is not None)  # the health check sees to it that this is rare
     assert split is not None
     assert gained(split) >= program(book, market) * (1 - 1e-9) - allowance(shops, market, split)
+
+
+def test_offers_that_cost_far_more_at_worst_than_their_rank_says_need_no_search() -> None:
+    """Each lot's fee may be rounded up by a cent a share: what ranks second is worth more than the first."""
+    rounded = terms("venue0", curve=QuadraticFee(rate=1_000, unit=100), lot=10_000)
+    plain = terms("venue1", curve=FlatFee(bps=100), lot=10_000)
+    levels = [(500_000, 30 * ONE), (501_000, 30 * ONE)]
+    shops = [Shop(rounded, levels), Shop(plain, levels)]
+    book = merged(Side.BUY, shops)
+    assert [offer[1] for offer in book.offers[:2]] == [0, 0]
+    market = Market(book, buy(20 * ONE), means(shops))
+    split = best_first(market.bounds(), market.offers())
+    assert split is not None
+    assert set(split.portions) == {1}
+
+
+def test_a_level_that_rounding_makes_dear_does_not_hide_the_cheap_one_behind_it() -> None:
+    """A hundredth of a share with a cent of fee is worth least of all; what comes next is worth most."""
+    uneven = terms("venue0", curve=FlatFee(bps=100, unit=10_000), lot=10_000)
+    shops = [
+        Shop(uneven, [(400_000, 10_000), (410_000, 100 * ONE)]),
+        Shop(terms("venue1", lot=10_000), [(500_000 + 1_000 * step, ONE) for step in range(40)]),
+    ]
+    book = merged(Side.BUY, shops)
+    for found in (allocate(book, buy(5 * ONE), means(shops), limited=limited) for limited in (True, False)):
+        [order] = found.orders
+        assert order.listing.venue == "venue0"
+        assert order.parts[0] == (400_000, 10_000)
+
+
+def test_by_worth_a_listing_is_still_taken_from_its_best_price_on() -> None:
+    """A thousandth of a share with a millionth of fee comes last, and behind it the best that there is."""
+    uneven = terms("venue0", curve=FlatFee(bps=1), lot=1_000, grid=Grid.uniform(10))
+    plain = terms("venue1", lot=1_000, grid=Grid.uniform(10))
+    cheap = [(500_000, 1_000), (500_100, 1_000 * ONE)]
+    shops = [Shop(uneven, cheap), Shop(plain, [(500_160 + 20 * step, ONE) for step in range(40)])]
+    book = merged(Side.BUY, shops)
+    market = Market(book, buy(5 * ONE), means(shops))
+    split = BestFirst(market.bounds(), by_worth=True).split(market.offers())
+    assert split is None, "taken one by one the others come first, and the bound knows of something better"
 
 
 @settings(max_examples=CASES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
