@@ -41,6 +41,9 @@ SETTLE_MS = 1_500
 """An order that ended with a rest counts as final only this long after it was made. By the card a match that
 waits for the chain keeps an order open; should a cancelled one not be kept open (UNCONFIRMED), this is two or
 three blocks of time for its match to show."""
+KNOWN_ALREADY = ("duplicate", "already")
+"""Words of a refusal that may be about the second arrival of one order. Whether the venue knows doubles at
+all, and what it calls them, is UNCONFIRMED (card 9)."""
 _UNSUPPORTED = {
     TimeInForce.FOK: "the venue has no fill-or-kill",
     TimeInForce.GTD: "the venue has no expiring orders",
@@ -142,7 +145,10 @@ def _detail(known: str) -> Talk[wire.Order | Unavailable]:
 
 
 def _accepted(order: Order, reply: Reply) -> Answer:
-    """What the reply to POST /order proves. A whole envelope with an errno is a refusal (card 4)."""
+    """What the reply to POST /order proves. A whole envelope with an errno alone is a refusal (card 4).
+
+    Not so the words for an order that is there already: the first of the two may have traded.
+    """
     if isinstance(reply, Silence):
         if reply.sent:
             return Unknown(order.order_id, reply.reason)
@@ -152,6 +158,8 @@ def _accepted(order: Order, reply: Reply) -> Answer:
     except ValueError as error:
         return Unknown(order.order_id, str(error))
     if isinstance(said, wire.Errno):
+        if not said.bare or any(word in said.text.lower() for word in KNOWN_ALREADY):
+            return Unknown(order.order_id, str(said.error()))
         return Rejected(order.order_id, str(said.number), said.text)
     known = str(said.order_data.order_id)
     if not known:

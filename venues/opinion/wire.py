@@ -33,6 +33,8 @@ class Errno(msgspec.Struct, frozen=True):
 
     number: int
     text: str
+    bare: bool = True
+    """Nothing came with it. A refusal that has a result as well contradicts itself."""
 
     def error(self) -> ValueError:
         """For where a refusal is as good as no answer."""
@@ -41,6 +43,8 @@ class Errno(msgspec.Struct, frozen=True):
 
 _envelope = msgspec.json.Decoder(Envelope)
 UNKNOWN_MARKET = 10_200
+NOTHING = (b"null", b"{}", b"[]", b'""')
+"""A result that says nothing."""
 
 
 def read(reply: Reply, decoder: msgspec.json.Decoder[T]) -> T | Errno:
@@ -54,7 +58,8 @@ def read(reply: Reply, decoder: msgspec.json.Decoder[T]) -> T | Errno:
     if number is None:
         raise ValueError("no errno in the answer")
     if number:
-        return Errno(number, said.errmsg or said.msg or "no reason given")
+        text = said.errmsg or said.msg or "no reason given"
+        return Errno(number, text, bare=bytes(said.result).strip() in NOTHING)
     return body.read(decoder, bytes(said.result))
 
 

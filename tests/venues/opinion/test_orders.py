@@ -1,5 +1,6 @@
 """What each reply of the venue proves about an order, and what it does not."""
 
+import json
 from typing import Any
 
 import pytest
@@ -81,6 +82,17 @@ def test_what_is_no_whole_envelope_under_200_leaves_the_order_unknown(reply: Rep
 def test_an_errno_in_a_whole_envelope_is_a_refusal(number: int) -> None:
     answer = placed(IOC, refusal(number, "insufficient token balance"))
     assert answer == Rejected(IOC.order_id, str(number), "insufficient token balance")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        refusal(10_999, "Duplicate order"), refusal(10_999, "order already exists"),
+        Response(200, json.dumps({"errno": 77, "result": {"orderData": row(IOC)}}).encode()),
+    ],
+)  # fmt: skip
+def test_a_refusal_of_what_may_be_there_already_proves_nothing(reply: Reply) -> None:
+    assert isinstance(placed(IOC, reply), Unknown)
 
 
 def test_what_never_left_was_refused() -> None:
