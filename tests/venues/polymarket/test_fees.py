@@ -59,6 +59,18 @@ def test_a_buy_at_any_price_within_the_improvement_is_charged_no_more_than_its_r
 
 
 @given(CURVES, PRICES, SIZES, st.data())
+def test_a_buy_at_a_price_better_than_that_exceeds_its_reserve_by_the_rate_times_the_excess_at_most(
+    curve: PolymarketCurve, price: Price, size: Size, data: st.DataObject
+) -> None:
+    """How far the promise of docs/money.md reaches: per dollar spent."""
+    at = Price(data.draw(st.integers(1, max(1, price - IMPROVEMENT))))
+    cash = Fraction(price * size, ONE)
+    fee = curve.charged(Side.BUY, [(at, Size(int(cash * ONE / at)))]).cash
+    beyond = Fraction(max(0, price - IMPROVEMENT - at), ONE)
+    assert fee <= curve.reserve(Side.BUY, price, size) + cash * Fraction(curve.rate, ONE) * beyond
+
+
+@given(CURVES, PRICES, SIZES, st.data())
 def test_a_sale_at_any_price_within_the_improvement_is_charged_no_more_than_its_reserve(
     curve: PolymarketCurve, price: Price, size: Size, data: st.DataObject
 ) -> None:
