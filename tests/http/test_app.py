@@ -260,6 +260,23 @@ async def test_a_bug_is_answered_with_an_id_and_without_details(
     assert b"secret" not in body
 
 
+@pytest.mark.parametrize("chunks", [1, 4])
+@pytest.mark.parametrize(("length", "status"), [(65_536, 201), (65_537, 413)])
+async def test_a_body_that_does_not_say_how_large_it_is_may_be_no_larger(
+    server: Server, length: int, status: int, chunks: int
+) -> None:
+    """At once or in pieces."""
+    head = server.post(extra="Transfer-Encoding: chunked\r\n").partition(b"\r\n\r\n")[0]
+    head = re.sub(rb"Content-Length: \d+", b"x-y: z", head) + b"\r\n\r\n"
+    body = ORDER.ljust(length)
+    step = -(-length // chunks)
+    pieces = [body[at : at + step] for at in range(0, length, step)]
+    framed = [b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces]
+    said = [head + framed[0], *framed[1:-1], *([framed[-1]] if chunks > 1 else [])]
+    said[-1] += b"0\r\n\r\n"
+    assert answer_of(await server.say(*said))[0] == status
+
+
 @pytest.mark.parametrize(
     ("header", "said"),
     [
