@@ -176,7 +176,7 @@ class Session:
             self._count_frames()
             if now_ms - self.pulse.heard_ms > self._shared.venue.limits.silent_ms_max:
                 self._end("silent")
-            elif self._natives and not self._seeded and now_ms - self._opened_ms > SEED_MS_MAX:
+            elif self._barren and now_ms - self._opened_ms > SEED_MS_MAX:
                 self._end("no_snapshot")
             else:
                 self._do(self._feed.tick(clock.now_ms()))
@@ -185,6 +185,11 @@ class Session:
                 self._pinged_ms = now_ms
                 if not await self._handed_over(self._socket.ping()):
                     return
+
+    @property
+    def _barren(self) -> bool:
+        """Nothing came of what was subscribed, and no fetch that waits for its pace may yet bring it."""
+        return bool(self._natives) and not self._seeded and not self._fetches
 
     async def _handed_over(self, sending: Coroutine[object, object, None]) -> bool:
         try:
@@ -288,7 +293,7 @@ class Session:
 
     def _ask_again(self, now_ms: int) -> None:
         for native, doubt in list(self._doubts.items()):
-            if doubt.due_ms <= now_ms:
+            if doubt.due_ms <= now_ms and native not in self._fetches:
                 doubt.wait_ms = min(2 * doubt.wait_ms, RESYNC_MS_MAX)
                 doubt.due_ms = now_ms + doubt.wait_ms
                 self._ask(native)
