@@ -293,7 +293,7 @@ class Session:
 
     def _ask_again(self, now_ms: int) -> None:
         for native, doubt in list(self._doubts.items()):
-            if doubt.due_ms <= now_ms and native not in self._fetches:
+            if doubt.due_ms <= now_ms:
                 doubt.wait_ms = min(2 * doubt.wait_ms, RESYNC_MS_MAX)
                 doubt.due_ms = now_ms + doubt.wait_ms
                 self._ask(native)
