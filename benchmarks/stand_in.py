@@ -10,11 +10,11 @@ from typing import TypeVar
 
 import msgspec
 
-from venues.base.contract import CashFee, FeeCurve, Limits, Secret, Signer, Traits, Venue
+from venues.base.contract import CashFee, FeeCurve, Limits, Page, Secret, Signer, Traits, Venue
 from venues.base.events import FeedEvent, Say, Snapshot
 from venues.base.http import Purpose, Reply, Request, Response, Talk, Unavailable
 from venues.base.listing import Grid, Listing, ListingKey, Native
-from venues.base.orders import Answer, Charge, Fee, Filled, News, Order, Side, Unknown
+from venues.base.orders import Answer, Charge, Fee, Filled, News, Order, Side, Standing, Unknown
 from venues.base.units import NANOS_PER_MICRO, ONE, Cash, Nanos, Price, Size, up
 from venues.sim.contract import Simulator
 
@@ -121,6 +121,10 @@ class StandInListings:
         grid = Grid.uniform(10_000)
         return [Listing(venue=self._name, native=native, grid=grid, lot=10_000) for native in natives]
 
+    def discover(self, cursor: str) -> Talk[Page | Unavailable]:
+        yield from ()
+        return Page(listings=(), cursor=None)
+
 
 class StandInOrders:
     """POST /orders; GET /funds."""
@@ -155,6 +159,16 @@ class StandInOrders:
     def cancel(self, order: Order, signer: Signer, answer: Answer) -> Talk[Answer]:
         yield from ()
         return answer
+
+    def open_orders(
+        self, signer: Signer, listings: Sequence[Listing]
+    ) -> Talk[Sequence[Standing] | Unavailable]:
+        yield from ()
+        return ()
+
+    def history(self, signer: Signer, listings: Sequence[Listing]) -> Talk[Sequence[Standing] | Unavailable]:
+        yield from ()
+        return ()
 
     def funds(self, signer: Signer) -> Talk[Mapping[str, Cash] | Unavailable]:
         reply = yield Request(method="GET", path="/funds", purpose=Purpose.ACCOUNT, private=True)
