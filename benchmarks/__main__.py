@@ -14,6 +14,7 @@ from benchmarks.record import RESULTS
 BENCHMARKS = {
     "ingest": "market-data frame to decoded to applied, against decoding alone",
     "allocation": "split of an order, against a walk of the ready ladder",
+    "memory": "bytes kept per watched listing and per outcome, merged books included",
     "signing": "a signed order or request of each kind",
     "store": "one durable record, against the bare disk",
     "http": "POST of an order with 1 and 6 legs, against a bare server",
