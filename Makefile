@@ -6,6 +6,7 @@
 #   make test     everything
 #   make bench    the benchmarks; results are appended with commit and date
 #   make vectors  only the venues' golden vectors; CROSSBOOK_VECTORS=DIR reads them from another folder
+#   make streams  10,000 streams of market data per venue over a bad line; CROSSBOOK_STREAMS=N tries N
 #   make lock     resolve requirements.lock anew from pyproject.toml; LOCK_FLAGS=--upgrade takes newer versions
 
 PYTHON ?= python3
@@ -16,7 +17,7 @@ LOCK_TOOLS := build/lock-tools
 LOCK_HEADER := \# Resolved from pyproject.toml by "make lock"; do not edit. Names no host: any mirror can serve it.
 
 .DELETE_ON_ERROR:
-.PHONY: setup demo check test bench vectors lock format
+.PHONY: setup demo check test bench vectors streams lock format
 
 setup: $(READY)
 
@@ -52,6 +53,9 @@ bench: setup
 
 vectors: setup
 	$(if $(CROSSBOOK_VECTORS),CROSSBOOK_VECTORS='$(abspath $(CROSSBOOK_VECTORS))') $(BIN)/pytest -q tests/venues/test_vectors.py
+
+streams: setup
+	CROSSBOOK_STREAMS=$(or $(CROSSBOOK_STREAMS),10000) $(BIN)/pytest -q -n $(JOBS) tests/venues/test_conformance_streams.py
 
 format: setup
 	$(BIN)/ruff format .

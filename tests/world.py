@@ -171,12 +171,15 @@ class Network:
 
 
 def call_of(request: Request) -> Call:
-    """A request as the simulator's server would receive it."""
+    """A request as the simulator's server would receive it, which joins repeated names by commas."""
     headers = {name.lower(): value for name, value in request.headers.items()}
+    query: dict[str, str] = {}
+    for name, value in request.query:
+        query[name] = f"{query[name]},{value}" if name in query else value
     return Call(
         method=request.method,
         path=request.path,
-        query=dict(request.query),
+        query=query,
         headers=headers,
         body=request.body,
     )
