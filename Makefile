@@ -5,9 +5,12 @@
 #   make check    format, lint, types, shape, documents, unit tests: under a minute
 #   make test     everything
 #   make bench    the benchmarks; results are appended with commit and date
+#   make conformance  let the venues' official clients trade on the simulators; writes docs/conformance.md. Needs
+#                 Node and npm too, and fetches the clients. CONFORMANCE="NAME ..." takes these clients or venues only
 #   make vectors  only the venues' golden vectors; CROSSBOOK_VECTORS=DIR reads them from another folder
 #   make streams  10,000 streams of market data per venue over a bad line; CROSSBOOK_STREAMS=N tries N
 #   make lock     resolve requirements.lock anew from pyproject.toml; LOCK_FLAGS=--upgrade takes newer versions
+#   make conformance-lock  the same for each official client, from its requirements.in or package.json
 
 PYTHON ?= python3
 JOBS ?= 2
@@ -16,8 +19,11 @@ READY := .venv/ready
 LOCK_TOOLS := build/lock-tools
 LOCK_HEADER := \# Resolved from pyproject.toml by "make lock"; do not edit. Names no host: any mirror can serve it.
 
+RESOLVE := $(LOCK_TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-header $(LOCK_FLAGS)
+
 .DELETE_ON_ERROR:
-.PHONY: setup demo check test bench vectors streams lock format
+.PHONY: setup demo check test bench conformance vectors streams lock conformance-lock format
 
 setup: $(READY)
 
@@ -51,6 +57,9 @@ test: setup
 bench: setup
 	$(BIN)/python -m benchmarks
 
+conformance: setup
+	$(BIN)/python -m conformance $(CONFORMANCE)
+
 vectors: setup
 	$(if $(CROSSBOOK_VECTORS),CROSSBOOK_VECTORS='$(abspath $(CROSSBOOK_VECTORS))') $(BIN)/pytest -q tests/venues/test_vectors.py
 
@@ -61,10 +70,18 @@ format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock:
+$(LOCK_TOOLS)/bin/uv:
 	$(PYTHON) -m venv $(LOCK_TOOLS)
 	$(LOCK_TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
-	$(LOCK_TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes \
-	  --no-emit-index-url --no-header $(LOCK_FLAGS) -o requirements.lock pyproject.toml
+
+lock: $(LOCK_TOOLS)/bin/uv
+	$(RESOLVE) --extra dev -o requirements.lock pyproject.toml
 	@printf '%s\n' '$(LOCK_HEADER)' | cat - requirements.lock > build/requirements.lock
 	@mv build/requirements.lock requirements.lock
+
+conformance-lock: $(LOCK_TOOLS)/bin/uv
+	for wish in venues/*/conformance/*/requirements.in; do \
+	  $(RESOLVE) --no-annotate -o $${wish%.in}.txt $$wish || exit 1; done
+	for wish in venues/*/conformance/*/package.json; do \
+	  npm install --prefix $${wish%/*} --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved \
+	    --no-audit --no-fund || exit 1; done

@@ -43,12 +43,14 @@ UPWARD = (("venues.base.contract", "venues.sim.contract"),)
 """The card names the type of its simulator; for the type checker only."""
 DISCOVERERS = ("router.main", "router.cli")
 """Who may look for venues; everybody else is given them."""
-PRINTERS = ("router.cli", "benchmarks", "tests")
+PRINTERS = ("router.cli", "benchmarks", "conformance", "tests")
 CATCH_ALLS: tuple[str, ...] = ("router.http.app",)
 """The edge of the program: a caller gets a 500 with a request id, whatever went wrong."""
 SIM_MAY_NOT = frozenset({"orders", "signer", "feed", "fees"})
 """A simulator that shared code with these could be wrong together with them."""
 NOT_VENUES = frozenset({"base", "kit", "sim"})
+TRIALS = re.compile(r"venues/[^/]+/conformance/")
+"""Scripts that run a venue's own client in the client's own environment: no part of the product."""
 
 MODULE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 50
@@ -98,9 +100,14 @@ class Source:
         return parts[1] if parts[0] == "venues" and len(parts) > 1 and parts[1] in self.venues else None
 
     @property
+    def trial(self) -> bool:
+        """Whether it is a script for a venue's own client."""
+        return TRIALS.match(self.path) is not None
+
+    @property
     def pure(self) -> bool:
         """Whether time, luck and I/O must come in as arguments."""
-        return within(self.module, *PURE) and not within(self.module, *SHELLS)
+        return not self.trial and within(self.module, *PURE) and not within(self.module, *SHELLS)
 
     @cached_property
     def imports(self) -> list[tuple[int, str]]:
@@ -130,6 +137,11 @@ def layer(name: str) -> int | None:
 
 
 def _layers(source: Source) -> Broken:
+    if source.trial:
+        for line, name in source.imports:
+            if within(name, *PRODUCT, "tests", "benchmarks", "conformance"):
+                yield line, f"a client is judged without our code: {name}"
+        return
     own = layer(source.module)
     if within(source.module, *PRODUCT) and own is None and source.module != "router":
         yield 1, f"belongs to no layer: {source.module}"
@@ -138,7 +150,7 @@ def _layers(source: Source) -> Broken:
         allowed = any(source.module == low and within(name, high) for low, high in UPWARD)
         if own is not None and other is not None and other > own and not allowed:
             yield line, f"imports upward: {name}"
-        if own is not None and within(name, "tests", "benchmarks"):
+        if own is not None and within(name, "tests", "benchmarks", "conformance"):
             yield line, f"the product does not import its tests: {name}"
         if name == "venues.discover" and own is not None and not within(source.module, *DISCOVERERS):
             yield line, "only main and cli discover venues; everybody else is given them"
@@ -249,7 +261,7 @@ def _habits(source: Source) -> Broken:
 
 
 def _anything(source: Source) -> Broken:
-    if not within(source.module, *PRODUCT) or ".sim" in source.module:
+    if not within(source.module, *PRODUCT) or ".sim" in source.module or source.trial:
         return
     excused = {
         name
@@ -306,7 +318,7 @@ def oversized_venues(sources: list[Source]) -> list[str]:
     """Venues that have outgrown their budget: what two venues share belongs in `venues/kit`."""
     lines: dict[tuple[str, str], int] = {}
     for source in sources:
-        if source.home and source.path.startswith("venues/"):
+        if source.home and source.path.startswith("venues/") and not source.trial:
             part = "simulator" if ".sim" in source.module else "dialect"
             lines[source.home, part] = lines.get((source.home, part), 0) + code_lines(source)
     return [

@@ -23,7 +23,7 @@ OURS = (
 
 
 def sources() -> list[Source]:
-    folders = ("venues", "registry", "router", "tests", "benchmarks")
+    folders = ("venues", "registry", "router", "tests", "benchmarks", "conformance")
     paths = sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
     return [Source(path.relative_to(ROOT).as_posix(), path.read_text(), VENUES) for path in paths]
 
@@ -96,6 +96,10 @@ BAD = {
     "module has 401 lines": ("router/http/x.py", "x = 1\n" * 399),
     "long has 51 lines": ("router/http/x.py", "def long() -> None:\n" + "    f()\n" * 50),
     "takes 5 positional": ("router/http/x.py", "class A:\n  def f(self, a, b, c, d, e): ..."),
+    "judged without our code: venues.acme.signer": (
+        "venues/acme/conformance/acme-sdk/trade.py",
+        "from venues.acme.signer import sign",
+    ),
     "what it is for": ("tests/test_x.py", None),
     "only the command line prints": ("router/service.py", "print('hello')"),
     "no broad except": ("router/service.py", "try:\n    f()\nexcept (ValueError, Exception):\n    pass"),
@@ -132,6 +136,10 @@ GOOD = {
         "import time\nhalf = 1 / 2\n\nasync def f(seconds: float) -> None: ...",
     ),
     "integers": ("router/core/x.py", "def half(x: int) -> int:\n    return x // 2"),
+    "a script for a venue's own client": (
+        "venues/acme/conformance/acme-sdk/trade.py",
+        "import time\nfrom typing import Any\nx: Any = time.time() / 2\n\nasync def trade() -> None: ...",
+    ),
     "a simulator's own parts": ("venues/acme/sim.py", "from venues.acme.sim_orders import place"),
     "four positional": ("router/http/x.py", "def f(a, b, c, d, *, e, g): ..."),
     "the card's type": ("venues/base/contract.py", "from venues.sim.contract import Simulator"),

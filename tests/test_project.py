@@ -38,7 +38,7 @@ def test_the_lock_carries_hashes_and_names_no_host() -> None:
 
 def test_the_makefile_has_the_promised_words() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    for word in ("setup", "demo", "check", "test", "bench", "vectors", "lock"):
+    for word in ("setup", "demo", "check", "test", "bench", "conformance", "vectors", "lock"):
         assert re.search(rf"^{word}:", makefile, re.MULTILINE), word
 
 
