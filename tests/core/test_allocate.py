@@ -256,6 +256,12 @@ def test_slippage_of_a_sale_is_counted_downwards_from_the_best_bid() -> None:
     assert sold([HELD], 20 * ONE, max_price=Price(600_000)).unfilled == 10 * ONE
 
 
+def test_a_bound_by_slippage_is_rounded_so_that_no_worse_price_is_taken() -> None:
+    shop = Shop(terms("acme", grid=Grid.uniform(1)), [(333_333, 10 * ONE)])
+    assert bought([shop], ONE, max_slippage_bps=1).worst == 333_366
+    assert sold([shop], ONE, max_slippage_bps=1).worst == 333_300
+
+
 def test_a_dearer_venue_is_told_that_its_price_was_worse() -> None:
     plan = bought([ACME, BOLT], ONE)
     assert entry(plan, "bolt") == Considered(

@@ -657,6 +657,10 @@ def test_balances_are_read_in_base_units_for_the_token_that_is_meant() -> None:
     assert [query["asset_type"] for query in asked] == ["COLLATERAL", "CONDITIONAL", "CONDITIONAL"]
 
 
+def test_a_fraction_of_a_base_unit_is_not_counted_on() -> None:
+    assert run(ORDERS.funds(SIGNER), lambda _: said({"balance": "123456789.9"})) == {"": 123_456_789}
+
+
 @pytest.mark.parametrize("reply", [said({"error": "x"}, 401), said({"balance": "-1"}), said(b""), said([])])
 def test_a_balance_that_cannot_be_read_is_unavailable(reply: Reply) -> None:
     assert isinstance(run(ORDERS.funds(SIGNER), lambda _: reply), Unavailable)

@@ -137,6 +137,19 @@ def test_open_orders_are_those_on_the_listings_asked_about_in_their_outcomes_ter
     assert world.hold(ORDERS.open_orders(SIGNER, [YES]), venue_with(orders[1:])) == []
 
 
+def test_what_lists_show_finer_than_a_millionth_is_cut() -> None:
+    fine = {"hash": "0xaa", "tokenId": world.YES, "side": 0, "makerAmount": "2", "takerAmount": "3"}
+    order = row("0xaa", world.YES, order=fine, amountFilled="1999999999999")
+    found = world.hold(ORDERS.open_orders(SIGNER, [YES]), venue_with([order]))
+    assert not isinstance(found, Unavailable)
+    [standing] = found
+    assert (standing.price, standing.size, standing.filled) == (666_666, 0, 1)
+    party = world.party("0xbb", price="430000999999999999")
+    found = world.hold(ORDERS.history(SIGNER, [YES]), venue_with([], [world.match(party)]))
+    assert not isinstance(found, Unavailable)
+    assert [standing.price for standing in found] == [430_000]
+
+
 def test_history_is_the_matches_by_order_without_what_still_rests() -> None:
     mine = world.party("0xAA", amount=world.wei(1_000_000))
     more = world.party("0xaa", amount=world.wei(2_000_000))
