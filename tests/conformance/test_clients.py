@@ -19,8 +19,9 @@ def named(client: Client) -> str:
     return client.name
 
 
-def test_every_venue_is_judged_by_a_client_of_its_own() -> None:
-    assert {client.venue for client in CLIENTS} == set(discover())
+def test_every_client_is_of_a_venue_that_there_is() -> None:
+    """A venue may have no official client; that a client has no venue is a mistake."""
+    assert {client.venue for client in CLIENTS} <= set(discover())
 
 
 @pytest.mark.parametrize("client", PYTHON, ids=named)
