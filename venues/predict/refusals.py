@@ -13,6 +13,7 @@ SLUGS = {
         "create_order_insufficient_collateral_allowance",
         "create_order_insufficient_collateral_balance",
         "create_order_insufficient_shares_allowance",
+        "create_order_insufficient_shares_balance",
         "create_order_min_order_value_not_met",
         "create_order_price_out_of_range",
         "create_order_market_not_trading",
@@ -25,7 +26,8 @@ SLUGS = {
     403: frozenset({"forbidden"}),
     404: frozenset({"not_found"}),
 }  # fmt: skip
-"""The venue's own words, by status. Not on it, and so looked up: 429, every 5xx, and words the card lacks."""
+"""The venue's own words, by status: the card's, and the shares balance, which users of the live venue
+met. Not on it, and so looked up: 429, every 5xx, and every other word."""
 
 
 def refused(order: Order, order_hash: str, response: Response, said: wire.Refusal) -> Answer:

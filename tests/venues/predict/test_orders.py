@@ -181,6 +181,29 @@ def test_every_refusal_on_the_list_refuses(slug: tuple[int, str]) -> None:
 
 
 @pytest.mark.parametrize(
+    "word",
+    [
+        "bad_request",
+        "create_order_hash_mismatch",
+        "create_order_insufficient_collateral_allowance",
+        "create_order_insufficient_collateral_balance",
+        "create_order_insufficient_shares_allowance",
+        "create_order_insufficient_shares_balance",
+        "create_order_min_order_value_not_met",
+        "create_order_price_out_of_range",
+        "create_order_market_not_trading",
+        "create_order_fee_rate_too_low",
+        "create_order_fill_or_kill_not_supported",
+        "create_order_invalid_decimal_value",
+        "create_order_price_field_zero",
+    ],
+)
+def test_the_venues_words_for_a_refusal_are_on_the_list(word: str) -> None:
+    """Written down from its documents and from what its users met, not from our list."""
+    assert isinstance(place(world.refusal(word)), Rejected)
+
+
+@pytest.mark.parametrize(
     "reply",
     [
         world.silent(sent=True),
