@@ -123,8 +123,19 @@ def move_market(world: World, venue: str, luck: random.Random) -> None:
         moved_bids = [(ticks.floor(Price(min(p - shift, ONE - 1))), s) for p, s in bids]
         kept_asks = [(p, s) for p, s in moved_asks if p is not None][luck.randrange(2) :]
         kept_bids = [(p, s) for p, s in moved_bids if p is not None][luck.randrange(2) :]
+        kept_asks, kept_bids = (filled_in(ticks, kept, luck) for kept in (kept_asks, kept_bids))
         if not (kept_asks and kept_bids and kept_asks[0][0] <= kept_bids[0][0]):
             exchange.set_book(native, kept_bids, kept_asks, world.clock.now_ms())
+
+
+def filled_in(ticks: Grid, kept: list[tuple[Price, Size]], luck: random.Random) -> list[tuple[Price, Size]]:
+    """Somebody may have offered between the levels, too: where a dollar can pay more fee than at either."""
+    if len(kept) > 1 and luck.random() < 0.5:
+        low, high = sorted((kept[0][0], kept[-1][0]))
+        price = ticks.floor(Price(luck.randrange(low, high)))
+        if price is not None and price >= low and price not in dict(kept):
+            kept = sorted([*kept, (price, kept[0][1])], reverse=kept[0][0] > kept[-1][0])
+    return kept
 
 
 async def trade(world: World, router: Router, luck: random.Random) -> Report | None:
