@@ -16,7 +16,7 @@ NOW_MS = 1_790_000_000_000
 
 
 def kinds(venue: str) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
-    """What markets this venue has, by name: wishes to its simulator. One from elsewhere has a standard one."""
+    """What markets this venue has, by name: wishes to its simulator. One that lives elsewhere: a standard."""
     if importlib.util.find_spec(f"tests.venues.{venue}") is None:
         return {"standard": {}}
     known: Mapping[str, Mapping[str, Mapping[str, Any]]]
