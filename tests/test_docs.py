@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.shape import LAYERS
+from venues import discover
 
 ROOT = Path(__file__).parents[1]
 DOCS = sorted(path for folder in ("*.md", "docs/*.md", "venues/*/README.md") for path in ROOT.glob(folder))
@@ -67,6 +68,51 @@ def test_every_rounding_names_a_file_and_a_test_that_exist() -> None:
         for pin in pins:
             path, _, test = pin.partition("::")
             assert f"def {test}(" in (ROOT / path).read_text(), pin
+
+
+def venue_rows(heading: str, columns: int) -> dict[str, list[list[str]]]:
+    """Rows under a heading of venues.md, by venue; a row without one belongs to the venue above it."""
+    section = re.split(r"^## ", text_of("venues.md").partition(heading)[2], flags=re.MULTILINE)[0]
+    found: dict[str, list[list[str]]] = {}
+    venue = ""
+    for row in re.findall(r"^\|(.*)\|$", section, re.MULTILINE):
+        cells = [cell.strip() for cell in row.split("|")]
+        if len(cells) == columns and (not cells[0] or cells[0].startswith("`")):
+            venue = cells[0].strip("`") or venue
+            found.setdefault(venue, []).append(cells[1:])
+    return found
+
+
+@pytest.mark.parametrize("heading", ["# Venues", "## How an order is sent", "## How much can be watched"])
+def test_every_table_of_venues_has_every_venue(heading: str) -> None:
+    columns = {"## How much can be watched": 4}.get(heading, 5)
+    assert list(venue_rows(heading, columns)) == sorted(discover())
+
+
+def test_the_collateral_of_every_venue_is_documented() -> None:
+    assert {name: rows[0][1] for name, rows in venue_rows("# Venues", 5).items()} == {
+        name: venue.collateral for name, venue in discover().items()
+    }
+
+
+def test_what_can_be_watched_is_what_the_cards_allow() -> None:
+    for name, [row] in venue_rows("## How much can be watched", 4).items():
+        most = discover()[name].limits.listings_per_connection
+        assert (row[0], row[2]) == (f"{most:,}", str(-(-2_000 // most))), name
+
+
+def test_every_credential_is_documented_with_whether_it_is_secret_or_optional() -> None:
+    written = {
+        (name, key, row[2])
+        for name, rows in venue_rows("## What you configure", 4).items()
+        for row in rows
+        for key in re.findall(r"`(\w+)`", row[0])
+    }
+    assert written == {
+        (name, each.name, "optional" if not each.required else "secret" if each.secret else "")
+        for name, venue in discover().items()
+        for each in venue.secrets
+    }
 
 
 def test_every_decision_is_dated_and_says_what_would_change_it() -> None:
