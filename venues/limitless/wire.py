@@ -320,12 +320,13 @@ TRADED = ("amount_contracts", "amount_collateral", "fee_amount_contracts", "fee_
 
 class OrderEvent(msgspec.Struct, rename="camel"):
     """What happened to an order, from the matching engine (`OME`) or from settlement. Sizes of the former are
-    of an unknown unit, and not read."""
+    of an unknown unit, and not read. Only settlement, and the engine's last event, are known to have text for
+    an id; a number is taken too."""
 
     source: str
     type: str
     order_id: str
-    event_id: str = ""
+    event_id: Number = ""
     client_order_id: str | None = None
     status: str | None = None
     taker_order_id: str | None = None

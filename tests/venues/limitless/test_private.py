@@ -127,6 +127,13 @@ def test_what_concerns_no_order_is_no_news(name: str) -> None:
     assert hear("42/markets," + json.dumps([name, {"status": "CONFIRMED"}])) == []
 
 
+@pytest.mark.parametrize("number", [7, "7"])
+def test_an_event_whose_id_is_a_number_is_news_as_well(number: object) -> None:
+    """Of the engine's own events only the last is known to have an id of text: the rest may be counted."""
+    told = news(source="OME", eventId=number, type="PLACEMENT", orderId="v1", clientOrderId=OURS)
+    assert (told.venue_order_id, told.told["event_id"]) == ("v1", "7")
+
+
 # --- what it proves ---
 
 
