@@ -21,6 +21,7 @@ from venues.predict.calls import get
 
 BOOK_TOPIC, HEARTBEAT = "predictOrderbook/", "heartbeat"
 REPLY, PUSH = "R", "M"
+SUBSCRIBE = "subscribe"
 FIRST_BOOK_MS = 2_000
 """A book normally follows its subscription at once; after this long it is read by REST (card 7)."""
 NUMBER_CHARS_MAX = 48
@@ -79,8 +80,12 @@ class PredictFeed:
         """What is subscribed, with the venue's time of its newest book; 0 before the first."""
         self._due_ms: dict[Native, int | None] = {}
         """Without a book yet: when it will be read by REST; None until the first tick."""
-        self._asked: dict[int, Native] = {}
+        self._asked: dict[int, tuple[str, Native]] = {}
         """Requests without a reply yet."""
+        self._unproven: set[Native] = set()
+        """Subscribed, and the stream has neither said so nor sent a book: changes may never come."""
+        self._refused: set[Native] = set()
+        """Wanted, and not subscribed, because the venue refused it."""
         self._requests = 0
 
     def handshake(self) -> Request:
@@ -92,17 +97,23 @@ class PredictFeed:
         new = [native for native in dict.fromkeys(natives) if native not in self._book_ms]
         for native in new:
             self._book_ms[native], self._due_ms[native] = 0, None
-        return [self._request("subscribe", native) for native in new]
+        self._unproven.update(new)
+        self._refused.difference_update(new)
+        return [self._request(SUBSCRIBE, native) for native in new]
 
     def unsubscribe(self, natives: Sequence[Native]) -> list[FeedEvent]:
         """Frames of these books that are still under way are ignored."""
         gone = [native for native in dict.fromkeys(natives) if self._book_ms.pop(native, None) is not None]
         for native in gone:
             self._due_ms.pop(native, None)
+        self._unproven.difference_update(natives)
+        self._refused.difference_update(natives)
         return [self._request("unsubscribe", native) for native in gone]
 
     def resync(self, native: Native, now_ms: int) -> list[FeedEvent]:
-        """Read the whole book by REST."""
+        """Read the whole book by REST; one whose subscription was refused is subscribed again instead."""
+        if native in self._refused:
+            return self.subscribe([native])
         return [_fetch(native)] if native in self._book_ms else []
 
     def receive(self, frame: str | bytes, now_ms: int) -> list[FeedEvent]:
@@ -117,15 +128,21 @@ class PredictFeed:
         topic, _, native = message.topic.partition("/")
         if topic + "/" != BOOK_TOPIC or native not in self._book_ms:
             return []
+        self._unproven.discard(Native(native))
         return self._books(Native(native), read(_book, bytes(message.data)))
 
     def fetched(self, native: Native, response: Response, now_ms: int) -> list[FeedEvent]:
-        """The book that was asked for by REST. One that is older than what the stream said is no use."""
+        """The book that was asked for by REST. One that is older than what the stream said is no use.
+
+        Nor is one of a market whose subscription is not proven: nothing would ever change it.
+        """
         if native not in self._book_ms:
             return []
         if wire.missing(response):
             self._due_ms.pop(native, None)
             return [Halted(native, "the venue has no order book for it")]
+        if native in self._unproven:
+            raise ValueError("the stream has not taken the subscription yet")
         book = wire.read(response, _rest_book).data
         if book.update_timestamp_ms < self._book_ms[native]:
             raise ValueError("the order book is older than what the stream said before")
@@ -161,15 +178,23 @@ class PredictFeed:
         return [Snapshot(native, bids, asks, book.update_timestamp_ms)]
 
     def _replied(self, message: wire.Frame) -> list[FeedEvent]:
-        """A refused book is one book less; the others of the connection go on."""
-        native = self._asked.pop(message.request_id or 0, None)
-        if message.success or native is None:
+        """A refused book is lost, whatever was read of it by REST; the others of the connection go on."""
+        method, native = self._asked.pop(message.request_id or 0, ("", Native("")))
+        if message.success:
+            self._unproven.discard(native)
+        if message.success or not native:
             return []
-        return [Refused(f"{native}: {reason(message)}", fatal=False)]
+        refused = Refused(f"{native}: {reason(message)}", fatal=False)
+        if method != SUBSCRIBE or self._book_ms.pop(native, None) is None:
+            return [refused]
+        self._due_ms.pop(native, None)
+        self._unproven.discard(native)
+        self._refused.add(native)
+        return [refused, Lost(native, "the venue refused the subscription")]
 
     def _request(self, method: str, native: Native) -> Say:
         self._requests += 1
-        self._asked[self._requests] = native
+        self._asked[self._requests] = method, native
         if len(self._asked) > _WAITING_MAX:
             del self._asked[next(iter(self._asked))]
         return request(method, self._requests, BOOK_TOPIC + native)

@@ -143,11 +143,42 @@ def test_a_refused_book_is_named_and_the_connection_goes_on() -> None:
     refusal = (
         '{"type":"R","requestId":1,"success":false,"error":{"code":"invalid_topic","message":"unknown"}}'
     )
-    [event] = connected().receive(refusal, 0)
+    feed = connected(M, OTHER)
+    event, lost = feed.receive(refusal, 0)
     assert isinstance(event, Refused)
     assert not event.fatal
     assert "88123" in event.reason
     assert "invalid_topic" in event.reason
+    assert lost == Lost(M, "the venue refused the subscription")
+    assert isinstance(feed.receive(book(native=OTHER), 0)[0], Snapshot)
+
+
+def test_a_refused_book_is_never_read_by_rest_because_nothing_would_change_it() -> None:
+    """The heartbeats of the connection would vouch for it for ever."""
+    feed = connected()
+    feed.tick(0)
+    feed.receive('{"type":"R","requestId":1,"success":false,"error":{"code":"limit","message":""}}', 0)
+    assert feed.tick(FIRST_BOOK_MS) == []
+    assert feed.fetched(M, rest(), 0) == []
+    [again] = texts(feed.resync(M, 0))
+    assert (again["method"], again["params"], again["requestId"]) == (
+        "subscribe",
+        ["predictOrderbook/88123"],
+        2,
+    )
+    feed.receive('{"type":"R","requestId":2,"success":true,"data":null}', 0)
+    assert isinstance(feed.resync(M, 0)[0], Ask)
+    assert isinstance(feed.fetched(M, rest(), 0)[0], Snapshot)
+    feed.unsubscribe([M])
+    assert feed.resync(M, 0) == []
+
+
+def test_a_book_by_rest_counts_only_once_the_stream_has_taken_the_subscription() -> None:
+    feed = connected()
+    with pytest.raises(ValueError, match="subscription"):
+        feed.fetched(M, rest(), 0)
+    feed.receive('{"type":"R","requestId":1,"success":true,"data":null}', 0)
+    assert isinstance(feed.fetched(M, rest(), 0)[0], Snapshot)
 
 
 def test_a_book_that_does_not_come_in_time_is_read_by_rest_once() -> None:
