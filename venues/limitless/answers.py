@@ -29,6 +29,8 @@ COLLATERAL = "USDC"
 IMMEDIATE = frozenset({TimeInForce.IOC, TimeInForce.FOK})
 SETTLED = frozenset({"MINED", "CONFIRMED"})
 UNSETTLED = frozenset({"MATCHED", "RETRYING"})
+STOPPED = frozenset({"UNMATCHED", "CANCELED"})
+"""Of an order's rest: these say nothing of whether the trades before it are on the chain."""
 ENDED = frozenset({"CANCELED", "CANCELLED"})
 """The states of an order, not of its settlement, that surely mean that it rests no longer."""
 REFUSING = {
@@ -104,8 +106,13 @@ def amounts(order: Order) -> tuple[int, int]:
     return lots * 1000, lots * milli
 
 
-def answer_of(order: Order, order_id: str, execution: wire.Execution, state: str) -> Answer:
-    """What an order's execution proves. `state` is the order's own ("LIVE", ...), "" where it is not said."""
+def answer_of(
+    order: Order, order_id: str, execution: wire.Execution, state: str, *, late: bool = False
+) -> Answer:
+    """What an order's execution proves. `state` is the order's own ("LIVE", ...), "" where it is not said.
+
+    `late`: so long after the order was made that a trade of it is settled, where nothing says it is not.
+    """
     status = execution.settlement_status.upper()
     try:
         done = done_of(order, execution)
@@ -114,13 +121,16 @@ def answer_of(order: Order, order_id: str, execution: wire.Execution, state: str
     resting = order.time_in_force not in IMMEDIATE and state.upper() not in ENDED
     if status in SETTLED and done.size:
         return _settled(order, order_id, done, resting)
+    if status in STOPPED and done.size and not (execution.tx_hash or late):
+        reason = f"{status}, and what was traded before is not known to be settled"
+        return Pending(order.order_id, order_id, done.size, done.cash, reason)
     if status == "UNMATCHED":
         return _settled(order, order_id, done, resting)
     if status == "CANCELED":
         if not done.size and order.time_in_force in IMMEDIATE:
             return Rejected(order.order_id, "canceled", execution.reason or "canceled by the venue")
         return _settled(order, order_id, done, resting=False)
-    if status == "FAILED" and not resting:
+    if status == "FAILED" and (order.time_in_force in IMMEDIATE or not (resting or done.size)):
         return Rejected(order.order_id, "settlement_failed", "the trade failed on the chain", undone=True)
     told = done if status in UNSETTLED else Done()
     return Pending(order.order_id, order_id, told.size, told.cash, f"{status}, not settled yet")

@@ -41,6 +41,9 @@ ABSENT_MS = RECV_WINDOW_MS + 10_000
 disagree, and five for the venue's own reads to show what it took."""
 REMEMBERED_MS = 24 * 3_600_000
 """How long "not found" proves anything: how long the venue remembers its orders is not published."""
+LATE_MS = 60_000
+"""Where a killed or canceled order shows trades and no word on their settlement, they count as settled this
+long after it was made: many times what the chain and the venue's retries need (UNCONFIRMED)."""
 _ORDER_TYPES = {TimeInForce.IOC: "FAK", TimeInForce.GTC: "GTC"}
 CANCELED = "CANCELED"
 _ZERO = checksummed(bytes(20))
@@ -125,9 +128,10 @@ class LimitlessOrders:
             return Unknown(order.order_id, f"the look-up is about another order: {item.client_order_id!r}")
         if item.status == "not_found":
             return _absent(order, answer, now_ms)
-        found = _found(order, item, answer, item.state)
+        late = now_ms - order.created_ms > LATE_MS
+        found = _found(order, item, answer, item.state, late=late)
         if isinstance(found, Working) and not item.state and (yield from _was_canceled(order, found)):
-            found = _found(order, item, answer, CANCELED)
+            found = _found(order, item, answer, CANCELED, late=late)
         return _not_less(found, answer, item)
 
     def cancel(self, order: Order, signer: Signer, answer: Answer) -> Talk[Answer]:
@@ -169,13 +173,13 @@ class LimitlessOrders:
         return account.clock()
 
 
-def _found(order: Order, item: wire.StatusItem, answer: Answer, state: str) -> Answer:
+def _found(order: Order, item: wire.StatusItem, answer: Answer, state: str, *, late: bool) -> Answer:
     """What one look-up proves of an order that the venue knows, in this state of its own."""
     execution = item.execution_found
     if item.status != "found" or execution is None:
         return Unknown(order.order_id, f"order look-up: {item.status!r}, without an execution")
     said = answer.venue_order_id if isinstance(answer, Pending | Working) else ""
-    return answer_of(order, item.found_id or said, execution, state)
+    return answer_of(order, item.found_id or said, execution, state, late=late)
 
 
 def _was_canceled(order: Order, found: Working) -> Talk[bool]:

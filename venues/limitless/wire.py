@@ -212,6 +212,7 @@ class Execution(msgspec.Struct, frozen=True, rename="camel"):
     matched: bool = False
     client_order_id: str | None = None
     totals_raw: Totals | None = None
+    tx_hash: str | None = None
     reason: str | None = None
 
 

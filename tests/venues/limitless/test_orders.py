@@ -47,7 +47,7 @@ from venues.base.orders import (
 from venues.base.units import ONE, Cash, Price, Size
 from venues.limitless.answers import KNOWN_ALREADY, MAINTENANCE, REFUSING
 from venues.limitless.fees import COLLATERAL
-from venues.limitless.orders import ABSENT_MS, RECV_WINDOW_MS, REMEMBERED_MS, LimitlessOrders
+from venues.limitless.orders import ABSENT_MS, LATE_MS, RECV_WINDOW_MS, REMEMBERED_MS, LimitlessOrders
 from venues.limitless.signer import LimitlessSigner
 
 ORDERS = LimitlessOrders()
@@ -210,8 +210,28 @@ def test_a_canceled_order_says_why_and_keeps_its_fills() -> None:
     stopped = execution("CANCELED", reason="STP_TAKER_REJECTED")
     answer = placed(order(), posted("", execution=stopped))
     assert answer == Rejected(order().order_id, "canceled", "STP_TAKER_REJECTED")
-    assert placed(order(), posted("CANCELED", HALF)) == filled(5 * ONE, 2_100_000, Fee(150_000, SHARES))
     assert placed(order(time_in_force=GTC), posted("CANCELED")) == filled(0, 0, Fee(0, "USDC"))
+
+
+@pytest.mark.parametrize("status", ["UNMATCHED", "CANCELED"])
+def test_trades_of_a_killed_order_are_fills_once_they_are_on_the_chain(status: str) -> None:
+    """Both words are about the rest: a trade before it may still fail, as it may for `MATCHED`."""
+    half = filled(5 * ONE, 2_100_000, Fee(150_000, SHARES))
+    for answer in (placed(order(), posted(status, HALF)), looked_up(order(), LOST, found(status, HALF))):
+        assert isinstance(answer, Pending)
+        assert (answer.size, answer.cash) == (half.size, half.cash)
+    mined = execution(status, HALF, txHash="0x1")
+    assert placed(order(), posted("", execution=mined)) == half
+    for now_ms, kind in ((CREATED_MS + LATE_MS, Pending), (CREATED_MS + LATE_MS + 1, Filled)):
+        assert isinstance(looked_up(order(), LOST, found(status, HALF), now_ms=now_ms), kind)
+
+
+def test_a_failed_trade_of_a_resting_order_takes_no_other_trade_back() -> None:
+    """Some of its trades may be settled, and only the last is named."""
+    ended = found("FAILED", HALF, state="CANCELED")
+    assert isinstance(looked_up(order(time_in_force=GTC), TOLD, ended), Pending)
+    nothing = looked_up(order(time_in_force=GTC), LOST, found("FAILED", NOTHING, state="CANCELED"))
+    assert isinstance(nothing, Rejected)
 
 
 @pytest.mark.parametrize(
