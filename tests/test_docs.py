@@ -7,6 +7,7 @@ import pytest
 
 from tests.shape import LAYERS
 from venues import discover
+from venues.sim.control import Tunable
 
 ROOT = Path(__file__).parents[1]
 DOCS = sorted(path for folder in ("*.md", "docs/*.md", "venues/*/README.md") for path in ROOT.glob(folder))
@@ -99,6 +100,14 @@ def test_what_can_be_watched_is_what_the_cards_allow() -> None:
     for name, [row] in venue_rows("## How much can be watched", 4).items():
         most = discover()[name].limits.listings_per_connection
         assert (row[0], row[2]) == (f"{most:,}", str(-(-2_000 // most))), name
+
+
+@pytest.mark.parametrize("name", sorted(discover()))
+def test_every_switch_of_a_simulator_is_in_the_venues_readme(name: str) -> None:
+    simulator = discover()[name].simulator(1)
+    readme = (ROOT / "venues" / name / "README.md").read_text()
+    if isinstance(simulator, Tunable):
+        assert [knob for knob in simulator.knobs if f"`{knob}`" not in readme] == []
 
 
 def test_every_credential_is_documented_with_whether_it_is_secret_or_optional() -> None:
