@@ -44,6 +44,8 @@ REMEMBERED_MS = 24 * 3_600_000
 LATE_MS = 60_000
 """Where a killed or canceled order shows trades and no word on their settlement, they count as settled this
 long after it was made: many times what the chain and the venue's retries need (UNCONFIRMED)."""
+HELD_MS = 2_000
+"""Beyond the market's own delay: a held order whose look-up shows no match may not have had its turn yet."""
 _ORDER_TYPES = {TimeInForce.IOC: "FAK", TimeInForce.GTC: "GTC"}
 CANCELED = "CANCELED"
 _ZERO = checksummed(bytes(20))
@@ -132,7 +134,7 @@ class LimitlessOrders:
         found = _found(order, item, answer, item.state, late=late)
         if isinstance(found, Working) and not item.state and (yield from _was_canceled(order, found)):
             found = _found(order, item, answer, CANCELED, late=late)
-        return _not_less(found, answer, item)
+        return _not_before_its_turn(order, _not_less(found, answer, item), now_ms)
 
     def cancel(self, order: Order, signer: Signer, answer: Answer) -> Talk[Answer]:
         """Cancel, then read what became of it: the reply to a cancel says nothing of fills."""
@@ -197,6 +199,16 @@ def _not_less(found: Answer, answer: Answer, item: wire.StatusItem) -> Answer:
     execution = item.execution_found
     settled = execution is not None and execution.settlement_status.upper() in SETTLED
     return found if found.size >= answer.size or settled else answer
+
+
+def _not_before_its_turn(order: Order, found: Answer, now_ms: int) -> Answer:
+    """Markets with a delay hold taking orders back: read as unmatched, one may only not be matched yet."""
+    delay_ms = int(order.listing.details.get("taker_delay_ms", "0"))
+    if not (delay_ms and isinstance(found, Filled) and not found.size):
+        return found
+    if now_ms - order.created_ms > RECV_WINDOW_MS + delay_ms + HELD_MS:
+        return found
+    return Pending(order.order_id, found.venue_order_id, found.size, found.cash, "it may be held back still")
 
 
 def _absent(order: Order, answer: Answer, now_ms: int) -> Answer:

@@ -47,7 +47,14 @@ from venues.base.orders import (
 from venues.base.units import ONE, Cash, Price, Size
 from venues.limitless.answers import KNOWN_ALREADY, MAINTENANCE, REFUSING
 from venues.limitless.fees import COLLATERAL
-from venues.limitless.orders import ABSENT_MS, LATE_MS, RECV_WINDOW_MS, REMEMBERED_MS, LimitlessOrders
+from venues.limitless.orders import (
+    ABSENT_MS,
+    HELD_MS,
+    LATE_MS,
+    RECV_WINDOW_MS,
+    REMEMBERED_MS,
+    LimitlessOrders,
+)
 from venues.limitless.signer import LimitlessSigner
 
 ORDERS = LimitlessOrders()
@@ -382,6 +389,16 @@ def test_what_is_settled_counts_also_where_it_is_less_than_was_matched() -> None
 )  # fmt: skip
 def test_a_look_up_that_proves_nothing_is_unknown(unclear: Reply) -> None:
     assert isinstance(looked_up(order(), LOST, unclear, unclear), Unknown)
+
+
+def test_an_order_that_is_held_back_is_not_done_before_its_turn() -> None:
+    """The delay runs from when the venue took it, at the latest at the end of its window."""
+    of = order(listing(taker_delay_ms="3000"))
+    turn = CREATED_MS + RECV_WINDOW_MS + 3_000 + HELD_MS
+    for now_ms, kind in ((turn, Pending), (turn + 1, Filled)):
+        assert isinstance(looked_up(of, LOST, found("UNMATCHED"), now_ms=now_ms), kind)
+    assert isinstance(looked_up(of, LOST, found("MINED"), now_ms=CREATED_MS), Filled)
+    assert isinstance(looked_up(order(), LOST, found("UNMATCHED"), now_ms=CREATED_MS), Filled)
 
 
 def test_look_up_never_sends_an_order() -> None:
