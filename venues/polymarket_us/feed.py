@@ -61,6 +61,10 @@ class PolymarketUsFeed:
         """The venue's time of the newest book, in nanoseconds."""
         self._halted: dict[Native, str] = {}
         """Markets that do not trade, and their state."""
+        self._streamed: set[Native] = set()
+        """Markets of which their subscription has sent a book: nothing else proves that changes will come."""
+        self._barred: set[Native] = set()
+        """Markets that are wanted, and whose subscription the venue refused."""
         self._requests = 0
 
     def handshake(self) -> Request:
@@ -75,7 +79,7 @@ class PolymarketUsFeed:
         return [self._subscribe(new[start : start + step]) for start in range(0, len(new), step)]
 
     def unsubscribe(self, natives: Sequence[Native]) -> list[FeedEvent]:
-        """A subscription ends as a whole: what stays of it is subscribed anew."""
+        """A subscription ends as a whole: what stays of it is subscribed anew, lost until it comes."""
         gone, events = set(natives), list[FeedEvent]()
         for request_id, group in list(self._groups.items()):
             if gone.isdisjoint(group):
@@ -84,20 +88,29 @@ class PolymarketUsFeed:
             events.append(_say({"unsubscribe": {"requestId": request_id}}))
             stay = [native for native in group if native not in gone]
             if stay:
-                events.append(self._subscribe(stay))
+                events += [*(Lost(native, "subscribed anew") for native in stay), self._subscribe(stay)]
         for native in gone:
             self._as_of.pop(native, None)
             self._halted.pop(native, None)
+        self._streamed -= gone
+        self._barred -= gone
         return events
 
     def resync(self, native: Native, now_ms: int) -> list[FeedEvent]:
-        """The socket repeats a book only when it changes, so it is fetched; times tell which is newer."""
+        """The socket repeats a book only when it changes, so it is fetched; times tell which is newer.
+
+        One whose subscription was refused is subscribed again instead.
+        """
+        if native in self._barred:
+            return [self._subscribe([native])]
         return [Ask(native, public(f"/v1/markets/{quote(native, safe='')}/book"))]
 
     def receive(self, frame: str | bytes, now_ms: int) -> list[FeedEvent]:
         """Translate one frame. Kinds that are not ours are ignored; ours must be readable."""
         message = read(wire.frames, frame)
         if message.market_data is not None:
+            if message.request_id in self._groups or not message.request_id:
+                self._streamed.add(message.market_data.market_slug)
             return self._replaced(message.market_data)
         if message.error is not None:
             return self._refused(message.request_id, message.error)
@@ -109,7 +122,12 @@ class PolymarketUsFeed:
         return []
 
     def fetched(self, native: Native, response: Response, now_ms: int) -> list[FeedEvent]:
-        """The book by HTTP, of the same shape as in a frame."""
+        """The book by HTTP, of the same shape as in a frame.
+
+        It is no use where the stream has sent none: nothing would ever change it.
+        """
+        if native not in self._streamed:
+            raise ValueError(f"book of {native}: the stream has sent none")
         if response.status != 200:
             raise ValueError(f"book of {native}: http {response.status}")
         book = read(_book, response.body).market_data
@@ -153,10 +171,11 @@ class PolymarketUsFeed:
         """
         refused = Refused(f"{request_id}: {reason}", fatal=False)
         group = self._groups.get(request_id, [])
-        if not group or any(native in self._as_of or native in self._halted for native in group):
+        if not group or not self._streamed.isdisjoint(group):
             return [refused]
         del self._groups[request_id]
         if len(group) == 1:
+            self._barred.update(group)
             return [refused, Lost(group[0], reason)]
         half = (len(group) + 1) >> 1
         return [refused, self._subscribe(group[:half]), self._subscribe(group[half:])]
@@ -165,6 +184,8 @@ class PolymarketUsFeed:
         self._requests += 1
         request_id = f"md-{self._requests}"
         self._groups[request_id] = natives
+        self._streamed.difference_update(natives)
+        self._barred.difference_update(natives)
         body = {"requestId": request_id, "subscriptionType": BOOKS, "marketSlugs": natives}
         return _say({"subscribe": body})
 

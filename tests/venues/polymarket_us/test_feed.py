@@ -131,6 +131,7 @@ def test_the_refusal_of_a_repetition_leaves_the_running_subscription_alone() -> 
 
 def test_a_book_in_doubt_is_fetched_and_an_older_one_is_not_believed() -> None:
     feed = PolymarketUsFeed()
+    feed.subscribe([SLUG])
     hear(feed, body(5))
     [ask] = feed.resync(SLUG, 0)
     assert isinstance(ask, Ask)
@@ -145,8 +146,35 @@ def test_a_book_in_doubt_is_fetched_and_an_older_one_is_not_believed() -> None:
      reply(200, b"[1")],
 )  # fmt: skip
 def test_a_fetched_book_that_is_not_this_one_is_refused(response: Response) -> None:
+    feed = PolymarketUsFeed()
+    feed.subscribe([SLUG])
+    hear(feed, body(0))
     with pytest.raises(ValueError, match=r"."):
-        PolymarketUsFeed().fetched(SLUG, response, 0)
+        feed.fetched(SLUG, response, 0)
+
+
+def test_a_book_by_http_never_stands_in_for_a_subscription_that_sent_none() -> None:
+    """Nothing would change it, and the heartbeats of the connection would vouch for it for ever."""
+    feed = PolymarketUsFeed()
+    feed.subscribe([SLUG])
+    with pytest.raises(ValueError, match="stream"):
+        feed.fetched(SLUG, reply(200, {"marketData": body()}), 0)
+    assert Lost(SLUG, "no") in feed.receive('{"requestId":"md-1","error":"no"}', 0)
+    [again] = feed.resync(SLUG, 0)
+    assert isinstance(again, Say)
+    assert json.loads(again.text)["subscribe"]["marketSlugs"] == [SLUG]
+    with pytest.raises(ValueError, match="stream"):
+        feed.fetched(SLUG, reply(200, {"marketData": body()}), 0)
+
+
+def test_what_stays_of_a_subscription_is_lost_until_the_new_one_sends_it() -> None:
+    feed, other = PolymarketUsFeed(), Native("other")
+    feed.subscribe([SLUG, other])
+    hear(feed, body())
+    events = feed.unsubscribe([other])
+    assert Lost(SLUG, "subscribed anew") in events
+    hear(feed, body(1))  # of the subscription that has ended
+    assert Lost(SLUG, "no") in feed.receive('{"requestId":"md-2","error":"no"}', 0)
 
 
 def test_best_prices_and_trades_change_no_book() -> None:
