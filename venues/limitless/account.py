@@ -38,7 +38,7 @@ def funds(signer: Signer) -> Talk[Mapping[str, Cash] | Unavailable]:
 
     Asked in this order a fill in between counts twice rather than not at all.
     """
-    held = yield from _positions()
+    held = yield from _positions(own(signer))
     if isinstance(held, Unavailable):
         return held
     reply = yield erc20.balance_request(USDC, own(signer).owner)
@@ -52,9 +52,9 @@ def funds(signer: Signer) -> Talk[Mapping[str, Cash] | Unavailable]:
     return {"": Cash(max(0, balance - locked))}
 
 
-def holdings(listings: Sequence[Listing]) -> Talk[Mapping[ListingKey, Size] | Unavailable]:
+def holdings(signer: Signer, listings: Sequence[Listing]) -> Talk[Mapping[ListingKey, Size] | Unavailable]:
     """Whole lots of each listing's own token. What open orders offer is not taken off by the venue."""
-    rows = yield from _positions()
+    rows = yield from _positions(own(signer))
     if isinstance(rows, Unavailable):
         return rows
     held: dict[tuple[str, bool], int] = {}
@@ -87,9 +87,12 @@ def clock() -> Talk[int | Unavailable]:
     return seconds * 1000 + 500
 
 
-def _positions() -> Talk[list[wire.Position] | Unavailable]:
+def _positions(signer: LimitlessSigner) -> Talk[list[wire.Position] | Unavailable]:
+    """Those of the wallet that signs; what another wallet of the profile has it cannot trade."""
     reply = yield get("/portfolio/positions")
     try:
-        return wire.read(reply, _portfolio).clob
+        rows = wire.read(reply, _portfolio).clob
     except ValueError as error:
         return Unavailable(f"positions: {error}")
+    wallets = ("", signer.address.lower())
+    return [row for row in rows if row.maker_address.lower() in wallets]

@@ -168,7 +168,7 @@ class LimitlessOrders:
         self, signer: Signer, listings: Sequence[Listing]
     ) -> Talk[Mapping[ListingKey, Size] | Unavailable]:
         """See `account.holdings`."""
-        return account.holdings(listings)
+        return account.holdings(signer, listings)
 
     def clock(self) -> Talk[int | Unavailable]:
         """See `account.clock`."""

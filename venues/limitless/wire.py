@@ -365,6 +365,8 @@ class Position(msgspec.Struct, rename="camel"):
 
     market: PositionMarket
     tokens_balance: Balances
+    maker_address: str = ""
+    """The wallet that has them: a profile may have several."""
     orders: Locked | None = None
 
 

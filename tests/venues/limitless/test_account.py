@@ -43,6 +43,14 @@ def test_holdings_are_whole_lots_of_the_own_token() -> None:
     assert held == {yes.key: 19_588_000, no.key: 0, other.key: 0}
 
 
+def test_what_another_wallet_of_the_profile_has_is_not_ours() -> None:
+    foreign = position(yes="7000000", locked="8000000") | {"makerAddress": "0x" + "ab" * 20}
+    rows = portfolio(foreign, position(yes="1000000", locked="500000") | {"makerAddress": ADDRESS.lower()})
+    held, _ = talk_through(ORDERS.holdings(signer(), [listing()]), [rows])
+    assert held == {listing().key: ONE}
+    assert talk_through(ORDERS.funds(signer()), [rows, on_chain(ONE)])[0] == {"": 500_000}
+
+
 def test_money_that_cannot_be_read_is_unavailable() -> None:
     wrong: list[Reply] = [
         reply(500, {}),
