@@ -32,6 +32,7 @@ from venues.polymarket_us.standings import ORDERS, own_trades
 from venues.polymarket_us.tally import (
     IMMEDIATE,
     INTENTS,
+    LATE_MS,
     TIMES,
     Totals,
     added,
@@ -49,8 +50,9 @@ REFUSALS: Mapping[int, str] = {400: "bad_request", 401: "unauthorized", 403: "fo
 """With a readable error these prove that nothing was placed (card 8)."""
 BLOCK_S = "5"
 """How long the venue may hold back its reply to an immediate order, waiting for its end (card 5.1)."""
-ABSENT_MS = 10_000
-"""An order that shows nowhere this long after it was made was not executed (card 10)."""
+ABSENT_MS = LATE_MS
+"""An order that shows nowhere this long after it was made was not executed: by then the wait for its reply is
+over, and the ten seconds of card 10 have passed since."""
 REMEMBERED_MS = 7 * 86_400_000
 """Executions are kept for seven days (card 5.3): after that "not there" proves nothing."""
 
