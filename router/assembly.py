@@ -120,7 +120,11 @@ class Instance:
             metrics=self.market.metrics,
         )
         self.router = Router(
-            self.tools, self.accounts, self.market.ladders, answer_ms=config.routing.answer_ms
+            self.tools,
+            self.accounts,
+            self.market.ladders,
+            answer_ms=config.routing.answer_ms,
+            duplicate_ms=config.routing.duplicate_ms,
         )
         keys = KeyRing.from_config(config.keys)
         self.listener = Listener(make_app(self.router, keys, self.market.metrics), self.market.metrics)

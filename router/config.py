@@ -52,6 +52,8 @@ class RoutingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     answer_ms: Milliseconds = 10_000
     """A caller is answered after this time at the latest; orders still unknown are reported open."""
+    duplicate_ms: Annotated[int, msgspec.Meta(ge=0, le=600_000)] = 2_000
+    """An order without a key that equals one under way and younger than this is refused; 0: never."""
     book_silent_ms: Milliseconds = 5_000
     """A connection without frame, ping or pong for this long makes its books unusable."""
     balance_age_ms: Milliseconds = 2_000

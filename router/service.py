@@ -20,14 +20,16 @@ from router.core.errors import (
     UnknownOutcome,
 )
 from router.core.execution import Effect, Execution
-from router.core.model import AccountId, MarketOrder, RouteId
-from router.core.records import Finished, Planned, StoredRoute
+from router.core.idempotency import Claim, Kept
+from router.core.model import AccountId, Key, MarketOrder
+from router.core.records import Finished, Planned, Released, StoredRoute
 from router.core.report import Report, report
 from router.runtime import route_lines
 from router.runtime.accounts import Account
 from router.runtime.hands import RouteHands, Tools, no_more
 from router.runtime.ladders import Ladders
 from router.runtime.lanes import LaneFull, Lanes
+from router.runtime.once import Once, Show
 from router.runtime.planner import Planner
 from router.runtime.rounds import Rounds
 from router.runtime.runner import OWED_RETRY_MS, run
@@ -51,7 +53,13 @@ class Router:
     """Routes market orders of the accounts it knows over the venues they use."""
 
     def __init__(
-        self, tools: Tools, accounts: Mapping[AccountId, Account], ladders: Ladders, *, answer_ms: int
+        self,
+        tools: Tools,
+        accounts: Mapping[AccountId, Account],
+        ladders: Ladders,
+        *,
+        answer_ms: int,
+        duplicate_ms: int,
     ) -> None:
         self._tools, self._accounts, self._ladders = tools, accounts, ladders
         self.answer_ms = answer_ms
@@ -59,11 +67,12 @@ class Router:
         self._traits: dict[str, Traits] = {name: venue.traits for name, venue in tools.venues.items()}
         self._planner = Planner(ladders, tools.balances, tools.ledger, tools.clock)
         self._lanes = Lanes(tools.metrics)
+        self._once = Once(tools, self._traits, self._keep, duplicate_ms=duplicate_ms)
         self._registry: Registry | None = None
         self._unseeded: dict[ListingKey, None] = {}
         """Listings of the registry that were never seen with metadata and book."""
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._routes: set[asyncio.Task[Report]] = set()
+        self._routes: set[asyncio.Task[Any]] = set()
         self._unanswered: set[asyncio.Future[None]] = set()
         """Done when the caller of a route whose orders may have left can be answered."""
         self._stopping = False
@@ -87,10 +96,18 @@ class Router:
 
         The task goes on when nobody waits for it any more. It raises a Refusal when nothing was sent.
         """
-        route = self._keep(self._measured(account, asked, request_id))
-        self._routes.add(route)
-        route.add_done_callback(self._routes.discard)
-        return route
+        return self._routed(self._measured(account, asked, request_id))
+
+    def route_once(
+        self, account: Account, asked: MarketOrder, key: Key, *, request_id: str, show: Show
+    ) -> asyncio.Task[Kept]:
+        """The same, once for each key: whoever gives the key again is told what `show` made of the report.
+
+        A Refusal leaves the key free, but for InProgress and KeyReused: then it stands for another request.
+        """
+        run = partial(self._measured, account, asked, request_id)
+        asking = self._once.ask(account.account_id, asked, key, run=run, show=show, answer_ms=self.answer_ms)
+        return self._routed(asking)
 
     def waiting_for(self) -> list[str]:
         """What must happen before orders can be taken; empty when they can."""
@@ -111,6 +128,7 @@ class Router:
 
     async def recover(self) -> int:
         """Take up every route without a last word: its holds stand again and its orders are looked up."""
+        self._once.restarted()
         stored = await self._tools.store.unfinished()
         for route in stored:
             self._resume(route)
@@ -134,13 +152,18 @@ class Router:
 
     # --- one route ---
 
-    async def _measured(self, account: Account, asked: MarketOrder, request_id: str) -> Report:
+    async def _measured(
+        self, account: Account, asked: MarketOrder, request_id: str, claim: Claim | None = None
+    ) -> Report:
         """What it came to and how long it took, in figures and in the log."""
         clock, metrics = self._tools.clock, self._tools.metrics
         bind_contextvars(request=request_id)
         started_ms, status = clock.monotonic_ms(), "crashed"
         try:
-            done = await self._admitted(account, asked, request_id)
+            if claim:
+                done = await self._admitted(account, asked, request_id, claim)
+            else:
+                done = await self._guarded(account, asked, request_id)
         except Refusal as refusal:
             status = "refused"
             route_lines.refused(account.account_id, asked, refusal, ms=clock.monotonic_ms() - started_ms)
@@ -155,7 +178,15 @@ class Router:
             metrics.route_seconds.observe((clock.monotonic_ms() - started_ms) / 1000)
             metrics.routes.of(status).inc()
 
-    async def _admitted(self, account: Account, asked: MarketOrder, request_id: str) -> Report:
+    async def _guarded(self, account: Account, asked: MarketOrder, request_id: str) -> Report:
+        """Without a key an order must not look like the repeat of one under way."""
+        claim = self._once.guard(account.account_id, asked)
+        try:
+            return await self._admitted(account, asked, request_id, claim)
+        finally:
+            self._once.give(account.account_id, claim)
+
+    async def _admitted(self, account: Account, asked: MarketOrder, request_id: str, claim: Claim) -> Report:
         if self._stopping:
             raise Stopping("the router is shutting down")
         if self._tools.store.failing is not None:
@@ -168,7 +199,7 @@ class Router:
                 if self._stopping:
                     raise Stopping("the router is shutting down")
                 return await self._route(
-                    account, asked, outcome, request_id=request_id, deadline_ms=deadline_ms
+                    account, outcome, claim, request_id=request_id, deadline_ms=deadline_ms
                 )
             finally:
                 self._lanes.give(account.account_id)
@@ -191,8 +222,9 @@ class Router:
             raise TooBusy("orders of this account that came before took too long") from late
 
     async def _route(
-        self, account: Account, asked: MarketOrder, outcome: Outcome, *, request_id: str, deadline_ms: int
+        self, account: Account, outcome: Outcome, claim: Claim, *, request_id: str, deadline_ms: int
     ) -> Report:
+        asked = claim.asked
         draft = await self._planner.draft(account, asked, outcome)
         planned = Planned(
             route_id=self._tools.clock.new_route_id(),
@@ -201,8 +233,10 @@ class Router:
             asked=asked,
             orders=self._planner.orders(draft),
             considered=draft.plan.considered,
-            at_ms=self._tools.clock.now_ms(),
+            at_ms=max(self._tools.clock.now_ms(), claim.at_ms),  # a key that had expired then has now
+            key=claim.key,
         )
+        claim.route_id = planned.route_id
         bind_contextvars(route=planned.route_id)
         self._hold(account, planned.orders)
         execution = Execution(planned, held_back=draft.bounded.held_back)
@@ -260,7 +294,8 @@ class Router:
         if isinstance(failure, StoreDown):  # nothing was sent, so nothing is held
             for order in execution.planned.orders:
                 self._tools.ledger.release(account.account_id, order.order_id)
-            self._keep(self._voided(execution.planned.route_id))
+            claim = self._once.voiding(account.account_id, execution.planned.key)
+            self._keep(self._voided(execution.planned, claim))
         elif failure is not None:
             self._tools.metrics.violations.labels("internal_error").inc()
             log.error("route.crashed", route=execution.planned.route_id, exc_info=failure)
@@ -282,17 +317,18 @@ class Router:
         if again:
             self._ask_again(account, again, again_ms=min(2 * after_ms, RESUME_MS_MAX))
 
-    async def _voided(self, route_id: RouteId) -> None:
+    async def _voided(self, planned: Planned, claim: Claim | None) -> None:
         """An intent that failed may be on the disk all the same: close it there, for nothing was sent."""
-        finished = Finished(route_id=route_id, at_ms=self._tools.clock.now_ms())
+        route_id, at_ms = planned.route_id, self._tools.clock.now_ms()
+        closing = (Finished(route_id=route_id, at_ms=at_ms), Released(route_id=route_id, at_ms=at_ms))
         while True:
             await self._tools.clock.sleep(OWED_RETRY_MS)
-            try:
-                return await self._tools.store.append(finished)
-            except RecordRefused:
-                return None  # it never got there
-            except StoreDown:
-                continue
+            with suppress(RecordRefused):  # it never got there
+                try:
+                    await self._tools.store.append(*closing)
+                except StoreDown:
+                    continue
+            return self._once.voided(planned.account_id, claim)
 
     def _ask_again(self, account: Account, execution: Execution, *, again_ms: int = RESUME_MS_MIN) -> None:
         """Nobody waits for it any more; its open orders are looked up until they have their last words."""
@@ -317,6 +353,13 @@ class Router:
     def _hold(self, account: Account, orders: Iterable[Order]) -> None:
         for order in orders:
             self._tools.ledger.hold(account.account_id, order)
+
+    def _routed(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """A task that a shutdown lets answer."""
+        route = self._keep(work)
+        self._routes.add(route)
+        route.add_done_callback(self._routes.discard)
+        return route
 
     def _keep(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """A task that is not forgotten: the event loop alone holds tasks weakly."""

@@ -16,8 +16,7 @@ from registry.index import Registry
 from registry.model import Outcome, OutcomeId
 from router.core.book import Books, Pulse
 from router.core.ledger import Ledger
-from router.core.model import AccountId, MarketOrder, RouteId
-from router.core.records import Planned, Record, StoredRoute, assemble, decode, encode
+from router.core.model import AccountId, MarketOrder
 from router.core.report import Report
 from router.runtime.accounts import Account, open_account
 from router.runtime.balances import Balances
@@ -27,8 +26,8 @@ from router.runtime.hands import Tools
 from router.runtime.ladders import Ladders
 from router.runtime.metrics import Metrics
 from router.runtime.paces import Paces
-from router.runtime.store.protocol import RecordRefused, StoreDown
 from router.service import Router
+from tests.memory_store import MemoryStore
 from tests.virtual_time import VirtualClock, VirtualLoop
 from venues import discover
 from venues.base.contract import Signer, Venue
@@ -51,55 +50,6 @@ Kind = Mapping[str, Mapping[str, Any]]
 """Further wishes for a simulator: keys of its "market" and of its "account", and its "knobs"."""
 Misdeed = Callable[[str, Request], str]
 """What goes wrong with a request to a venue: "", or one of the words of `Network.exchange`."""
-
-
-class MemoryStore:
-    """A disk that keeps what was appended, as bytes, over any number of routers."""
-
-    def __init__(self) -> None:
-        self.lines: list[bytes] = []
-        self._planned: set[RouteId] = set()
-        self.failing: str | None = None
-        self.misdeed: Callable[[Record], str] = lambda _record: ""
-        """What goes wrong with a record: "", "down" (not written) or "unsure" (written, but it seems not)."""
-
-    async def open(self) -> None:
-        """See `Store`."""
-
-    async def close(self) -> None:
-        """See `Store`."""
-
-    async def append(self, *records: Record) -> None:
-        """See `Store`."""
-        misdeeds = {self.misdeed(record) for record in records}
-        if "down" in misdeeds:
-            raise StoreDown("the disk is full")
-        first = records[0]
-        if not isinstance(first, Planned) and first.route_id not in self._planned:
-            raise RecordRefused(first.route_id)
-        self._planned.update(record.route_id for record in records)
-        self.lines += map(encode, records)
-        if "unsure" in misdeeds:
-            raise StoreDown("the disk does not answer")
-
-    async def unfinished(self) -> list[StoredRoute]:
-        """See `Store`."""
-        return [route for route in self.stored().values() if not route.finished]
-
-    async def route(self, account_id: AccountId, route_id: RouteId) -> StoredRoute | None:
-        """See `Store`."""
-        return self.stored().get(route_id)
-
-    async def routes(self, account_id: AccountId, limit: int) -> list[StoredRoute]:
-        """See `Store`."""
-        return list(reversed(self.stored().values()))[:limit]
-
-    def stored(self) -> dict[RouteId, StoredRoute]:
-        """Every route, oldest first."""
-        grouped: dict[RouteId, list[Record]] = {}
-        for record in map(decode, self.lines):
-            grouped.setdefault(record.route_id, []).append(record)
-        return {route_id: assemble(records) for route_id, records in grouped.items()}
 
 
 class Network:
@@ -351,6 +301,7 @@ class World:
         venues: Collection[str] | None = None,
         accounts: Collection[AccountId] = (ACCOUNT,),
         streaming: bool = True,
+        duplicate_ms: int = 0,
     ) -> Router:
         """A fresh router on the surviving store and venues. It trades these venues, all by default."""
         traded = {n: venue for n, venue in self.venues.items() if venues is None or n in venues}
@@ -382,7 +333,7 @@ class World:
         )
         ladders = Ladders(traded, books, catalog, self.clock, silent_ms=5_000)
         known = dict.fromkeys(accounts, self.account)
-        router = Router(tools, known, ladders, answer_ms=answer_ms)
+        router = Router(tools, known, ladders, answer_ms=answer_ms, duplicate_ms=duplicate_ms)
         router.use(self.registry)
         self.pump()
         await router.recover()

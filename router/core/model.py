@@ -16,6 +16,14 @@ RouteId = NewType("RouteId", str)
 """`rord-` and a UUID."""
 
 
+class Key(msgspec.Struct, frozen=True):
+    """What a caller calls one request, so that a repeat is known as one; unique within account and scope."""
+
+    scope: str
+    """The endpoint: one text may be used at several."""
+    text: str
+
+
 class MarketOrder(msgspec.Struct, frozen=True, kw_only=True):
     """A caller's whole order. A buy names `amount`, fees included; a sell names `size`."""
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from router.core.model import AccountId, Considered, MarketOrder, RouteId
+from router.core.model import AccountId, Considered, Key, MarketOrder, RouteId
 from venues.base.orders import Answer, Order
 
 
@@ -18,6 +18,8 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, tag="planned"):
     orders: tuple[Order, ...]
     considered: tuple[Considered, ...]
     at_ms: int
+    key: Key | None = None
+    """Stands for this route from now on, where the caller gave one."""
 
 
 class Extended(msgspec.Struct, frozen=True, kw_only=True, tag="extended"):
@@ -43,7 +45,23 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True, tag="finished"):
     at_ms: int
 
 
-Record = Planned | Extended | Answered | Finished
+class Replied(msgspec.Struct, frozen=True, kw_only=True, tag="replied"):
+    """What the caller of a route with a key is told, now and whenever the key comes again."""
+
+    route_id: RouteId
+    status: int
+    body: str
+    at_ms: int
+
+
+class Released(msgspec.Struct, frozen=True, kw_only=True, tag="released"):
+    """Nothing of the route was ever sent: its key is free for another."""
+
+    route_id: RouteId
+    at_ms: int
+
+
+Record = Planned | Extended | Answered | Finished | Replied | Released
 
 
 class StoredRoute(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,8 +73,15 @@ class StoredRoute(msgspec.Struct, frozen=True, kw_only=True):
     finished: bool
 
 
+class Keyed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a key stands for, as read back."""
+
+    route: StoredRoute
+    reply: Replied | None
+
+
 _encoder = msgspec.json.Encoder()
-_decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Planned | Extended | Answered | Finished)
+_decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
 
 
 def encode(record: Record) -> bytes:

@@ -8,6 +8,7 @@ import structlog
 
 from router.core.errors import Refusal
 from router.core.model import AccountId, MarketOrder
+from router.core.records import Replied
 from router.core.report import Report
 from venues.base.orders import Answer, Filled, Order, Pending, Rejected, Side, Unknown, Working
 from venues.base.units import plain
@@ -35,6 +36,11 @@ def refused(account: AccountId, asked: MarketOrder, refusal: Refusal, *, ms: int
     """A caller is told that nothing was sent, and why."""
     word = type(refusal).__name__
     log.info("route.refused", **_asked(account, asked), refusal=word, why=str(refusal), ms=ms)
+
+
+def replayed(account: AccountId, asked: MarketOrder, reply: Replied) -> None:
+    """A caller whose key was answered before is told the same again."""
+    log.info("route.replayed", **_asked(account, asked), first=reply.route_id, status=reply.status)
 
 
 def learnt(account: AccountId, order: Order, answer: Answer, *, ms: int) -> None:

@@ -252,7 +252,7 @@ async def test_a_bug_is_answered_with_an_id_and_without_details(
     def bug(_body: bytes) -> None:
         raise ZeroDivisionError("secret detail")
 
-    monkeypatch.setattr(read, "market_order", bug)
+    monkeypatch.setattr(read, "asked", bug)
     status, headers, body = answer_of(await server.say(server.post()))
     assert (status, msgspec.json.decode(body)["errorCode"]) == (500, "internal_error")
     assert refused(server) == {"internal_error": 1}
@@ -326,7 +326,7 @@ async def test_the_lines_of_a_request_carry_its_id_and_those_of_the_next_one_its
     with structlog.testing.capture_logs([structlog.contextvars.merge_contextvars]) as logs:
         writer.write(server.post(extra="x-request-id: first\r\n"))
         body = (await reader.readuntil(b"}]")).partition(b"\r\n\r\n")[2]
-        monkeypatch.setattr(read, "market_order", lambda _body: 1 // 0)
+        monkeypatch.setattr(read, "asked", lambda _body: 1 // 0)
         writer.write(server.post(extra="x-request-id: second\r\n"))
         await reader.readuntil(b'"requestId":"second"')
         monkeypatch.undo()

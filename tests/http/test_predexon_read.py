@@ -1,13 +1,15 @@
 """What a Predexon client may send, and what is said about everything else."""
 
 import contextlib
+import json
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.http.predexon.read import ParseError, market_order
+from router.core.model import Key, MarketOrder
+from router.http.predexon.read import SCOPE, ParseError, asked, key
 from venues.base.orders import Side
 
 OUTCOME = "px-k3v7q2mzt5wd"
@@ -17,14 +19,18 @@ def body(**keys: object) -> bytes:
     return msgspec.json.encode({"predexonId": OUTCOME, **keys})
 
 
+def market_order(raw: bytes) -> MarketOrder:
+    return asked(raw).order
+
+
 def test_a_buy_names_an_amount() -> None:
-    asked = market_order(body(side="buy", amount="25.00"))
-    assert (asked.side, asked.amount, asked.size, asked.requested) == (Side.BUY, 25_000_000, 0, "25")
+    wish = market_order(body(side="buy", amount="25.00"))
+    assert (wish.side, wish.amount, wish.size, wish.requested) == (Side.BUY, 25_000_000, 0, "25")
 
 
 def test_a_sell_names_a_size() -> None:
-    asked = market_order(body(side="sell", size="0.50"))
-    assert (asked.side, asked.amount, asked.size, asked.requested) == (Side.SELL, 0, 500_000, "0.5")
+    wish = market_order(body(side="sell", size="0.50"))
+    assert (wish.side, wish.amount, wish.size, wish.requested) == (Side.SELL, 0, 500_000, "0.5")
 
 
 @pytest.mark.parametrize(
@@ -41,8 +47,8 @@ def test_a_sell_names_a_size() -> None:
 )
 def test_strings_and_numbers_are_read_exactly(text: str, micros: int, echo: str) -> None:
     raw = f'{{"predexonId":"{OUTCOME}","side":"buy","amount":{text}}}'
-    asked = market_order(raw.encode())
-    assert (asked.amount, asked.requested) == (micros, echo)
+    wish = market_order(raw.encode())
+    assert (wish.amount, wish.requested) == (micros, echo)
 
 
 @given(st.integers(1, 10**15), st.integers(0, 6))
@@ -107,8 +113,53 @@ def test_what_cannot_be_an_order_is_refused_by_field(raw: bytes, message: str) -
 
 
 def test_what_the_newer_clients_always_send_is_no_obstacle() -> None:
-    asked = market_order(body(side="buy", amount=5, type="market", bridgeEnabled=False, clientOrderId="c"))
-    assert asked.amount == 5_000_000
+    wish = asked(body(side="buy", amount=5, type="market", bridgeEnabled=False, clientOrderId="c"))
+    assert (wish.order.amount, wish.client_order_id) == (5_000_000, "c")
+    assert asked(body(side="buy", amount=5, clientOrderId=None)).client_order_id is None
+
+
+LONGEST = "k" * 255
+
+
+@pytest.mark.parametrize(
+    ("headers", "given", "known"),
+    [
+        ([], None, None),
+        (["a"], None, "a"),
+        ([], "b", "b"),
+        (["c"], "c", "c"),
+        (["!~"], None, "!~"),
+        ([LONGEST], None, LONGEST),
+        ([], LONGEST, LONGEST),
+    ],
+)
+def test_a_key_comes_as_header_or_in_the_body(
+    headers: list[str], given: str | None, known: str | None
+) -> None:
+    told = asked(body(side="buy", amount=5, clientOrderId=given)).client_order_id
+    assert key(headers, told) == (None if known is None else Key(SCOPE, known))
+
+
+@pytest.mark.parametrize("text", ["", " ", "a b", "a\tb", "a\n", "\x7f", "\u00e9", "\udce9", "k" * 256])
+def test_what_is_no_key_is_refused_by_name_and_never_shortened(text: str) -> None:
+    with pytest.raises(ParseError, match=r"^idempotency-key: must be 1 to 255 visible ASCII"):
+        key([text], None)
+    raw = f'{{"predexonId":"{OUTCOME}","side":"buy","amount":5,"clientOrderId":{json.dumps(text)}}}'
+    with pytest.raises(ParseError):
+        asked(raw.encode())
+
+
+@pytest.mark.parametrize("given", [7, True, ["a"], {"a": 1}])
+def test_an_id_that_is_no_string_is_refused(given: object) -> None:
+    with pytest.raises(ParseError, match=r"^clientOrderId: must be a string"):
+        asked(body(side="buy", amount=5, clientOrderId=given))
+
+
+def test_two_different_keys_are_refused() -> None:
+    with pytest.raises(ParseError, match="clientOrderId: must equal"):
+        key(["a"], "b")
+    with pytest.raises(ParseError, match="given more than once"):
+        key(["a", "a"], None)
 
 
 WRAPPED = st.binary(max_size=20).map(
@@ -120,3 +171,9 @@ WRAPPED = st.binary(max_size=20).map(
 def test_any_bytes_are_an_order_or_a_parse_error(raw: bytes) -> None:
     with contextlib.suppress(ParseError):
         market_order(raw)
+
+
+def test_the_same_order_in_other_words_is_the_same_order() -> None:
+    plain, wordy = body(side="buy", amount="10"), body(note="x", type="market", amount=10.00, side="buy")
+    assert asked(plain) == asked(wordy)
+    assert asked(plain) != asked(body(side="buy", amount="10.0000001"))

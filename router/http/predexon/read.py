@@ -1,17 +1,22 @@
 """What a Predexon client sends, checked field by field, as a market order."""
 
 import re
+from collections.abc import Sequence
 
 import msgspec
 
 from registry.model import OUTCOME_ID, OutcomeId
-from router.core.model import MarketOrder
+from router.core.idempotency import KEY
+from router.core.model import Key, MarketOrder
 from router.http.body import Malformed, text_of
 from venues.base.orders import Side
 from venues.base.units import DIGITS, Cash, Size, micros
 
 DECIMAL = re.compile(r"\d{1,18}(\.\d{1,18})?", re.ASCII)
 """The grammar of amounts and sizes: no sign, exponent, blank or NaN."""
+
+SCOPE = "router/orders"
+"""Where the keys of these orders count: the endpoint's path below the account."""
 
 _NULL = msgspec.Raw(b"null")
 
@@ -30,19 +35,62 @@ class _Body(msgspec.Struct, rename="camel"):
     type: msgspec.Raw = _NULL
     price: msgspec.Raw = _NULL
     bridge_enabled: msgspec.Raw = _NULL
+    client_order_id: msgspec.Raw = _NULL
 
 
+class Asked(msgspec.Struct, frozen=True):
+    """One order, and what its caller calls it."""
+
+    order: MarketOrder
+    client_order_id: str | None
+
+
+_KEY_RULE = "must be 1 to 255 visible ASCII characters, without blanks"
 _decoder = msgspec.json.Decoder(_Body)
 
 
-def market_order(body: bytes) -> MarketOrder:
-    """A request body as an order. Decimal strings and JSON numbers are both read exactly."""
+def asked(body: bytes) -> Asked:
+    """A request body as an order. Decimal strings and JSON numbers are both read exactly. Or ParseError."""
+    seen = _seen(body)
+    return Asked(_market_order(seen), _client_order_id(seen.client_order_id))
+
+
+def key(headers: Sequence[str], client_order_id: str | None) -> Key | None:
+    """What makes a repeat of the request known: the header, or the id in the body. Or ParseError.
+
+    `headers` are the values of all headers `idempotency-key`.
+    """
+    if len(headers) > 1:
+        raise ParseError("idempotency-key: given more than once")
+    if headers and not KEY.fullmatch(headers[0]):
+        raise ParseError(f"idempotency-key: {_KEY_RULE}")
+    if headers and client_order_id not in (None, headers[0]):
+        raise ParseError("clientOrderId: must equal the header idempotency-key where both are given")
+    text = headers[0] if headers else client_order_id
+    return None if text is None else Key(SCOPE, text)
+
+
+def _client_order_id(raw: msgspec.Raw) -> str | None:
+    if _absent(raw):
+        return None
+    if not bytes(raw).startswith(b'"'):
+        raise ParseError("clientOrderId: must be a string")
+    text = msgspec.json.decode(raw, type=str)
+    if not KEY.fullmatch(text):
+        raise ParseError(f"clientOrderId: {_KEY_RULE}")
+    return text
+
+
+def _seen(body: bytes) -> _Body:
     try:
-        seen = _decoder.decode(text_of(body))
+        return _decoder.decode(text_of(body))
     except Malformed as error:
         raise ParseError(str(error)) from error
     except msgspec.DecodeError as error:
         raise ParseError(_named(str(error))) from error
+
+
+def _market_order(seen: _Body) -> MarketOrder:
     _refuse_other_orders(seen)
     if not OUTCOME_ID.fullmatch(seen.predexon_id):
         raise ParseError("predexonId: must be px- followed by 8 to 32 characters of a-z and 0-9")

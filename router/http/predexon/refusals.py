@@ -23,6 +23,8 @@ WORDS: Mapping[type[errors.Refusal], Word] = MappingProxyType(
         errors.RegistryDown: Word(503, "registry_unavailable"),
         errors.StoreUnavailable: Word(503, "store_unavailable"),
         errors.TooBusy: Word(429, "rate_limited"),
+        errors.InProgress: Word(409, "in_progress"),
+        errors.KeyReused: Word(422, "idempotency_key_reused"),
         errors.Stopping: Word(503, "shutting_down"),
     }
 )

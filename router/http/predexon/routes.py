@@ -7,8 +7,8 @@ import structlog
 from aiohttp import web
 from structlog.contextvars import bind_contextvars
 
-from router.core.errors import Refusal
-from router.core.model import AccountId
+from router.core.errors import InProgress, Refusal
+from router.core.model import AccountId, Key, MarketOrder
 from router.http.body import BodyError, receive
 from router.http.predexon import read, refusals, show_seed
 from router.http.predexon.refusals import Word
@@ -21,12 +21,17 @@ from router.service import Router
 log = structlog.get_logger(__name__)
 _encoder = msgspec.json.Encoder()
 
+RETRY_AFTER_S = 1
+"""When to ask again about an order under way: most are answered within this time."""
+
 
 class SeedError(msgspec.Struct, frozen=True, rename="camel"):
     """The seed dialect's error body."""
 
     error: str
     error_code: str
+    router_order_id: str | msgspec.UnsetType = msgspec.UNSET
+    """Of the order under way, where that is why."""
 
 
 class _Turned(Exception):
@@ -47,8 +52,11 @@ class Orders:
         """Route one market order. The order goes on if the caller hangs up."""
         try:
             account = self._account(request)
-            asked = read.market_order(await receive(request))
-            route = self._router.route(account, asked, request_id=request[REQUEST_ID])
+            asked = read.asked(await receive(request))
+            key = read.key(request.headers.getall("idempotency-key", ()), asked.client_order_id)
+            if key is not None:
+                return await self._once(request, account, asked.order, key)
+            route = self._router.route(account, asked.order, request_id=request[REQUEST_ID])
             report = await asyncio.shield(route)
             bind_contextvars(route=report.route_id)
             status, body = show_seed.show(report)
@@ -58,18 +66,46 @@ class Orders:
             return self._turned(request, refusals.BODY_WORDS[type(error)], str(error))
         except read.ParseError as error:
             return self._turned(request, refusals.PARSE_ERROR, str(error))
+        except InProgress as refusal:
+            return self._under_way(request, refusal)
         except Refusal as refusal:
             return self._error(request, refusals.WORDS[type(refusal)], str(refusal))
         return json_response(status, body)
+
+    async def _once(
+        self, request: web.Request, account: Account, order: MarketOrder, key: Key
+    ) -> web.Response:
+        """What the first request with this key is told, or was told."""
+        route = self._router.route_once(
+            account, order, key, request_id=request[REQUEST_ID], show=show_seed.show
+        )
+        reply, replayed = await asyncio.shield(route)
+        bind_contextvars(route=reply.route_id)
+        response = json_response(reply.status, reply.body.encode())
+        if replayed:
+            response.headers["Idempotent-Replayed"] = "true"
+        return response
+
+    def _under_way(self, request: web.Request, refusal: InProgress) -> web.Response:
+        word, order_id = refusals.WORDS[InProgress], refusal.route_id or msgspec.UNSET
+        response = self._error(request, word, str(refusal), order_id)
+        response.headers["Retry-After"] = str(RETRY_AFTER_S)
+        return response
 
     def _turned(self, request: web.Request, word: Word, message: str) -> web.Response:
         """It did not get as far as the router, which logs what it refuses itself."""
         log.info("request.refused", path=request.path, status=word.status, code=word.code, why=message)
         return self._error(request, word, message)
 
-    def _error(self, request: web.Request, word: Word, message: str) -> web.Response:
+    def _error(
+        self,
+        request: web.Request,
+        word: Word,
+        message: str,
+        order_id: str | msgspec.UnsetType = msgspec.UNSET,
+    ) -> web.Response:
         self._metrics.refusals.of(word.code).inc()
-        response = json_response(word.status, _encoder.encode(SeedError(message, word.code)))
+        response = json_response(word.status, _encoder.encode(SeedError(message, word.code, order_id)))
         if "Expect" in request.headers and not request.content.is_eof():
             response.force_close()  # whether the body still comes is for the client to decide
         return response

@@ -10,8 +10,8 @@ StoreFault        the store cannot do what was asked
 
 from typing import Protocol
 
-from router.core.model import AccountId, RouteId
-from router.core.records import Record, StoredRoute
+from router.core.model import AccountId, Key, RouteId
+from router.core.records import Keyed, Record, StoredRoute
 
 ROUTES_MAX = 500
 """Most routes one `routes` call reads: a page for a person, not an export."""
@@ -41,7 +41,9 @@ class SchemaTooNew(StoreFault):
 
 
 class RecordRefused(StoreFault):
-    """A second intent for one route, or an answer to a route that has no intent."""
+    """A second intent for one route or one key, an answer to a route that has no intent, or a reply to one
+    that has no key.
+    """
 
 
 class Store(Protocol):
@@ -64,6 +66,7 @@ class Store(Protocol):
         """Return once these would survive a power cut: all of them or none, in the order of the calls.
 
         Raises StoreDown or RecordRefused. A caller who is cancelled cannot know whether it was written.
+        Of several replies to one route the first counts. A key that has expired is free for a new intent.
         """
         ...
 
@@ -73,6 +76,10 @@ class Store(Protocol):
 
     async def route(self, account_id: AccountId, route_id: RouteId) -> StoredRoute | None:
         """One route of this account; None if it has no such route. Raises as `unfinished`."""
+        ...
+
+    async def keyed(self, account_id: AccountId, key: Key) -> Keyed | None:
+        """What this account's key stands for, expired or not; None if nothing. Raises as `unfinished`."""
         ...
 
     async def routes(self, account_id: AccountId, limit: int) -> list[StoredRoute]:

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, TypeVar
 
-from router.core.model import AccountId, RouteId
-from router.core.records import Record, StoredRoute, assemble, decode
+from router.core.model import AccountId, Key, RouteId
+from router.core.records import Keyed, Record, Replied, StoredRoute, assemble, decode
 from router.runtime.metrics import Metrics
 from router.runtime.store.protocol import ROUTES_MAX, StoreDamaged, StoreDown
 from router.runtime.store.sqlite_file import FILE_NAME, connect_reader, connect_writer, take, upgrade
@@ -102,6 +102,18 @@ class SqliteStore:
         found = await self._read(f"{_SELECT} {where}", (route_id, account_id))
         return found[0] if found else None
 
+    async def keyed(self, account_id: AccountId, key: Key) -> Keyed | None:
+        """See `Store`."""
+        query = "SELECT route_id, reply FROM keys WHERE account_id = ? AND scope = ? AND key = ?"
+        rows = await self._rows(query, (account_id, key.scope, key.text))
+        if not rows:
+            return None
+        [(route_id, body)] = rows
+        route = await self.route(account_id, RouteId(route_id))
+        if route is None:
+            raise StoreDamaged(f"route {route_id} of a key is missing")
+        return Keyed(route=route, reply=_reply(route_id, body) if body else None)
+
     async def routes(self, account_id: AccountId, limit: int) -> list[StoredRoute]:
         """See `Store`."""
         where = (
@@ -142,26 +154,28 @@ class SqliteStore:
             lock.close()
 
     async def _read(self, query: str, arguments: Sequence[str | int]) -> list[StoredRoute]:
+        grouped: dict[str, list[bytes]] = {}
+        for route_id, body in await self._rows(query, arguments):
+            grouped.setdefault(route_id, []).append(body)
+        return [_stored(route_id, bodies) for route_id, bodies in grouped.items()]
+
+    async def _rows(self, query: str, arguments: Sequence[str | int]) -> list[tuple[str, bytes]]:
         if self._writer is None or self._reading is None:
             raise StoreDown("closed")
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._reading, self._select, query, arguments)
 
-    def _select(self, query: str, arguments: Sequence[str | int]) -> list[StoredRoute]:
+    def _select(self, query: str, arguments: Sequence[str | int]) -> list[tuple[str, bytes]]:
         """In the reader's thread."""
         try:
             if self._reader is None:
                 self._reader = connect_reader(self._path)
-            rows = self._reader.execute(query, arguments).fetchall()
+            return self._reader.execute(query, arguments).fetchall()
         except sqlite3.Error as error:
             reader, self._reader = self._reader, None
             if reader is not None:
                 reader.close()
             raise StoreDown(f"cannot read: {error}") from error
-        grouped: dict[str, list[bytes]] = {}
-        for route_id, body in rows:
-            grouped.setdefault(route_id, []).append(body)
-        return [_stored(route_id, bodies) for route_id, bodies in grouped.items()]
 
 
 def _stored(route_id: str, bodies: Sequence[bytes]) -> StoredRoute:
@@ -170,3 +184,13 @@ def _stored(route_id: str, bodies: Sequence[bytes]) -> StoredRoute:
         return assemble([decode(body) for body in bodies])
     except ValueError as error:
         raise StoreDamaged(f"route {route_id} cannot be read: {error}") from error
+
+
+def _reply(route_id: str, body: bytes) -> Replied:
+    try:
+        record = decode(body)
+    except ValueError as error:
+        raise StoreDamaged(f"the reply of route {route_id} cannot be read: {error}") from error
+    if not isinstance(record, Replied):
+        raise StoreDamaged(f"the reply of route {route_id} is none")
+    return record

@@ -11,7 +11,8 @@ from enum import Enum
 import msgspec
 import structlog
 
-from router.core.records import Finished, Planned, Record, encode
+from router.core.idempotency import KEPT_MS
+from router.core.records import Finished, Planned, Record, Released, Replied, encode
 from router.runtime.metrics import Metrics
 from router.runtime.store.protocol import RecordRefused, StoreDown, StoreFault
 
@@ -23,6 +24,19 @@ STOP_S_MAX = 5.0
 """How long a shutdown waits for the disk; after that the process ends and the system lets go."""
 PROBE_BYTES = 65_536
 """More than the largest record, so that a disk with a few bytes left does not count as well."""
+FORGOTTEN_MAX = 2
+"""Expired keys that go with each intent that comes: more than come, so that they never pile up, and no
+transaction has much to tidy."""
+
+_FORGET = (
+    "DELETE FROM keys WHERE rowid IN ("
+    " SELECT keys.rowid FROM keys JOIN routes USING (route_id)"
+    " WHERE keys.at_ms <= ? AND finished_ms IS NOT NULL ORDER BY keys.at_ms LIMIT ?)"
+)
+_FREE = (
+    "DELETE FROM keys WHERE account_id = ? AND scope = ? AND key = ? AND at_ms <= ? AND EXISTS ("
+    " SELECT 1 FROM routes WHERE routes.route_id = keys.route_id AND finished_ms IS NOT NULL)"
+)
 
 log = structlog.stdlib.get_logger("crossbook.store")
 
@@ -204,17 +218,49 @@ class Writer:
 
 
 def _insert(connection: sqlite3.Connection, record: Record, body: bytes) -> None:
-    kind = type(record).__name__.lower()
-    if isinstance(record, Planned):
-        connection.execute(
-            "INSERT INTO routes (route_id, account_id, at_ms) VALUES (?, ?, ?)",
-            (record.route_id, record.account_id, record.at_ms),
-        )
+    match record:
+        case Replied():
+            return _reply(connection, record, body)
+        case Released():
+            connection.execute("DELETE FROM keys WHERE route_id = ?", (record.route_id,))
+            return None
+        case Planned():
+            connection.execute(
+                "INSERT INTO routes (route_id, account_id, at_ms) VALUES (?, ?, ?)",
+                (record.route_id, record.account_id, record.at_ms),
+            )
+            _claim(connection, record)
+        case _:
+            pass
     connection.execute(
         "INSERT INTO records (route_id, kind, at_ms, body) VALUES (?, ?, ?, ?)",
-        (record.route_id, kind, record.at_ms, body),
+        (record.route_id, type(record).__name__.lower(), record.at_ms, body),
     )
     if isinstance(record, Finished):
         connection.execute(
             "UPDATE routes SET finished_ms = ? WHERE route_id = ?", (record.at_ms, record.route_id)
         )
+    return None
+
+
+def _reply(connection: sqlite3.Connection, record: Replied, body: bytes) -> None:
+    """The first counts."""
+    done = connection.execute(
+        "UPDATE keys SET reply = coalesce(reply, ?) WHERE route_id = ?", (body, record.route_id)
+    )
+    if done.rowcount == 0:
+        raise sqlite3.IntegrityError("a reply to a route that has no key")
+
+
+def _claim(connection: sqlite3.Connection, planned: Planned) -> None:
+    """Take away what has expired, then let the key stand for this route."""
+    before_ms = planned.at_ms - KEPT_MS
+    connection.execute(_FORGET, (before_ms, FORGOTTEN_MAX))
+    if planned.key is None:
+        return
+    key = (planned.account_id, planned.key.scope, planned.key.text)
+    connection.execute(_FREE, (*key, before_ms))
+    connection.execute(
+        "INSERT INTO keys (account_id, scope, key, route_id, at_ms) VALUES (?, ?, ?, ?, ?)",
+        (*key, planned.route_id, planned.at_ms),
+    )

@@ -1,0 +1,101 @@
+"""A store without a disk, for worlds in which the disk's failures are chosen."""
+
+from collections.abc import Callable
+
+from router.core.idempotency import expired
+from router.core.model import AccountId, Key, RouteId
+from router.core.records import (
+    Keyed,
+    Planned,
+    Record,
+    Released,
+    Replied,
+    StoredRoute,
+    assemble,
+    decode,
+    encode,
+)
+from router.runtime.store.protocol import RecordRefused, StoreDown
+
+
+class MemoryStore:
+    """A disk that keeps what was appended, as bytes, over any number of routers."""
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+        self._routes: dict[RouteId, list[bytes]] = {}
+        self._keys: dict[tuple[AccountId, Key], RouteId] = {}
+        self._replies: dict[RouteId, Replied] = {}
+        self.failing: str | None = None
+        self.misdeed: Callable[[Record], str] = lambda _record: ""
+        """What goes wrong with a record: "", "down" (not written) or "unsure" (written, but it seems not)."""
+
+    async def open(self) -> None:
+        """See `Store`."""
+
+    async def close(self) -> None:
+        """See `Store`."""
+
+    async def append(self, *records: Record) -> None:
+        """See `Store`."""
+        misdeeds = {self.misdeed(record) for record in records}
+        if "down" in misdeeds:
+            raise StoreDown("the disk is full")
+        self._check(records[0])
+        for record in records:
+            self._write(record)
+        if "unsure" in misdeeds:
+            raise StoreDown("the disk does not answer")
+
+    def _check(self, first: Record) -> None:
+        """What is appended together belongs to one route, so its first record tells."""
+        if not isinstance(first, Planned):
+            if first.route_id not in self._routes:
+                raise RecordRefused(first.route_id)
+            if isinstance(first, Replied) and first.route_id not in self._keys.values():
+                raise RecordRefused(first.route_id)
+            return
+        if first.route_id in self._routes:
+            raise RecordRefused(first.route_id)
+        before = self._keys.get((first.account_id, first.key)) if first.key else None
+        if before is not None and not expired(self._stored(before), first.at_ms):
+            raise RecordRefused(first.route_id)
+
+    def _write(self, record: Record) -> None:
+        line = encode(record)
+        self.lines.append(line)
+        match record:
+            case Replied():
+                self._replies.setdefault(record.route_id, record)
+            case Released():
+                self._keys = {key: route for key, route in self._keys.items() if route != record.route_id}
+            case _:
+                self._routes.setdefault(record.route_id, []).append(line)
+        if isinstance(record, Planned) and record.key:
+            self._keys[record.account_id, record.key] = record.route_id
+
+    async def unfinished(self) -> list[StoredRoute]:
+        """See `Store`."""
+        return [route for route in self.stored().values() if not route.finished]
+
+    async def route(self, account_id: AccountId, route_id: RouteId) -> StoredRoute | None:
+        """See `Store`."""
+        return self.stored().get(route_id)
+
+    async def routes(self, account_id: AccountId, limit: int) -> list[StoredRoute]:
+        """See `Store`."""
+        return list(reversed(self.stored().values()))[:limit]
+
+    async def keyed(self, account_id: AccountId, key: Key) -> Keyed | None:
+        """See `Store`."""
+        route_id = self._keys.get((account_id, key))
+        if route_id is None:
+            return None
+        return Keyed(route=self._stored(route_id), reply=self._replies.get(route_id))
+
+    def stored(self) -> dict[RouteId, StoredRoute]:
+        """Every route, oldest first."""
+        return {route_id: self._stored(route_id) for route_id in self._routes}
+
+    def _stored(self, route_id: RouteId) -> StoredRoute:
+        return assemble([decode(line) for line in self._routes[route_id]])
