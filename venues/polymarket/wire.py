@@ -62,10 +62,10 @@ class Change(msgspec.Struct, gc=False):
 
 
 class PriceChange(msgspec.Struct, gc=False, tag_field="event_type", tag="price_change"):
-    """Changed levels of both outcomes of a market."""
+    """Changed levels of both outcomes of a market. The feed's decoders read the digits of the time."""
 
     price_changes: list[Change]
-    timestamp: str
+    timestamp: int
 
 
 class LastTrade(msgspec.Struct, gc=False, tag_field="event_type", tag="last_trade_price"):

@@ -136,6 +136,49 @@ def test_a_change_that_cannot_be_read_exactly_is_refused(wish: dict[str, str]) -
             hear(made, changes(*rows))
 
 
+def test_changes_mean_the_same_wherever_the_frame_names_its_type() -> None:
+    message = changes(change(), change(price="0.49", size="2.50", side="SELL"))
+    last = {name: message[name] for name in ("market", "price_changes", "timestamp", "event_type")}
+    heard = []
+    for text in (json.dumps(message), _tight(message), _tight(last), _tight(last).encode(), _tight([last])):
+        made = feed()
+        hear(made, book())
+        heard.append(made.receive(text, 0))
+    assert heard[0] == [
+        Update(
+            A,
+            [(BookSide.BID, Price(500_000), 10_000_000), (BookSide.ASK, Price(490_000), 2_500_000)],
+            venue_ms=1_001,
+            top=(Price(500_000), Price(520_000)),
+        )
+    ]
+    assert all(events == heard[0] for events in heard)
+
+
+def _tight(message: object) -> str:
+    """As the venue writes it."""
+    return json.dumps(message, separators=(",", ":"))
+
+
+@pytest.mark.parametrize("at", ["soon", "", "0x10", "1_001", " 1001", "1.5", None])
+def test_changes_without_a_readable_time_are_refused(at: Any) -> None:
+    made = feed()
+    hear(made, book())
+    message = changes(change(), at=at)
+    last = {name: message[name] for name in ("price_changes", "timestamp", "event_type")}
+    for text in (_tight(message), _tight(last)):
+        with pytest.raises(ValueError):  # noqa: PT011
+            made.receive(text, 0)
+
+
+def test_a_frame_that_names_two_types_is_refused() -> None:
+    two = _tight({"event_type": "book", "price_changes": [change()], "timestamp": "1001"})
+    made = feed()
+    hear(made, book())
+    with pytest.raises(ValueError, match="event_type"):
+        made.receive(two[:-1] + ',"event_type":"price_change"}', 0)
+
+
 @pytest.mark.parametrize("missing", ["bids", "asks", "timestamp", "asset_id"])
 def test_a_snapshot_with_a_part_missing_is_refused(missing: str) -> None:
     body = book()
