@@ -18,6 +18,10 @@ EARLY_S = 5
 """Our clock may be ahead of the venue's by this much (card 11)."""
 LATE_S = 300
 """An order that the venue made later than this after ours cannot be ours: the wait for a reply is seconds."""
+DIGITS_LOST_MAX = 12
+"""Digits behind the millionths, which alone tell orders of one size apart."""
+FLOAT_BITS = 46
+"""What went through binary fractions is right to this many bits at least."""
 STATES = ("1", "2,3,4,5")
 """Open ones first: an order that ends between the two readings is in the second."""
 
@@ -31,7 +35,7 @@ def find(order: Order) -> Talk[wire.Order | Unavailable | None]:
     def enough(rows: list[wire.Order]) -> bool:
         """Ours is there, or the list runs from new to old and has passed our time."""
         times = [row.created_at for row in rows]
-        passed = times == sorted(times, reverse=True) and times[-1] < first_s
+        passed = times == sorted(times, reverse=True) and 0 < times[-1] < first_s
         return passed or any(_is_ours(row, order, first_s) for row in rows)
 
     for states in STATES:
@@ -58,33 +62,48 @@ def concerns(row: wire.Order, order: Order) -> bool:
 
 
 def _is_ours(row: wire.Order, order: Order, first_s: int) -> bool:
-    shares, cash = _amounts(order)
-    same = _stated(row.order_shares) == shares and _stated(row.order_amount) == cash
-    return same and _is_candidate(row, order, first_s)
+    """Either amount is its own down to the last base unit; a list may state one of the two only."""
+    stated = [pair for pair in _amounts(row, order) if pair[0] is not None]
+    same = bool(stated) and all(said == own for said, own in stated)
+    return same and _is_candidate(row, order, first_s) and concerns(row, order)
 
 
 def _may_be_ours(row: wire.Order, order: Order, first_s: int) -> bool:
-    """Whether this may be our order with rounded or unreadable amounts: then nothing proves its absence."""
-    if not _is_candidate(row, order, first_s):
-        return False
-    pairs = zip((_stated(row.order_shares), _stated(row.order_amount)), _amounts(order), strict=True)
-    return all(stated is None or (stated % WEI == 0 and abs(stated - own) < DUST) for stated, own in pairs)
+    """Whether this may be our order with amounts that are rounded, unreadable or not stated, or without some
+    of its fields: then nothing proves its absence."""
+    alike = all(said is None or _is_near(said, own) for said, own in _amounts(row, order))
+    return alike and _is_candidate(row, order, first_s)
+
+
+def _is_near(said: int, own: int) -> bool:
+    """Whether `own` with fewer digits, or through binary fractions, may have become `said`."""
+    digit = DUST if said % WEI == 0 else max(10**n for n in range(DIGITS_LOST_MAX) if said % 10**n == 0)
+    return abs(said - own) < max(digit, own >> FLOAT_BITS)
 
 
 def _is_candidate(row: wire.Order, order: Order, first_s: int) -> bool:
-    in_time = first_s <= row.created_at <= first_s + LATE_S
-    return row.trading_method == LIMIT and in_time and concerns(row, order)
+    """Nothing that is stated makes it another order's row."""
+    side = wire.BUY if order.side is Side.BUY else wire.SELL
+    outcome_side = wire.NO if order.listing.inverted else wire.YES
+    return (
+        row.trading_method in (0, LIMIT)
+        and row.side in (0, side)
+        and row.outcome_side in (0, outcome_side)
+        and str(row.market_id) in ("0", order.listing.native)
+        and (not row.created_at or first_s <= row.created_at <= first_s + LATE_S)
+    )
 
 
-def _amounts(order: Order) -> tuple[int, int]:
-    """Shares and money as signed."""
+def _amounts(row: wire.Order, order: Order) -> tuple[tuple[int | None, int], ...]:
+    """Shares and money: as the list states them, and as signed."""
     maker, taker = limit_amounts(order)
-    return (taker, maker) if order.side is Side.BUY else (maker, taker)
+    shares, cash = (taker, maker) if order.side is Side.BUY else (maker, taker)
+    return (_stated(row.order_shares), shares), (_stated(row.order_amount), cash)
 
 
 def _stated(text: str) -> int | None:
-    """A number of the list in base units; None where it is unreadable."""
+    """A number of the list in base units; None where it is unreadable, or the 0 of what is not stated."""
     try:
-        return base_units(text)
+        return base_units(text) or None
     except ValueError:
         return None

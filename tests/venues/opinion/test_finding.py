@@ -57,7 +57,7 @@ def test_an_order_of_another_kind_or_time_is_not_ours(wish: dict[str, Any]) -> N
 def test_an_order_with_other_amounts_is_not_ours_however_near() -> None:
     assert found(page(row(OTHER, orderId="o-9")), page()) is None
     shares = row(ORDER)["orderShares"]
-    near = shares[:-1] + str((int(shares[-1]) + 1) % 10)
+    near = shares[:-8] + str((int(shares[-8]) + 1) % 10) + shares[-7:]
     assert found(page(row(ORDER, orderShares=near)), page()) is None
 
 
@@ -69,6 +69,42 @@ def test_rounded_or_unreadable_amounts_prove_nothing(name: str) -> None:
     assert isinstance(found(page(row(ORDER, **rounded | {name: "?"})), page()), Unavailable)
     far = rounded | {name: "1" + rounded[name]}
     assert found(page(row(ORDER, **far)), page()) is None
+
+
+@pytest.mark.parametrize("digits", range(6, 18))
+def test_amounts_cut_anywhere_prove_nothing(digits: int) -> None:
+    """By the card sizes have up to 18 digits; how many the list shows is not said."""
+    cut = {key: row(ORDER)[key][: digits - 18] for key in ("orderShares", "orderAmount")}
+    assert isinstance(found(page(row(ORDER, **cut)), page()), Unavailable)
+    other = {key: row(OTHER)[key][: digits - 18] for key in cut}
+    if digits > 9:
+        assert found(page(row(OTHER, **other)), page()) is None, "another order's digits, cut"
+
+
+def test_amounts_that_went_through_binary_fractions_prove_nothing() -> None:
+    noisy = {key: f"{float(row(ORDER)[key]):.18f}" for key in ("orderShares", "orderAmount")}
+    assert noisy["orderShares"] != row(ORDER)["orderShares"]
+    assert isinstance(found(page(row(ORDER, **noisy)), page()), Unavailable)
+
+
+@pytest.mark.parametrize("name", ["orderShares", "orderAmount"])
+@pytest.mark.parametrize("unsaid", ["0", "", "0.000000000000000000"])
+def test_one_amount_alone_names_an_order_where_the_other_is_not_stated(name: str, unsaid: str) -> None:
+    """The stream writes 0 for the amount that an order does not name; so may the list."""
+    assert isinstance(found(page(row(ORDER, **{name: unsaid}))), wire.Order)
+    assert found(page(row(OTHER, **{name: unsaid})), page()) is None
+    none = dict.fromkeys(("orderShares", "orderAmount"), unsaid)
+    assert isinstance(found(page(row(OTHER, **none)), page()), Unavailable)
+
+
+@pytest.mark.parametrize("field", ["side", "outcomeSide", "tradingMethod", "marketId", "createdAt"])
+def test_a_field_that_is_not_stated_proves_no_absence(field: str) -> None:
+    assert found(page(row(ORDER, **{field: 0})), page()) is not None
+
+
+def test_a_list_without_times_is_read_to_its_end() -> None:
+    timeless = page(*[old(number) | {"createdAt": 0} for number in range(PAGE_ROWS)])
+    assert isinstance(found(timeless, page(row(ORDER))), wire.Order)
 
 
 def test_two_orders_like_ours_are_none() -> None:
