@@ -5,7 +5,7 @@ import net from 'node:net';
 const SOON_MS = 20_000;
 const LOOK_MS = 250;
 
-const say = (line) => fs.writeSync(1, `${JSON.stringify(line)}\n`);
+const say = (line) => fs.writeSync(1, `@conformance ${JSON.stringify(line)}\n`);
 
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
@@ -27,7 +27,7 @@ export function plain(value) {
 
 /** What the client said is what is true. */
 export function same(what, said, truth) {
-  const show = (value) => (typeof value === 'bigint' ? `${value} millionths` : JSON.stringify(value));
+  const show = (value) => (typeof value === 'bigint' ? `${value}` : JSON.stringify(value));
   if (show(said) !== show(truth)) throw new Error(`${what}: the client says ${show(said)}, in truth it is ${show(truth)}`);
 }
 

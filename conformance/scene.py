@@ -2,7 +2,7 @@
 
 Copied beside the script into the client's own environment, so it needs the standard library only;
 `scene.mjs` is the same for npm. The facts come as one JSON line of `crossbook sim` on standard input. What a
-script has to say goes out as JSON lines, which `conformance.trial` reads. A script that raises has failed.
+script has to say goes out as marked JSON lines to `conformance.trial`. A script that raises has failed.
 """
 
 import asyncio
@@ -15,6 +15,8 @@ from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any
 
+MARK = "@conformance "
+"""Begins each line for the runner: a client may print lines of its own."""
 SOON_S = 20
 """Longest wait for something that the venue does later: a settlement, a frame."""
 LOOK_S = 0.25
@@ -22,8 +24,8 @@ LOOK_S = 0.25
 
 
 def say(**line: object) -> None:
-    """One line for the runner."""
-    print(json.dumps(line), flush=True)
+    """One line for the runner; the mark tells it from what a client prints."""
+    print(MARK + json.dumps(line), flush=True)
 
 
 def same(what: str, said: object, true: object) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from conformance.clients import ROOT, Client
 from conformance.environment import command
 from conformance.judgement import Evidence, Step
+from conformance.scene import MARK
 
 SEED = 7
 """Any; the same one, so that a run can be repeated."""
@@ -34,13 +35,13 @@ def try_client(client: Client, home: Path) -> Evidence:
         done = _run(client, home, line)
         with urllib.request.urlopen(f"{json.loads(line)['control']}/ledger", timeout=START_S_MAX) as reply:
             ledger = json.load(reply)
-    said = [json.loads(text) for text in done.stdout.splitlines() if text.startswith("{")]
+    said = [json.loads(text.removeprefix(MARK)) for text in done.stdout.splitlines() if text.startswith(MARK)]
     strangers = [entry["reached"] for entry in said if "reached" in entry]
     complaint = (
         done.stderr.strip()[-COMPLAINT_MAX:] or f"exit code {done.returncode}" if done.returncode else ""
     )
     if strangers:
-        complaint = f"reached for {', '.join(sorted(set(strangers)))}; {complaint}"
+        complaint = f"reached for {', '.join(sorted(set(strangers)))} {complaint}".strip()
     steps = [
         Step(entry["duty"], entry.get("call", ""), entry.get("saw") or entry["lacks"])
         for entry in said

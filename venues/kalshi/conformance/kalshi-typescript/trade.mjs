@@ -37,7 +37,7 @@ scene.did('sell', 'OrdersApi.createOrderV2, PortfolioApi.getFills', await takes(
 const rest = (await orders.createOrderV2({
   ...wish, side: 'bid', count: '20.00', price: '0.3000', client_order_id: 'conformance-rest', time_in_force: 'good_till_canceled',
 })).data;
-same('resting', (await scene.order({ order_id: rest.order_id })).status, 'resting');
+same('what became of it', 'resting', (await scene.order({ order_id: rest.order_id })).status);
 scene.did('rest', 'OrdersApi.createOrderV2', `${rest.remaining_count} contracts rest`);
 
 const read = (await orders.getOrder(rest.order_id)).data.order;
@@ -51,7 +51,7 @@ scene.did('list', 'OrdersApi.getOrders', `${listed.length} order`);
 
 const cancelled = (await orders.cancelOrderV2(rest.order_id, undefined, undefined, ticker)).data;
 same('taken off', micros(cancelled.reduced_by), micros('20'));
-same('cancelled', (await scene.order({ order_id: rest.order_id })).status, 'cancelled');
+same('what became of it', 'cancelled', (await scene.order({ order_id: rest.order_id })).status);
 same('status', (await orders.getOrder(rest.order_id)).data.order.status, 'canceled');
 scene.did('cancel', 'OrdersApi.cancelOrderV2', `${cancelled.reduced_by} contracts taken off`);
 

@@ -44,14 +44,14 @@ await soon('the bought shares', async () => (await positions()).length);
 scene.did('sell', 'OrderClient.createOrder(FAK)', await takes(Side.SELL, 0.4, 7.777));
 
 const rest = (await orders.createOrder({ ...wish, side: Side.BUY, orderType: OrderType.GTC, price: 0.2, size: 20 })).order;
-same('resting', (await scene.order({ order_id: rest.id })).status, 'resting');
+same('what became of it', 'resting', (await scene.order({ order_id: rest.id })).status);
 scene.did('rest', 'OrderClient.createOrder(GTC)', 'rests');
 scene.lacks('read', 'orders are read as the list of a market only');
 const listed = (await market.getUserOrders()).filter((order) => order.status === 'LIVE');
 same('open orders', listed.map((order) => order.id), [rest.id]);
 scene.did('list', 'Market.getUserOrders', `${listed.length} order`);
 const said = await orders.cancel(rest.id);
-same('cancelled', (await scene.order({ order_id: rest.id })).status, 'cancelled');
+same('what became of it', 'cancelled', (await scene.order({ order_id: rest.id })).status);
 scene.did('cancel', 'OrderClient.cancel', said.message);
 
 scene.lacks('balances', 'money is in the wallet: the client has no call for it');

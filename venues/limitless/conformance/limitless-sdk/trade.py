@@ -47,7 +47,7 @@ async def rests(orders: Any, market: Any) -> None:
         size=20,
     )
     same("status", reply.order.status, "LIVE")
-    same("resting", scene.order(order_id=reply.order.id)["status"], "resting")
+    same("what became of it", "resting", scene.order(order_id=reply.order.id)["status"])
     scene.did("rest", "OrderClient.create_order(GTC)", reply.order.status)
     scene.lacks("read", "orders are read as the list of a market only")
     listed = [order for order in await market.get_user_orders() if order["status"] == "LIVE"]
@@ -55,7 +55,7 @@ async def rests(orders: Any, market: Any) -> None:
     same("what is left", units(listed[0]["remainingSize"]), Decimal(20))
     scene.did("list", "Market.get_user_orders", f"{len(listed)} order")
     said = await orders.cancel(reply.order.id)
-    same("cancelled", scene.order(order_id=reply.order.id)["status"], "cancelled")
+    same("what became of it", "cancelled", scene.order(order_id=reply.order.id)["status"])
     scene.did("cancel", "OrderClient.cancel", said["message"])
 
 

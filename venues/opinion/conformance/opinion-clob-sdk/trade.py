@@ -79,7 +79,7 @@ scene.did("buy", "place_order, get_order_by_id", takes(OrderSide.BUY, makerAmoun
 scene.did("sell", "place_order, get_order_by_id", takes(OrderSide.SELL, makerAmountInBaseToken=20))
 
 rest = place(OrderSide.BUY, LIMIT_ORDER, "0.3", makerAmountInBaseToken=30)
-same("resting", scene.order(order_id=rest)["status"], "resting")
+same("what became of it", "resting", scene.order(order_id=rest)["status"])
 scene.did("rest", "place_order", "rests")
 order = read(rest)
 same("status", order.status, OPEN)
@@ -89,7 +89,7 @@ listed = [row.order_id for row in client.get_my_orders(status="1").result.list]
 same("open orders", listed, [rest])
 scene.did("list", "get_my_orders", f"{len(listed)} order")
 same("cancelled", client.cancel_order(rest).result.result, True)
-same("cancelled", scene.order(order_id=rest)["status"], "cancelled")
+same("what became of it", "cancelled", scene.order(order_id=rest)["status"])
 same("status", read(rest).status, CANCELLED)
 scene.did("cancel", "cancel_order", "true")
 

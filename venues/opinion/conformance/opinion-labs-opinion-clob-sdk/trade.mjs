@@ -62,7 +62,7 @@ scene.did('buy', 'placeOrder, getOrderById', await takes({ side: OrderSide.BUY, 
 scene.did('sell', 'placeOrder, getOrderById', await takes({ side: OrderSide.SELL, makerAmountInBaseToken: '20.5' }));
 
 const rest = await place({ side: OrderSide.BUY, orderType: OrderType.LIMIT_ORDER, price: '0.3', makerAmountInBaseToken: '30' });
-same('resting', (await scene.order({ order_id: rest })).status, 'resting');
+same('what became of it', 'resting', (await scene.order({ order_id: rest })).status);
 scene.did('rest', 'placeOrder', 'rests');
 same('status', (await read(rest)).status, OPEN);
 scene.did('read', 'getOrderById', `status ${OPEN}`);
@@ -70,7 +70,7 @@ const listed = (await client.getMyOrders({ status: '1' })).result.list.map((orde
 same('open orders', listed, [rest]);
 scene.did('list', 'getMyOrders', `${listed.length} order`);
 await client.cancelOrder(rest);
-same('cancelled', (await scene.order({ order_id: rest })).status, 'cancelled');
+same('what became of it', 'cancelled', (await scene.order({ order_id: rest })).status);
 same('status', (await read(rest)).status, CANCELLED);
 scene.did('cancel', 'cancelOrder', `status ${CANCELLED}`);
 

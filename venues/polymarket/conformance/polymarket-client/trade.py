@@ -55,7 +55,7 @@ async def takes(client: AsyncSecureClient, **wish: object) -> str:
 async def rests(client: AsyncSecureClient) -> None:
     """An order below the market: placed, read, listed, cancelled."""
     order = (await client.place_limit_order(token_id=token, side="BUY", price="0.3", size=20)).order_id
-    same("resting", scene.order(order_id=order)["status"], "resting")
+    same("what became of it", "resting", scene.order(order_id=order)["status"])
     scene.did("rest", "place_limit_order", "rests")
     read = await client.get_order(order_id=order)
     same("status", read.status, "LIVE")
@@ -66,7 +66,7 @@ async def rests(client: AsyncSecureClient) -> None:
     scene.did("list", "list_open_orders", f"{len(listed)} order")
     cancelled = await client.cancel_order(order_id=order)
     same("cancelled", list(cancelled.canceled), [order])
-    same("cancelled", scene.order(order_id=order)["status"], "cancelled")
+    same("what became of it", "cancelled", scene.order(order_id=order)["status"])
     scene.did("cancel", "cancel_order", "in `canceled`")
 
 

@@ -79,7 +79,7 @@ scene.did("sell", "create_and_post_market_order, get_trades", takes("SELL", 5.5,
 
 wish = OrderArgs(token_id=token, price=0.3, size=20, side="BUY")
 rest = client.create_and_post_order(wish, order_type=OrderType.GTC)
-same("resting", scene.order(order_id=rest["orderID"])["status"], "resting")
+same("what became of it", "resting", scene.order(order_id=rest["orderID"])["status"])
 scene.did("rest", "create_and_post_order", rest["status"])
 
 read = client.get_order(rest["orderID"])
@@ -93,7 +93,7 @@ scene.did("list", "get_open_orders", f"{len(listed)} order")
 
 cancelled = client.cancel_order(OrderPayload(orderID=rest["orderID"]))
 same("cancelled", cancelled["canceled"], [rest["orderID"]])
-same("resting", scene.order(order_id=rest["orderID"])["status"], "cancelled")
+same("what became of it", "cancelled", scene.order(order_id=rest["orderID"])["status"])
 same("open orders", client.get_open_orders(), [])
 scene.did("cancel", "cancel_order", "in `canceled`, and no longer listed")
 

@@ -51,7 +51,7 @@ scene.did('sell', 'orders.create, orders.retrieve', await takes('ORDER_INTENT_SE
 const rest = await client.orders.create({
   ...wish, intent: 'ORDER_INTENT_BUY_LONG', price: usd('0.20'), quantity: 20, tif: 'TIME_IN_FORCE_GOOD_TILL_CANCEL',
 });
-same('resting', (await scene.order({ order_id: rest.id })).status, 'resting');
+same('what became of it', 'resting', (await scene.order({ order_id: rest.id })).status);
 scene.did('rest', 'orders.create', 'rests');
 const { state } = (await client.orders.retrieve(rest.id)).order;
 same('state', state, 'ORDER_STATE_NEW');
@@ -60,7 +60,7 @@ const listed = (await client.orders.list({ slugs: [slug] })).orders;
 same('open orders', listed.map((order) => order.id), [rest.id]);
 scene.did('list', 'orders.list', `${listed.length} order`);
 await client.orders.cancel(rest.id, { marketSlug: slug });
-same('cancelled', (await scene.order({ order_id: rest.id })).status, 'cancelled');
+same('what became of it', 'cancelled', (await scene.order({ order_id: rest.id })).status);
 const after = (await client.orders.retrieve(rest.id)).order.state;
 same('state', after, 'ORDER_STATE_CANCELED');
 scene.did('cancel', 'orders.cancel', after);

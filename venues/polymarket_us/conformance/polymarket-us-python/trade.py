@@ -56,7 +56,7 @@ async def takes(client: AsyncPolymarketUS, intent: str, price: str, quantity: fl
 async def rests(client: AsyncPolymarketUS) -> None:
     """An order below the market: placed, read, listed, cancelled."""
     order = (await client.orders.create(wish("BUY_LONG", "0.30", 20, "GOOD_TILL_CANCEL")))["id"]
-    same("resting", scene.order(order_id=order)["status"], "resting")
+    same("what became of it", "resting", scene.order(order_id=order)["status"])
     scene.did("rest", "orders.create", "rests")
     state = (await client.orders.retrieve(order))["order"]["state"]
     same("state", state, "ORDER_STATE_NEW")
@@ -65,7 +65,7 @@ async def rests(client: AsyncPolymarketUS) -> None:
     same("open orders", listed, [order])
     scene.did("list", "orders.list", f"{len(listed)} order")
     await client.orders.cancel(order, {"marketSlug": slug})
-    same("cancelled", scene.order(order_id=order)["status"], "cancelled")
+    same("what became of it", "cancelled", scene.order(order_id=order)["status"])
     state = (await client.orders.retrieve(order))["order"]["state"]
     same("state", state, "ORDER_STATE_CANCELED")
     scene.did("cancel", "orders.cancel", state)

@@ -70,7 +70,7 @@ scene.did('sell', how, await takes(Side.SELL, { quantityWei: parseEther('70'), s
 
 const limit = { side: Side.BUY, pricePerShareWei: parseEther('0.3'), quantityWei: parseEther('10') };
 const rest = await post('LIMIT', Side.BUY, builder.getLimitOrderAmounts(limit), {});
-same('resting', (await truthOf(rest)).status, 'resting');
+same('what became of it', 'resting', (await truthOf(rest)).status);
 const { status } = await soon('the resting order', () => http('GET', `/v1/orders/${rest}`));
 same('status', status, 'OPEN');
 scene.did('rest', 'getLimitOrderAmounts, buildOrder, signTypedDataOrder', status);
@@ -80,7 +80,7 @@ same('open orders', listed, [rest]);
 scene.lacks('list', 'the client lists no orders; by HTTP it is the only one');
 await sleep(REMOVABLE_MS);
 await http('POST', '/v1/orders/remove-by-hash', { data: { hashes: [rest] } });
-same('cancelled', (await truthOf(rest)).status, 'cancelled');
+same('what became of it', 'cancelled', (await truthOf(rest)).status);
 scene.lacks('cancel', "the client's cancelOrders is a transaction on chain; removed by HTTP");
 
 const cash = await builder.balanceOf();
