@@ -28,7 +28,7 @@ from venues.opinion import wire
 from venues.opinion.amounts import DECIMALS, base_units
 from venues.opinion.feed import HEARTBEAT_MS
 from venues.opinion.listings import COLLATERAL
-from venues.opinion.trades import FINISHED, Match, Tally, tally
+from venues.opinion.trades import FINISHED, Match, Tally, is_whole, tally
 
 CHANNELS = ("trade.order.update", "trade.record.new")
 SUBSCRIPTIONS_MAX = 100
@@ -108,8 +108,8 @@ def heard(order: Order, answer: Answer | None, news: Sequence[News]) -> Answer |
     """What everything that was said about the order proves; None where it proves nothing new.
 
     Settled matches are on the chain and count at once. Final is only an order that the venue calls finished
-    and whose matches make up what it says was filled: a cancelled rest is left to the look-up, which has a
-    clock.
+    and whose matches make up what it says was filled, and all that was asked for: what leaves a rest is left
+    to the look-up, which has a clock.
     """
     if not news or isinstance(answer, Filled | Rejected):
         return None
@@ -129,7 +129,8 @@ def heard(order: Order, answer: Answer | None, news: Sequence[News]) -> Answer |
         ended = [base_units(t["filled"]) for t in told if "filled" in t and int(t["status"]) == FINISHED]
     except ValueError:
         return None
-    if ended and 0 < max(ended) <= sums.shares and not sums.waiting:
+    told_whole = ended and 0 < max(ended) <= sums.shares and not sums.waiting
+    if told_whole and is_whole(order, sums):
         return Filled(order.order_id, known, sums.size, sums.cash, Fee(sums.fee, COLLATERAL))
     return _going_on(order, answer, known, sums=sums)
 

@@ -30,7 +30,8 @@ from venues.opinion.stream import CHANNELS, SUBSCRIPTIONS_MAX, OpinionStream
 
 ORDERS = OpinionOrders()
 FRAMES = Path(venues.opinion.__path__[0]) / "vectors" / "frames" / "opinion.jsonl"
-IOC, GTC = examples.order(), examples.order(time_in_force=TimeInForce.GTC)
+IOC = examples.order(cash=Cash(4_200_000))
+GTC = examples.order(time_in_force=TimeInForce.GTC)
 ACCEPTED = Pending(IOC.order_id, "o-1", Size(0), Cash(0), "accepted")
 
 
@@ -153,6 +154,7 @@ def test_a_finished_order_with_all_its_matches_is_filled_in_any_order_and_number
         [CONFIRMED, record(shares="9.999999999999999999")],
         [CONFIRMED, record(), record(2, status=1)],
         [record()],
+        [update("orderConfirm", status=2, filledShares="5"), record(shares="5")],
         [update("orderCancel", status=3, filledShares="10"), record()],
         [update("orderConfirm", status=2, filledShares="0")],
     ],
