@@ -44,6 +44,17 @@ three blocks of time for its match to show."""
 KNOWN_ALREADY = ("duplicate", "already")
 """Words of a refusal that may be about the second arrival of one order. Whether the venue knows doubles at
 all, and what it calls them, is UNCONFIRMED (card 9)."""
+FAILED_ITSELF = (
+    "internal",
+    "timeout",
+    "timed out",
+    "time out",
+    "unavailable",
+    "busy",
+    "try again",
+    "unknown error",
+)
+"""Words of a refusal that is none: the venue failed, and does not say at which step."""
 _UNSUPPORTED = {
     TimeInForce.FOK: "the venue has no fill-or-kill",
     TimeInForce.GTD: "the venue has no expiring orders",
@@ -147,7 +158,7 @@ def _detail(known: str) -> Talk[wire.Order | Unavailable]:
 def _accepted(order: Order, reply: Reply) -> Answer:
     """What the reply to POST /order proves. A whole envelope with an errno alone is a refusal (card 4).
 
-    Not so the words for an order that is there already: the first of the two may have traded.
+    Not so the words for an order that is there already, whose first may have traded, or for a failure.
     """
     if isinstance(reply, Silence):
         if reply.sent:
@@ -158,7 +169,7 @@ def _accepted(order: Order, reply: Reply) -> Answer:
     except ValueError as error:
         return Unknown(order.order_id, str(error))
     if isinstance(said, wire.Errno):
-        if not said.bare or any(word in said.text.lower() for word in KNOWN_ALREADY):
+        if not said.bare or any(word in said.text.lower() for word in KNOWN_ALREADY + FAILED_ITSELF):
             return Unknown(order.order_id, str(said.error()))
         return Rejected(order.order_id, str(said.number), said.text)
     known = str(said.order_data.order_id)
@@ -196,7 +207,7 @@ def _judged(order: Order, answer: Answer, row: wire.Order | Unavailable, *, sett
         if order.time_in_force is TimeInForce.IOC:
             return Pending(order.order_id, known, sums.size, sums.cash, "open, or on its way to the chain")
         return Working(order.order_id, known, sums.size, sums.cash, fee)
-    if row.status != FINISHED and not settled and not is_whole(order, sums):
+    if not settled and not is_whole(order, sums):
         reason = "ended; a match may be on its way to the chain"
         return Pending(order.order_id, known, sums.size, sums.cash, reason)
     if not sums.size and (sums.void or row.status == FAILED):

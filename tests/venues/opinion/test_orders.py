@@ -88,10 +88,14 @@ def test_an_errno_in_a_whole_envelope_is_a_refusal(number: int) -> None:
     "reply",
     [
         refusal(10_999, "Duplicate order"), refusal(10_999, "order already exists"),
+        refusal(10_000, "Internal Server Error"), refusal(1, "context deadline exceeded: timeout"),
+        refusal(500, "system busy, please try again later"),
         Response(200, json.dumps({"errno": 77, "result": {"orderData": row(IOC)}}).encode()),
     ],
 )  # fmt: skip
-def test_a_refusal_of_what_may_be_there_already_proves_nothing(reply: Reply) -> None:
+def test_a_refusal_of_what_may_be_there_already_or_that_tells_of_a_failure_proves_nothing(
+    reply: Reply,
+) -> None:
     assert isinstance(placed(IOC, reply), Unknown)
 
 
@@ -160,6 +164,13 @@ def test_an_order_that_ended_with_a_rest_is_not_final_before_its_matches_had_tim
     assert isinstance(early, Pending)
     late = looked_up(Venue().on(DETAIL, detail(status=3)))
     assert late == Filled(IOC.order_id, "o-1", Size(0), Cash(0), Fee(0, "USDT"))
+
+
+def test_a_finished_order_that_shows_less_than_was_asked_waits_for_the_rest_of_its_matches() -> None:
+    part = detail(status=2, filledShares="", trades=[trade()])
+    assert isinstance(looked_up(Venue().on(DETAIL, part), now_ms=LATER - 1), Pending)
+    late = looked_up(Venue().on(DETAIL, part))
+    assert late == Filled(IOC.order_id, "o-1", Size(10_000_000), Cash(4_200_000), Fee(250_000, "USDT"))
 
 
 @pytest.mark.parametrize("status", [3, 4, 5])
