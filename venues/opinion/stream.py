@@ -86,6 +86,8 @@ class OpinionStream:
             return [News(venue_order_id=str(update.order_id), told=told)]
         if kind == CHANNELS[1]:
             record = read(_record, text)
+            if not record.order_id:
+                return []
             told = {
                 "trade": record.trade_no,
                 "status": str(record.status),

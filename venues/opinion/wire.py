@@ -162,13 +162,13 @@ class OrderUpdate(msgspec.Struct, rename="camel"):
 
 
 class TradeRecord(msgspec.Struct, rename="camel"):
-    """`trade.record.new`: one match, settled or failed."""
+    """`trade.record.new`: one match, settled or failed. Splits and merges come so too, and name no order."""
 
-    order_id: str | int
     trade_no: str
     status: int
     price: str
     shares: str
+    order_id: str | int | None = None
     fee: str = "0"
 
 

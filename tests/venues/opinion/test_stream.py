@@ -131,6 +131,15 @@ def test_acknowledgements_and_other_messages_are_no_news() -> None:
         assert stream().receive(frame, NOW_MS) == []
 
 
+@pytest.mark.parametrize("order_id", [None, ""])
+@pytest.mark.parametrize("side", ["Split", "Merge"])
+def test_a_split_or_merge_is_news_of_no_order(side: str, order_id: str | None) -> None:
+    told = record(side=side, orderId=order_id)
+    assert news(told) == []
+    del told["orderId"]
+    assert news(told) == []
+
+
 # --- what it proves ---
 
 
