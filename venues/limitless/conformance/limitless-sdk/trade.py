@@ -36,6 +36,15 @@ async def takes(orders: Any, token: str, **wish: object) -> str:
     return f"{plain(truth['filled'])} shares for {plain(truth['value'])}, fee {fee}"
 
 
+async def arrives(client: Client) -> None:
+    """What was bought can be sold once it is on the chain."""
+
+    async def arrived() -> bool:
+        return bool((await client.portfolio.get_positions())["clob"])
+
+    await later("the bought shares", arrived)
+
+
 async def rests(orders: Any, market: Any) -> None:
     """An order below the market: placed, listed, cancelled."""
     reply = await orders.create_order(
@@ -131,21 +140,12 @@ async def main() -> None:
         socket = await listens(keys)
         how = "OrderClient.create_order(FAK)"
         scene.did("buy", how, await takes(orders, market.tokens.yes, side=Side.BUY, price=0.45, size=20))
-        await reads_once_settled(client)
+        await arrives(client)
         scene.did("sell", how, await takes(orders, market.tokens.yes, side=Side.SELL, price=0.4, size=7.777))
         await rests(orders, market)
         await reads(client)
         await hears()
         await socket.disconnect()
-
-
-async def reads_once_settled(client: Client) -> None:
-    """What was bought can be sold once it is on the chain."""
-
-    async def arrived() -> bool:
-        return bool((await client.portfolio.get_positions())["clob"])
-
-    await later("the bought shares", arrived)
 
 
 asyncio.run(main())
