@@ -10,11 +10,15 @@ which yields an id and a check for every case it finds in the folder. A check ra
 venue is wrong; a case that cannot be run calls `pytest.skip` with the reason.
 """
 
+import json
 import os
-from collections.abc import Callable
+import random
+import shutil
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
+from typing import Any
 
 import pytest
 
@@ -42,6 +46,10 @@ def _cases(name: str) -> list[tuple[str, Callable[[], None]]]:
     return list(found)
 
 
+NEXT_DIGIT = str.maketrans("0123456789", "1234567890")
+TRIES = 20
+"""Wrong values, one at a time, until one is found: descriptions, and numbers told twice, are not compared."""
+
 CASES = [pytest.param(check, id=f"{name}-{case}") for name in _names() for case, check in _cases(name)]
 
 
@@ -55,3 +63,40 @@ def test_every_venue_has_vectors(name: str) -> None:
     if OTHER_VECTORS and not _cases(name):
         pytest.skip(f"no vectors of {name} in {OTHER_VECTORS}")
     assert _cases(name)
+
+
+def _numbers(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every number, and text with a digit in it: its container and its key there."""
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(inner, dict | list):
+            yield from _numbers(inner)
+        elif type(inner) is int or (isinstance(inner, str) and any(c.isdigit() for c in inner)):
+            yield value, key
+
+
+def _fails(check: Callable[[], None]) -> bool:
+    try:
+        check()
+    except pytest.skip.Exception:
+        return False
+    except Exception:  # noqa: BLE001 - whatever a wrong value causes, it was found
+        return True
+    return False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", _names())
+def test_other_files_are_read_and_a_wrong_value_in_them_is_found(name: str, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / name / "vectors", tmp_path, dirs_exist_ok=True)
+    cases, luck = import_module(f"tests.venues.{name}.vectors").cases, random.Random(name)
+    assert [case for case, _ in cases(tmp_path)] == [case for case, _ in cases(ROOT / name / "vectors")]
+    right = (ROOT / name / "vectors" / f"{name}.json").read_text()
+    for _ in range(TRIES):
+        wrong = json.loads(right)
+        container, key = luck.choice(list(_numbers(wrong)))
+        was = container[key]
+        container[key] = was + 1 if isinstance(was, int) else was.translate(NEXT_DIGIT)
+        (tmp_path / f"{name}.json").write_text(json.dumps(wrong))
+        if any(_fails(check) for _, check in cases(tmp_path)):
+            return
+    raise AssertionError("no wrong value was found")
