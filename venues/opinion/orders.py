@@ -37,10 +37,12 @@ from venues.opinion.trades import FAILED, FINAL, FINISHED, Match, Tally, is_whol
 FORGOTTEN_MS = 120_000
 """The card knows no proof that an order never arrived: after 10 s without a trace it is unknown. Ours, and
 UNCONFIRMED: where the lists of the account's orders, all read to their end, lack it after two minutes."""
-SETTLE_MS = 1_500
-"""An order that ended with a rest counts as final only this long after it was made. By the card a match that
-waits for the chain keeps an order open; should a cancelled one not be kept open (UNCONFIRMED), this is two or
-three blocks of time for its match to show."""
+SETTLE_MS = 6_000
+"""An order that ended with a rest counts as final only this long after its last match may have been. By the
+card a match that waits for the chain keeps an order open; should a cancelled one not be kept open
+(UNCONFIRMED), this is the time for its match to show. The chain takes "some seconds": 1.9 in the frames."""
+ENDED = "ended with a rest; a match may be on its way to the chain, since "
+"""And our time: of the order's making, or of a resting order from when it was first seen to have ended."""
 KNOWN_ALREADY = ("duplicate", "already")
 """Words of a refusal that may be about the second arrival of one order. Whether the venue knows doubles at
 all, and what it calls them, is UNCONFIRMED (card 9)."""
@@ -90,8 +92,9 @@ class OpinionOrders:
         if isinstance(row, wire.Order) and row.status not in FINAL and order.time_in_force is TimeInForce.IOC:
             yield _cancellation(known)
             row, cancelled = (yield from _detail(known)), True
-        settled = not cancelled and now_ms - order.created_ms >= SETTLE_MS
-        return _judged(order, answer, row, settled=settled)
+        since_ms = _since_ms(order, answer, now_ms)
+        settled = not cancelled and now_ms - since_ms >= SETTLE_MS
+        return _judged(order, answer, row, not_yet="" if settled else f"{ENDED}{since_ms}")
 
     def cancel(self, order: Order, signer: Signer, answer: Answer) -> Talk[Answer]:
         """Cancel, whatever that says, and read the order. A cancelled rest stays pending for a look-up."""
@@ -104,7 +107,7 @@ class OpinionOrders:
             known = str(found.order_id)
         yield _cancellation(known)
         row = yield from _detail(known)
-        return _judged(order, answer, row, settled=False)
+        return _judged(order, answer, row, not_yet=ENDED)
 
     def open_orders(
         self, signer: Signer, listings: Sequence[Listing]
@@ -137,6 +140,15 @@ class OpinionOrders:
 
 def _venue_order_id(answer: Answer) -> str:
     return answer.venue_order_id if isinstance(answer, Filled | Working | Pending) else ""
+
+
+def _since_ms(order: Order, answer: Answer, now_ms: int) -> int:
+    """Since when the order cannot have matched any more. A look-up has no memory but the answer before it."""
+    if order.time_in_force is TimeInForce.IOC:
+        return order.created_ms
+    said = answer.reason if isinstance(answer, Pending) else ""
+    stamp = said.removeprefix(ENDED)
+    return int(stamp) if said.startswith(ENDED) and stamp.isdecimal() else now_ms
 
 
 def _cancellation(known: str) -> Request:
@@ -187,8 +199,8 @@ def _absent(order: Order, now_ms: int) -> Answer:
     return Rejected(order.order_id, "not_executed", f"not among the account's orders after {absent_ms} ms")
 
 
-def _judged(order: Order, answer: Answer, row: wire.Order | Unavailable, *, settled: bool) -> Answer:
-    """What the venue's own view of an order proves. `settled`: no match of it can be under way any more."""
+def _judged(order: Order, answer: Answer, row: wire.Order | Unavailable, *, not_yet: str) -> Answer:
+    """What the venue's own view of an order proves. `not_yet`: why a rest would not be final; "" if it is."""
     if isinstance(row, Unavailable):
         return Unknown(order.order_id, row.reason)
     if not concerns(row, order):
@@ -207,9 +219,8 @@ def _judged(order: Order, answer: Answer, row: wire.Order | Unavailable, *, sett
         if order.time_in_force is TimeInForce.IOC:
             return Pending(order.order_id, known, sums.size, sums.cash, "open, or on its way to the chain")
         return Working(order.order_id, known, sums.size, sums.cash, fee)
-    if not settled and not is_whole(order, sums):
-        reason = "ended; a match may be on its way to the chain"
-        return Pending(order.order_id, known, sums.size, sums.cash, reason)
+    if not_yet and not is_whole(order, sums):
+        return Pending(order.order_id, known, sums.size, sums.cash, not_yet)
     if not sums.size and (sums.void or row.status == FAILED):
         return Rejected(order.order_id, "settlement_failed", f"status {row.status}, no match settled")
     return Filled(order.order_id, known, sums.size, sums.cash, fee)

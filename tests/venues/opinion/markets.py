@@ -18,6 +18,6 @@ KINDS: Mapping[str, Mapping[str, Mapping[str, object]]] = {
     "fees in base units": _kind(fee_in_wei=1),
     "slow chain": _kind(confirm_ms=3_000),
     "chain within a tick": _kind(confirm_ms=0),
-    "cancelled before the chain decides": _kind(cancel_at_once=1),
+    "cancelled before the chain decides": _kind(cancel_at_once=1, confirm_ms=3_000),
 }
 """By name: keys of `list_market`, and knobs."""

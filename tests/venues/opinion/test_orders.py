@@ -1,10 +1,12 @@
 """What each reply of the venue proves about an order, and what it does not."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import venues.opinion
 from tests.venues.opinion import examples
 from tests.venues.opinion.examples import NOW_MS, Venue, ok, refusal, row, trade, wei
 from venues.base.http import Purpose, Reply, Response, Silence
@@ -24,6 +26,7 @@ from venues.base.units import Cash, Price, Size
 from venues.opinion.orders import FORGOTTEN_MS, SETTLE_MS, OpinionOrders
 
 ORDERS = OpinionOrders()
+FRAMES = Path(venues.opinion.__path__[0]) / "vectors" / "frames" / "opinion.jsonl"
 IOC = examples.order()
 GTC = examples.order(time_in_force=TimeInForce.GTC)
 SALE = examples.order(side=Side.SELL, cash=Cash(0), reserve=Cash(0), size=Size(20_000_000))
@@ -171,6 +174,25 @@ def test_a_finished_order_that_shows_less_than_was_asked_waits_for_the_rest_of_i
     assert isinstance(looked_up(Venue().on(DETAIL, part), now_ms=LATER - 1), Pending)
     late = looked_up(Venue().on(DETAIL, part))
     assert late == Filled(IOC.order_id, "o-1", Size(10_000_000), Cash(4_200_000), Fee(250_000, "USDT"))
+
+
+def test_a_resting_order_that_was_cancelled_is_final_only_some_time_after_that_was_seen() -> None:
+    """It may have matched in its last second, however long it rested."""
+    venue = Venue().on(CANCEL, CANCELLED).on(DETAIL, detail(GTC, status=3))
+    resting = Working(GTC.order_id, "o-1", Size(0), Cash(0), Fee(0, "USDT"))
+    old_ms = NOW_MS + 10**9
+    for last in (resting, venue.run(ORDERS.cancel(GTC, examples.signer(), resting))):
+        first = looked_up(venue, GTC, last, old_ms)
+        assert isinstance(first, Pending)
+        assert looked_up(venue, GTC, first, old_ms + SETTLE_MS - 1) == first
+        assert isinstance(looked_up(venue, GTC, first, old_ms + SETTLE_MS), Filled)
+
+
+def test_the_wait_for_matches_is_longer_than_the_frames_show_the_chain_to_take() -> None:
+    """Of the market buy: from matched to confirmed on the chain."""
+    frames = [json.loads(line) for line in FRAMES.read_text().splitlines() if line.startswith("{")]
+    times = {frame.get("orderUpdateType"): frame["timestamp"] for frame in frames if "7a01" in str(frame)}
+    assert 2 * (times["orderConfirm"] - times["orderFill"]) < SETTLE_MS
 
 
 @pytest.mark.parametrize("status", [3, 4, 5])
