@@ -109,12 +109,14 @@ def state_of(order: Order, row: wire.OrderState, venue_order_id: str) -> State:
 
 
 def fill_of(order: Order, execution: wire.Execution) -> Totals:
-    """One fill; ValueError where it is none."""
+    """One fill; ValueError where it is none, or at a price that the order forbids: then it is another's."""
     if execution.last_shares is None or execution.last_px is None:
         raise ValueError("lastShares, lastPx: missing")
     size = Size(wire.exact(execution.last_shares))
     long = wire.long_price(execution.last_px)
     price: Price = complement(long) if order.listing.inverted else long
+    if price > order.limit if order.side is Side.BUY else price < order.limit:
+        raise ValueError(f"lastPx: {price}, worse than the limit of {order.limit}")
     cash = cost(price, size) if order.side is Side.BUY else proceeds(price, size)
     charged = execution.commission_notional_collected
     return Totals(size, cash, None if charged is None else Cash(wire.signed(charged.value)))

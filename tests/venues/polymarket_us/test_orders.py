@@ -151,6 +151,7 @@ def test_a_reply_without_the_end_is_followed_by_a_look(executions: tuple[Any, ..
         execution(row(cumQuantity=11)),
         execution(lastShares="9"),
         execution(lastPx=usd("1.00")),
+        execution(lastPx=usd("0.57")),
         execution(row(state="ORDER_STATE_NOVELTY")),
     ],
 )
@@ -158,6 +159,14 @@ def test_executions_that_do_not_add_up_to_this_order_are_not_believed(told: dict
     answer = place(order(), placed(told))
     assert isinstance(answer, Pending)
     assert answer.venue_order_id == "V1"
+
+
+def test_a_price_that_is_not_the_long_one_is_not_believed() -> None:
+    """Bought short at 0.55 or better, which is 0.45 long or more; 0.30 long would be 0.70 short."""
+    of = order(listing(inverted=True), limit=550_000)
+    told = row(intent="ORDER_INTENT_BUY_SHORT", price=usd("0.45"))
+    assert isinstance(place(of, placed(execution(told, lastPx=usd("0.30")))), Pending)
+    assert place(of, placed(execution(told, lastPx=usd("0.46")))) == filled(of, 5_400_000, 170_000)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
