@@ -84,6 +84,8 @@ def from_matches(matches: Iterable[wire.Match], order: Order, order_hash: str) -
                 or party.quote_type != _QUOTES[order.side]
             ):
                 raise ValueError("a match of this order is for another outcome or side")
+            if _beyond(order, wei(price)):
+                raise ValueError(f"a match of this order at {price} wei, worse than its limit")
             unit = UNITS.get(party.fee.kind)
             if unit is None:
                 raise ValueError(f"fee type {party.fee.kind!r}")
@@ -114,7 +116,7 @@ def from_news(news: Sequence[News], order: Order) -> Heard | None:
         if kind not in (SUBMITTED, SUCCESS, FAILED):
             continue
         fill = _fill(item) if settlement else None
-        if fill is None:
+        if fill is None or _beyond(order, fill.price):
             return None
         if kind == FAILED:
             failed.add(settlement)
@@ -127,6 +129,16 @@ def from_news(news: Sequence[News], order: Order) -> Heard | None:
         return None
     open_rows = [fill for key, fill in settling.items() if key not in settled and key not in failed]
     return Heard(Fills(order.side, tuple(settled.values())), Fills(order.side, tuple(open_rows)))
+
+
+def _beyond(order: Order, price_wei: int) -> bool:
+    """Whether this price is one that the signed amounts forbid, so that it cannot be the order's own.
+
+    An average that was rounded may lie a wei beyond: a millionth is left for that.
+    """
+    limit_wei = order.limit * WEI_PER_MICRO
+    worse = price_wei - limit_wei if order.side is Side.BUY else limit_wei - price_wei
+    return worse > WEI_PER_MICRO
 
 
 def _fill(item: News) -> Fill | None:

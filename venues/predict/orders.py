@@ -218,7 +218,9 @@ def _fills(order: Order, order_hash: str, signer: PredictSigner, settled_wei: in
 
     query = (("marketId", str(order.listing.native)), ("signerAddress", signer.address))
     found = yield from rows(account.MATCHES, query, _matches, signer=signer, enough=enough)
-    return from_matches(found, order, order_hash)
+    fills = from_matches(found, order, order_hash)
+    _check_size(order, fills)
+    return fills
 
 
 def _absent(order: Order, order_hash: str, answer: Answer, *, fills: Fills, now_ms: int) -> Answer:
@@ -274,6 +276,12 @@ def _whole(order: Order, fills: Fills) -> bool:
     return fills.wei + DUST_WEI >= sendable(order.size) * WEI_PER_MICRO
 
 
+def _check_size(order: Order, fills: Fills) -> None:
+    """ValueError where more is told than was signed for: something was counted twice."""
+    if fills.wei > sendable(order.size) * WEI_PER_MICRO + DUST_WEI:
+        raise ValueError(f"fills of {fills.size} in an order of {order.size}")
+
+
 def _pending(order: Order, order_hash: str, answer: Answer, *, fills: Fills, reason: str) -> Pending:
     """What was matched so far; never less than was said before."""
     size, cash = fills.size, fills.cash
@@ -297,6 +305,7 @@ def _heard(
     order: Order, answer: Answer | None, news: Sequence[News], *, settled: Fills, settling: Fills
 ) -> Answer | None:
     order_hash = news[0].venue_order_id
+    _check_size(order, Fills(order.side, settled.rows + settling.rows))
     if not settling.rows and _whole(order, settled):
         return _filled(order, order_hash, settled)
     matched = Fills(order.side, settled.rows + settling.rows)

@@ -442,6 +442,29 @@ def test_a_match_that_contradicts_the_order_proves_nothing(wish: dict[str, Any])
     assert isinstance(look_up(world.state(HASH, "FILLED", SIZE), matches), Unknown)
 
 
+@pytest.mark.parametrize(("side", "beyond"), [(Side.BUY, 440_000), (Side.SELL, 420_000)])
+def test_a_price_that_the_signature_forbids_is_not_believed(side: Side, beyond: int) -> None:
+    """Such a one is stated for the other outcome, or for another order."""
+    order = world.order(side=side)
+    order_hash = SIGNER.order_hash(draft_of(order))
+    fee = {"amount": "0", "type": "SHARES" if side is Side.BUY else "COLLATERAL"}
+    taker = world.party(order_hash, quoteType="Bid" if side is Side.BUY else "Ask", fee=fee)
+    for price, kind in ((beyond, Unknown), (430_000, Filled)):
+        found = [world.match(taker, priceExecuted=world.wei(price))]
+        assert isinstance(look_up(world.state(order_hash, "FILLED", SIZE), found, order=order), kind)
+        told = world.event(order_hash, "orderTransactionSuccess", "s1", price=world.wei(price))
+        assert isinstance(ORDERS.heard(order, PENDING, [told]), Filled) == (kind is Filled)
+
+
+def test_more_than_was_asked_is_never_reported_as_filled() -> None:
+    much = world.event(HASH, "orderTransactionSuccess", "s1", size=world.wei(SIZE + 2))
+    assert ORDERS.heard(ORDER, PENDING, [much]) is None
+    other = world.event(HASH, "orderTransactionSuccess", "s2")
+    assert ORDERS.heard(ORDER, PENDING, [SUCCESS, other]) is None
+    twice = [*whole(), part(SIZE, "s2")]
+    assert isinstance(look_up(world.state(HASH, "FILLED", 2 * SIZE), twice), Unknown)
+
+
 def test_other_peoples_matches_are_passed_over_and_repeats_count_once() -> None:
     strangers = [world.match(world.party("0x" + "11" * 32)), world.match(world.party("0x" + "22" * 32))]
     done = look_up(world.state(HASH, "FILLED", SIZE), [*strangers, *whole(), *whole()])
