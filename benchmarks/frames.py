@@ -107,10 +107,15 @@ def changes(count: int) -> Stream:
     return Stream(frames, levels, dict(maker.bids), dict(maker.asks))
 
 
+def tickers(books: int) -> list[str]:
+    """The books of `deltas`."""
+    return [f"KXBENCH-26NOV21-B{number}" for number in range(books)]
+
+
 def deltas(count: int, books: int) -> list[bytes]:
     """Many books on one subscription: a snapshot each, then signed changes of one level at a time."""
     rng = random.Random(SEED)
-    names = [f"KXBENCH-26NOV21-B{number}" for number in range(books)]
+    names = tickers(books)
     sizes: dict[tuple[str, str, int], int] = {}
     frames: list[dict[str, object]] = []
     for name in names:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from benchmarks.frames import ASSET, Stream, changes, deltas
+from benchmarks.frames import ASSET, Stream, changes, deltas, tickers
 from benchmarks.record import note, ratio, record, seconds
 from router.core.book import Books, Pulse
 from venues import discover
@@ -73,27 +73,33 @@ def decode_only(frames: Sequence[bytes]) -> None:
 
 
 class Path:
-    """What the runtime does with a frame: pulse, feed, book. Counts what should not happen."""
+    """What a session of the runtime does with a frame: pulse, feed, book. Counts what should not happen."""
 
     def __init__(self, venue: str, natives: Sequence[Native]) -> None:
         card = discover()[venue]
-        self._venue = venue
         self.feed_state: Feed = card.feed()
         self.pulse = Pulse(NOW)
-        self.books = Books({venue: card.limits})
+        opened = Books({venue: card.limits})
+        self.books = {native: opened.open(venue, native) for native in natives}
         self.troubles = 0
-        for native in natives:
-            self.books.open(venue, native).attach(self.pulse)
+        for book in self.books.values():
+            book.attach(self.pulse)
 
     def feed(self, frame: bytes, now_ms: int) -> None:
         """One frame, all the way."""
-        venue, books = self._venue, self.books
         self.pulse.heard_ms = now_ms
         for event in self.feed_state.receive(frame, now_ms):
-            if type(event) is Update or not isinstance(event, Say | Ask | Refused):
-                self.troubles += books.open(venue, event.native).apply(event, now_ms)
-            else:
+            if isinstance(event, Update):
+                self._update(event)
+            elif isinstance(event, Say | Ask | Refused):
                 self.troubles += 1
+            else:
+                self.troubles += self.books[event.native].apply(event, now_ms)
+
+    def _update(self, event: Update) -> None:
+        book = self.books.get(event.native)
+        if book is None or book.apply(event, self.pulse.heard_ms):
+            self.troubles += 1
 
 
 def apply_all(stream: Stream) -> Path:
@@ -109,7 +115,7 @@ def apply_all(stream: Stream) -> Path:
 def check(stream: Stream) -> None:
     """The books must be what the generator knows them to be."""
     path = apply_all(stream)
-    book = path.books[CHANGES, Native(ASSET)]
+    book = path.books[Native(ASSET)]
     assert path.troubles == 0
     assert book.bids.levels == {p * 1_000: s * 10_000 for p, s in stream.bids.items()}
     assert book.asks.levels == {p * 1_000: s * 10_000 for p, s in stream.asks.items()}
@@ -133,15 +139,14 @@ def paced(path: Path, frames: Sequence[bytes], rate: int) -> float:
 def load(duration_s: int) -> dict[str, object]:
     """A sustained stream over many books, then its worst second."""
     frames = deltas(BOOKS + SUSTAINED * duration_s + BURST, BOOKS)
-    path = Path(DELTAS, [])
+    natives = [Native(name) for name in tickers(BOOKS)]
+    path = Path(DELTAS, natives)
     for frame in frames[:BOOKS]:
         path.feed(frame, NOW)
-    for book in path.books.values():
-        book.attach(path.pulse)
     sustained = paced(path, frames[BOOKS:-BURST], SUSTAINED)
     burst = paced(path, frames[-BURST:], BURST)
     start = time.perf_counter()
-    busy = Path(DELTAS, [])
+    busy = Path(DELTAS, natives)
     for frame in frames:
         busy.feed(frame, NOW)
     rate = len(frames) / (time.perf_counter() - start)

@@ -167,7 +167,7 @@ class Book:
         self.grid: Grid | None = None
         """The prices the venue takes now, once it has changed them."""
         self.applied_ms = 0
-        """Our time of the last snapshot or update."""
+        """Our time of the last snapshot or update: when its connection was last heard."""
         self._pulse: Pulse | None = None
 
     def half(self, side: BookSide) -> Half:

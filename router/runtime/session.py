@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 import msgspec
 import structlog
 
-from router.core.book import Books, Pulse
+from router.core.book import Book, Books, Pulse
 from router.runtime.clock import Clock
 from router.runtime.metrics import Metrics
 from router.runtime.sockets import Closed, Ping, Pong, Socket, SocketLost
@@ -98,7 +98,7 @@ class Session:
         self._number = number
         self._feed = feed
         self._socket = socket
-        self._natives: set[Native] = set()
+        self._books: dict[Native, Book] = {}
         self._doubts: dict[Native, Doubt] = {}
         self._asked_ms: dict[Native, int] = {}
         self._seeded = False
@@ -133,15 +133,15 @@ class Session:
         """Start to receive these books."""
         now_ms = self._shared.clock.monotonic_ms()
         for native in natives:
-            self._shared.books.open(self._shared.venue.name, native).attach(self.pulse)
+            book = self._books[native] = self._shared.books.open(self._shared.venue.name, native)
+            book.attach(self.pulse)
             self._doubts[native] = Doubt(now_ms + FIRST_MS_MAX, FIRST_MS_MAX)
-        self._natives.update(natives)
         self._do(self._feed.subscribe(natives))
 
     def unsubscribe(self, natives: Sequence[Native]) -> None:
         """Stop to receive these books."""
-        self._natives.difference_update(natives)
         for native in natives:
+            self._books.pop(native, None)
             self._doubts.pop(native, None)
             self._asked_ms.pop(native, None)
             fetch = self._fetches.pop(native, None)
@@ -189,7 +189,7 @@ class Session:
     @property
     def _barren(self) -> bool:
         """Nothing came of what was subscribed, and no fetch that waits for its pace may yet bring it."""
-        return bool(self._natives) and not self._seeded and not self._fetches
+        return bool(self._books) and not self._seeded and not self._fetches
 
     async def _handed_over(self, sending: Coroutine[object, object, None]) -> bool:
         try:
@@ -218,9 +218,12 @@ class Session:
 
     def _do(self, events: Iterable[FeedEvent]) -> None:
         for event in events:
+            if isinstance(event, Update):  # nearly every event
+                self._update(event)
+                continue
             match event:
-                case Update() | Snapshot() | Top() | Lost() | Trade() | Halted() | Resumed() | Regrid():
-                    if event.native in self._natives:
+                case Snapshot() | Top() | Lost() | Trade() | Halted() | Resumed() | Regrid():
+                    if event.native in self._books:
                         self._apply(event)
                 case Say(text):
                     self._say(text)
@@ -231,15 +234,18 @@ class Session:
                     if fatal:
                         self._end(f"refused: {reason}")
 
-    def _apply(self, event: Update | Snapshot | Top | Lost | Trade | Halted | Resumed | Regrid) -> None:
+    def _update(self, event: Update) -> None:
+        """Once the connection is over this changes nothing: an update of a lost book is ignored."""
+        book = self._books.get(event.native)
+        if book is not None and book.apply(event, self.pulse.heard_ms):
+            self._contradicted(event.native)
+
+    def _apply(self, event: Snapshot | Top | Lost | Trade | Halted | Resumed | Regrid) -> None:
         if self._over.done():
             return  # the books are lost, and nothing may revive them
-        shared = self._shared
-        venue, native = shared.venue.name, event.native
-        wrong = shared.books.open(venue, native).apply(event, shared.clock.monotonic_ms())
-        if wrong:
-            self._lost(native, "contradicted")
-            self._resync(native)
+        native = event.native
+        if self._books[native].apply(event, self.pulse.heard_ms):
+            self._contradicted(native)
             return
         match event:
             case Snapshot():
@@ -256,8 +262,13 @@ class Session:
                 self._tell(event)
             case Trade():
                 self._tell(event)
-            case Update() | Top():
+            case Top():
                 pass
+
+    def _contradicted(self, native: Native) -> None:
+        """The content of the book has proven wrong, and the feed does not know."""
+        self._lost(native, "contradicted")
+        self._resync(native)
 
     def _tell(self, event: Halted | Resumed | Regrid | Trade) -> None:
         hooks = self._shared.hooks
@@ -350,8 +361,8 @@ class Session:
             self._lose_all()
 
     def _lose_all(self) -> None:
-        for native in self._natives:
-            self._shared.books.open(self._shared.venue.name, native).lose("disconnected")
+        for book in self._books.values():
+            book.lose("disconnected")
 
     def _unreadable(self, event: str, error: ValueError, data: str | bytes) -> None:
         shown = data[:SHOWN_MAX]
