@@ -53,7 +53,7 @@ class PredictPrivateFeed:
         message = read(_frames, frame)
         if message.type == REPLY and not message.success and message.request_id in (_REQUEST, None):
             self._signer.forget()
-            return [Refused(reason(message), fatal=True)]
+            return [Refused(self._without_token(reason(message)), fatal=True)]
         if message.type != PUSH:
             return []
         if message.topic == HEARTBEAT:
@@ -68,6 +68,11 @@ class PredictPrivateFeed:
         if self._signer.fresh(now_ms) and self._topic == self._signer.wallet_topic:
             return []
         return [Refused("the session token is old", fatal=True)]
+
+    def _without_token(self, text: str) -> str:
+        """The venue may repeat the topic that it refuses, and what it says is logged."""
+        token = self._topic.removeprefix(WALLET_TOPIC)
+        return text.replace(token, "...") if token else text
 
 
 def _news(event: wire.WalletEvent) -> News:

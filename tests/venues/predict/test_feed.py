@@ -248,8 +248,8 @@ def test_a_refused_token_ends_the_private_stream_and_is_not_used_again() -> None
     signer = world.signer()
     feed = PredictPrivateFeed(signer)
     feed.opening()
-    frame = '{"type":"R","requestId":1,"success":false,"error":{"code":"invalid_credentials","message":"no"}}'
-    [event] = feed.receive(frame, 0)
+    error = {"code": "invalid_credentials", "message": f"no such topic: predictWalletEvents/{world.TOKEN}"}
+    [event] = feed.receive(json.dumps({"type": "R", "requestId": 1, "success": False, "error": error}), 0)
     assert isinstance(event, Refused)
     assert event.fatal
     assert world.TOKEN not in event.reason
