@@ -209,7 +209,7 @@ def _read(order: Order, known: str, answer: Answer) -> Talk[Answer]:
     """The order by its venue id, its fills from the trades; with nothing new the last answer stands."""
     reply = yield from fetch(_order, standings.order_by_id(known))
     said = answer.size if isinstance(answer, Filled | Working | Pending) else 0
-    stands = answer if isinstance(answer, Working | Pending) else None
+    stands = answer if isinstance(answer, Filled | Working | Pending) else None
     if reply is None or isinstance(reply, Unavailable):
         reason = reply.reason if reply else "the venue does not show the order yet"
         return stands or Pending(order.order_id, known, Size(0), Cash(0), reason)

@@ -379,6 +379,14 @@ def test_reads_that_lag_or_fail_never_take_back_what_was_said(lagging: Reply) ->
     assert (answer.venue_order_id, answer.size >= 4 * ONE) == ("V1", True)
 
 
+@pytest.mark.parametrize("unseen", [reply(404, {}), reply(500, {}), state(id="V2"), state(cumQuantity=3)])
+def test_a_last_word_stands_whatever_is_read_after_it(unseen: Reply) -> None:
+    last = filled(order(), 5_600_000, 170_000)
+    assert looked_up(order(), last, unseen, trades()) == last
+    answer, _ = talk_through(VENUE.orders.cancel(order(), fresh(), last), [reply(400, {}), unseen])
+    assert answer == last
+
+
 def test_trades_that_do_not_make_up_the_order_leave_it_pending() -> None:
     bad = (
         trades(trade(execution(lastShares="9"))),
