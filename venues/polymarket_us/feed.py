@@ -133,6 +133,8 @@ class PolymarketUsFeed:
         book = read(_book, response.body).market_data
         if book.market_slug != native:
             raise ValueError(f"book of {native}: another market's: {book.market_slug!r}")
+        if book.transact_time is None:
+            raise ValueError(f"book of {native}: without a time it may be older than the stream's")
         return self._replaced(book)
 
     def tick(self, now_ms: int) -> list[FeedEvent]:

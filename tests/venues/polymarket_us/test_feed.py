@@ -143,6 +143,7 @@ def test_a_book_in_doubt_is_fetched_and_an_older_one_is_not_believed() -> None:
 @pytest.mark.parametrize(
     "response",
     [reply(404, {"message": "no"}), reply(200, b"{}"), reply(200, {"marketData": body(slug="other")}),
+     reply(200, {"marketData": body(None)}),
      reply(200, b"[1")],
 )  # fmt: skip
 def test_a_fetched_book_that_is_not_this_one_is_refused(response: Response) -> None:
