@@ -12,7 +12,7 @@ import msgspec
 from venues.base.orders import Answer, Filled, News, Order, Pending, Rejected, Unknown
 from venues.base.units import Cash, Size
 from venues.limitless import wire
-from venues.limitless.answers import Done, amounts, checked, fee_of
+from venues.limitless.answers import IMMEDIATE, Done, amounts, checked, fee_of
 
 
 class _Trade(msgspec.Struct):
@@ -93,8 +93,12 @@ def _sum(order: Order, trades: Iterable[_Trade]) -> Done:
 
 
 def _proven(order: Order, order_id: str, trades: Sequence[_Trade]) -> Answer | None:
-    """The last word: every share of the order is in a trade that is mined or failed."""
-    if not all(trade.mined or trade.failed for trade in trades):
+    """The last word: every share of the order is in a trade that is mined or failed.
+
+    What failed of a resting order may trade again: that is left to the look-up.
+    """
+    ended = all(trade.mined or trade.failed for trade in trades)
+    if not ended or (order.time_in_force not in IMMEDIATE and any(trade.failed for trade in trades)):
         return None
     if sum(trade.told[0] for trade in trades) != amounts(order)[0]:
         return None

@@ -151,6 +151,14 @@ def test_a_trade_that_failed_takes_back_what_was_told() -> None:
     assert answer.undone
 
 
+def test_what_failed_of_a_resting_order_may_trade_again() -> None:
+    for shares in (10, 6):
+        told = [trade("FAILED", shares=shares)]
+        told += [trade("MINED", "t2", shares=10 - shares)] if shares < 10 else []
+        assert isinstance(heard(*told), Filled | Rejected)
+        assert isinstance(heard(*told, time_in_force=TimeInForce.GTC), Pending)
+
+
 def test_repeated_events_add_nothing() -> None:
     once = [trade("MATCHED", shares=5), trade("MINED", shares=5)]
     told = heard(*once, *once, *once)
