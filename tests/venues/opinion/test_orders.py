@@ -23,6 +23,7 @@ from venues.base.orders import (
     Working,
 )
 from venues.base.units import Cash, Price, Size
+from venues.opinion import VENUE
 from venues.opinion.orders import FORGOTTEN_MS, SETTLE_MS, OpinionOrders
 
 ORDERS = OpinionOrders()
@@ -308,6 +309,15 @@ def test_an_order_that_cannot_be_found_is_not_cancelled() -> None:
     venue = Venue().on(LIST, listed(row(GTC))).on(CANCEL, CANCELLED).on(DETAIL, detail(GTC, status=3))
     venue.run(ORDERS.cancel(GTC, examples.signer(), unknown))
     assert CANCEL in venue.calls
+
+
+def test_all_calls_with_one_key_together_keep_the_venues_pace() -> None:
+    """15 a second for a key, and 5 without one (card 4); books are read with the key of an account."""
+    paces = VENUE.limits.paces
+    assert {pace.within_ms for pace in paces} == {1_000}
+    assert sum(pace.calls for pace in paces) == 15
+    assert [pace.calls for pace in paces if pace.purposes == (Purpose.DATA,)] == [5]
+    assert {purpose for pace in paces for purpose in pace.purposes} == set(Purpose)
 
 
 def test_the_body_of_an_order_names_price_and_amounts_that_belong_together() -> None:
