@@ -14,7 +14,7 @@ API = "/openapi"
 PAGE_ROWS = 20
 """The most a list holds (card 4)."""
 PAGES_MAX = 25
-"""500 rows, which at 10 calls a second take two and a half. A longer list gives no answer rather than a part of one."""
+"""500 rows, 2.5 s at 10 calls a second. A longer list gives no answer rather than a part of one."""
 CHAIN = ("chainId", wire.CHAIN_ID)
 
 Query = tuple[tuple[str, str], ...]
