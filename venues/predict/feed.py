@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 
 import msgspec
 
-from venues.base.events import Ask, FeedEvent, Halted, Level, Lost, Refused, Say, Snapshot
+from venues.base.events import Ask, FeedEvent, Halted, Level, Lost, Refused, Resumed, Say, Snapshot
 from venues.base.http import Purpose, Request, Response
 from venues.base.listing import Native
 from venues.base.units import DIGITS, ONE, Price, Size
@@ -86,6 +86,8 @@ class PredictFeed:
         """Subscribed, and the stream has neither said so nor sent a book: changes may never come."""
         self._refused: set[Native] = set()
         """Wanted, and not subscribed, because the venue refused it."""
+        self._bookless: set[Native] = set()
+        """Halted, because the venue said that it has no book of it."""
         self._requests = 0
 
     def handshake(self) -> Request:
@@ -108,6 +110,7 @@ class PredictFeed:
             self._due_ms.pop(native, None)
         self._unproven.difference_update(natives)
         self._refused.difference_update(natives)
+        self._bookless.difference_update(natives)
         return [self._request("unsubscribe", native) for native in gone]
 
     def resync(self, native: Native, now_ms: int) -> list[FeedEvent]:
@@ -140,6 +143,7 @@ class PredictFeed:
             return []
         if wire.missing(response):
             self._due_ms.pop(native, None)
+            self._bookless.add(native)
             return [Halted(native, "the venue has no order book for it")]
         if native in self._unproven:
             raise ValueError("the stream has not taken the subscription yet")
@@ -175,7 +179,9 @@ class PredictFeed:
             bids, asks = _levels(book.bids), _levels(book.asks)
         except ValueError as error:
             return [Lost(native, str(error))]
-        return [Snapshot(native, bids, asks, book.update_timestamp_ms)]
+        resumed = [Resumed(native)] if native in self._bookless else []
+        self._bookless.discard(native)
+        return [*resumed, Snapshot(native, bids, asks, book.update_timestamp_ms)]
 
     def _replied(self, message: wire.Frame) -> list[FeedEvent]:
         """A refused book is lost, whatever was read of it by REST; the others of the connection go on."""

@@ -61,7 +61,7 @@ class PredictPrivateFeed:
         if not message.topic.startswith(WALLET_TOPIC):
             return []
         event = read(_event, bytes(message.data))
-        return [_news(event)] if event.order_hash else []
+        return [_news(event, event.order_hash)] if event.order_hash else []
 
     def tick(self, now_ms: int) -> list[PrivateEvent]:
         """The topic is named by the token: once that is old or replaced, the connection is made anew."""
@@ -75,11 +75,11 @@ class PredictPrivateFeed:
         return text.replace(token, "...") if token else text
 
 
-def _news(event: wire.WalletEvent) -> News:
-    told = {"type": event.type, "settlement": event.settlement_id, "reason": event.reason}
+def _news(event: wire.WalletEvent, order_hash: str) -> News:
+    told = {"type": event.type, "settlement": event.settlement_id or "", "reason": event.reason or ""}
     if event.fill is not None:
         told["price"] = event.fill.executed_price_wei
         told["size"] = event.fill.executed_size_wei
     if event.fee is not None:
         told["fee"], told["fee_type"] = event.fee.amount_wei, event.fee.kind
-    return News(venue_order_id=event.order_hash.lower(), told=told)
+    return News(venue_order_id=order_hash.lower(), told=told)

@@ -268,12 +268,12 @@ class EventFill(msgspec.Struct, rename="camel"):
 
 
 class WalletEvent(msgspec.Struct, rename="camel"):
-    """One thing that happened to an order of the wallet. Fill and fee only where they apply."""
+    """One thing that happened to an order of the wallet. What does not apply is null or missing."""
 
     type: str
-    order_hash: str = ""
-    settlement_id: str = ""
-    reason: str = ""
+    order_hash: str | None = None
+    settlement_id: str | None = None
+    reason: str | None = None
     is_maker: bool = False
     fee: EventFee | None = None
     fill: EventFill | None = None

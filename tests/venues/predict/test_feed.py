@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.venues.predict import world
-from venues.base.events import Ask, FeedEvent, Halted, Lost, Refused, Say, Snapshot
+from venues.base.events import Ask, FeedEvent, Halted, Lost, Refused, Resumed, Say, Snapshot
 from venues.base.http import Response
 from venues.base.listing import Native
 from venues.predict.feed import FIRST_BOOK_MS, PredictFeed
@@ -223,6 +223,15 @@ def test_a_market_without_a_book_is_halted() -> None:
     assert feed.resync(M, 0) == []
 
 
+def test_a_market_said_to_have_no_book_trades_on_when_its_book_comes() -> None:
+    feed = connected()
+    feed.fetched(M, world.refusal("not_found", 404), 0)
+    resumed, shown = feed.receive(book(), 0)
+    assert resumed == Resumed(M)
+    assert isinstance(shown, Snapshot)
+    assert len(feed.receive(book(ms=11), 0)) == 1
+
+
 # --- the wallet's own events ---
 
 
@@ -267,6 +276,17 @@ def test_an_old_or_replaced_token_ends_the_private_stream(how: str) -> None:
     [event] = feed.tick(late_ms)
     assert isinstance(event, Refused)
     assert event.fatal
+
+
+def test_what_does_not_apply_to_an_event_may_be_null() -> None:
+    """Unreadable, it would end the connection, and what happens until the next one is heard of late."""
+    feed = PredictPrivateFeed(world.signer())
+    nothing = '"settlementId":null,"reason":null,"fee":null,"fill":null'
+    data = f'{{"type":"orderAccepted","orderHash":"0xAB",{nothing}}}'
+    frame = f'{{"type":"M","topic":"predictWalletEvents/x","data":{data}}}'
+    assert feed.receive(frame, 0) == [world.event("0xab", "orderAccepted")]
+    of_none = frame.replace('"0xAB"', "null")
+    assert feed.receive(of_none, 0) == []
 
 
 def test_an_event_without_fill_or_fee_is_news_all_the_same() -> None:
