@@ -90,16 +90,13 @@ class Path:
         self.pulse.heard_ms = now_ms
         for event in self.feed_state.receive(frame, now_ms):
             if isinstance(event, Update):
-                self._update(event)
+                book = self.books.get(event.native)
+                if book is None or book.update(event, self.pulse.heard_ms):
+                    self.troubles += 1
             elif isinstance(event, Say | Ask | Refused):
                 self.troubles += 1
             else:
                 self.troubles += self.books[event.native].apply(event, now_ms)
-
-    def _update(self, event: Update) -> None:
-        book = self.books.get(event.native)
-        if book is None or book.apply(event, self.pulse.heard_ms):
-            self.troubles += 1
 
 
 def apply_all(stream: Stream) -> Path:

@@ -216,8 +216,8 @@ class Book:
         cannot know (an exact `Top` differs, an impossible level). `Lost`, `Regrid` and `Resumed` come
         from a feed that already asks for its snapshot. An update of a book that is not live is ignored.
         """
-        if isinstance(event, Update):  # nearly every event; a question quicker than a match
-            return self._update(event, now_ms)
+        if isinstance(event, Update):
+            return self.update(event, now_ms)
         match event:
             case Top():
                 return self._compare(event)
@@ -237,7 +237,8 @@ class Book:
                 pass
         return False
 
-    def _update(self, event: Update, now_ms: int) -> bool:
+    def update(self, event: Update, now_ms: int) -> bool:
+        """`apply` for the kind that nearly every event is of."""
         if self.state is not _LIVE:
             return False
         impossible = self._add(event.touches) if event.relative else self._set(event.touches)

@@ -218,8 +218,10 @@ class Session:
 
     def _do(self, events: Iterable[FeedEvent]) -> None:
         for event in events:
-            if isinstance(event, Update):  # nearly every event
-                self._update(event)
+            if isinstance(event, Update):  # nearly every event; those of a lost book change nothing
+                book = self._books.get(event.native)
+                if book is not None and book.update(event, self.pulse.heard_ms):
+                    self._contradicted(event.native)
                 continue
             match event:
                 case Snapshot() | Top() | Lost() | Trade() | Halted() | Resumed() | Regrid():
@@ -233,12 +235,6 @@ class Session:
                     log.warning("feed.refused", venue=self._shared.venue.name, reason=reason, fatal=fatal)
                     if fatal:
                         self._end(f"refused: {reason}")
-
-    def _update(self, event: Update) -> None:
-        """Once the connection is over this changes nothing: an update of a lost book is ignored."""
-        book = self._books.get(event.native)
-        if book is not None and book.apply(event, self.pulse.heard_ms):
-            self._contradicted(event.native)
 
     def _apply(self, event: Snapshot | Top | Lost | Trade | Halted | Resumed | Regrid) -> None:
         if self._over.done():
