@@ -44,6 +44,8 @@ BEAT_MS = 1_000
 """The longest wait between two calls of `Feed.tick`."""
 CALM_S = 65
 """Longer than any venue leaves a book unread where it numbers nothing: a minute."""
+QUIET_S = 3
+"""Longer than any venue takes to tell of a trade."""
 HARM = (0.05, 0.15, 0.4)
 """Part of the frames that something happens to while the line is rough; each stream has one of these."""
 REACH = 3
@@ -117,6 +119,8 @@ class Line:
         for side in Side:
             self.now_ms += BEAT_MS
             self.trade(side)
+            self.beat()
+        for _ in range(QUIET_S):
             self.beat()
 
     def end(self) -> None:
