@@ -32,7 +32,7 @@ from venues.opinion.finding import concerns, find
 from venues.opinion.listings import COLLATERAL
 from venues.opinion.reads import fetch, post
 from venues.opinion.signer import OpinionSigner
-from venues.opinion.trades import FAILED, FINAL, FINISHED, Match, Tally, is_whole, tally
+from venues.opinion.trades import FAILED, FINAL, FINISHED, Match, Tally, is_possible, is_whole, tally
 
 FORGOTTEN_MS = 120_000
 """The card knows no proof that an order never arrived: after 10 s without a trace it is unknown. Ours, and
@@ -210,6 +210,8 @@ def _judged(order: Order, answer: Answer, row: wire.Order | Unavailable, *, not_
         sums, filled = tally(matches, order.side), base_units(row.filled_shares or "0")
     except ValueError as error:
         return Unknown(order.order_id, f"order {row.order_id}: {error}")
+    if not is_possible(order, sums):
+        return Unknown(order.order_id, f"order {row.order_id}: its matches are more than it signed")
     known, fee = str(row.order_id), Fee(sums.fee, COLLATERAL)
     told = answer.size if isinstance(answer, Pending | Working) else 0
     doubt = _doubt(row, sums, filled=filled, told=told)

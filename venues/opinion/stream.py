@@ -28,7 +28,7 @@ from venues.opinion import wire
 from venues.opinion.amounts import DECIMALS, base_units
 from venues.opinion.feed import HEARTBEAT_MS
 from venues.opinion.listings import COLLATERAL
-from venues.opinion.trades import FINISHED, Match, Tally, is_whole, tally
+from venues.opinion.trades import FINISHED, Match, Tally, is_possible, is_whole, tally
 
 CHANNELS = ("trade.order.update", "trade.record.new")
 SUBSCRIPTIONS_MAX = 100
@@ -130,6 +130,8 @@ def heard(order: Order, answer: Answer | None, news: Sequence[News]) -> Answer |
         )
         ended = [base_units(t["filled"]) for t in told if "filled" in t and int(t["status"]) == FINISHED]
     except ValueError:
+        return None
+    if not is_possible(order, sums):
         return None
     told_whole = ended and 0 < max(ended) <= sums.shares and not sums.waiting
     if told_whole and is_whole(order, sums):

@@ -67,6 +67,12 @@ def tally(matches: Iterable[Match], side: Side) -> Tally:
     return Tally(Size(size), Cash(cash), Cash(up(fee, WEI)), shares, waiting, void)
 
 
+def is_possible(order: Order, sums: Tally) -> bool:
+    """Whether an order that signed these amounts can have traded this much: the contract takes no more."""
+    maker, _ = limit_amounts(order)
+    return sums.shares <= maker if order.side is Side.SELL else sums.cash * WEI < maker + DUST
+
+
 def is_whole(order: Order, sums: Tally) -> bool:
     """Whether nothing worth trading is left of the order: its shares are done, or its money spent."""
     maker, taker = limit_amounts(order)

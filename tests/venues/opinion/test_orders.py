@@ -247,10 +247,18 @@ def test_fills_that_were_reported_are_not_forgotten() -> None:
         detail(marketId=7), detail(side=2), detail(outcomeSide=2), detail(filledShares="many"),
         detail(status=2, filledShares="10", trades=[trade(price="1")]),
         detail(status=2, filledShares="10", trades=[trade(shares="-1")]),
+        detail(status=2, filledShares="10", trades=[trade(shares="10000000000000000000")]),
+        detail(status=2, filledShares="25", trades=[trade(shares="25")]),
     ],
 )  # fmt: skip
 def test_an_unreadable_or_foreign_order_is_unknown(reply: Reply) -> None:
     assert isinstance(looked_up(Venue().on(DETAIL, reply).on(CANCEL, CANCELLED)), Unknown)
+
+
+def test_more_sold_than_signed_is_not_believed() -> None:
+    for shares, kind in (("19.999999", Filled), ("20.000001", Unknown)):
+        fields = {"status": 2, "filledShares": shares, "trades": [trade(shares=shares)]}
+        assert isinstance(looked_up(Venue().on(DETAIL, detail(SALE, **fields)), SALE), kind)
 
 
 def test_an_order_of_the_other_outcome_is_asked_for_as_such() -> None:
