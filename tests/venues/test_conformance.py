@@ -92,14 +92,13 @@ def test_over_several_prices_no_more_is_charged_than_was_promised_nor_promised_t
 
 @each_venue
 def test_what_arrives_is_what_the_ledger_gained(venue: str) -> None:
-    """Money and shares, read before and after, by the venue's own reads."""
+    """Money and shares, read before and at the moment of the last word: what is filled is settled."""
     for scene, order in scenes(venue):
         listing, orders = scene.listing, scene.card.orders
         before = scene.read(orders.funds(scene.signer))[listing.pool]
         had = scene.read(orders.holdings(scene.signer, [listing]))[listing.key]
         answer = scene.settle(order, scene.place(order))
         assert isinstance(answer, Filled)
-        scene.wait(MATCHED_MS)
         sign = 1 if order.side is Side.BUY else -1
         after = scene.read(orders.funds(scene.signer))[listing.pool]
         has = scene.read(orders.holdings(scene.signer, [listing]))[listing.key]
