@@ -4,7 +4,7 @@ from venues.base.contract import Limits, Pace, Secret, Traits, Venue
 from venues.base.http import Purpose
 from venues.opinion.feed import OpinionFeed
 from venues.opinion.fees import OpinionFees
-from venues.opinion.listings import CENT, COLLATERAL, NAME, OpinionListings
+from venues.opinion.listings import COLLATERAL, NAME, OpinionListings
 from venues.opinion.orders import OpinionOrders
 from venues.opinion.signer import OpinionSigner
 from venues.opinion.sim import OpinionSimulator
@@ -30,7 +30,7 @@ VENUE = Venue(
         "rpc": "https://bsc-dataseed.bnbchain.org",
     },
     secrets=_SECRETS,
-    traits=Traits(buys_in_cash=True, cash_lot=CENT),
+    traits=Traits(),
     limits=Limits(
         # One subscription each; the venue's limit is not published, 100 a connection is assumed (card 4).
         listings_per_connection=100,
