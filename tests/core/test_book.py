@@ -124,9 +124,12 @@ def test_an_impossible_snapshot_loses_the_book(bids: dict[int, int]) -> None:
 
 def test_more_levels_than_the_limit_lose_the_book() -> None:
     book = live()
-    touches = [touch(BID, 1_000 + i, 1) for i in range(100)]
-    assert book.apply(Update(N, touches), NOW)
-    assert why(book) == "lost:too_many_levels"
+    for side in (BID, ASK):
+        book = live()
+        touches = [touch(side, 430_000 + i, 1) for i in range(100)]
+        assert not book.apply(Update(N, touches[1:]), NOW)
+        assert book.apply(Update(N, touches[:1]), NOW)
+        assert why(book) == "lost:too_many_levels"
     assert book.apply(snapshot({1_000 + i: 1 for i in range(101)}, {}), NOW)
     assert why(book) == "lost:too_many_levels"
 
@@ -166,6 +169,16 @@ def test_the_best_prices_in_an_update_are_those_after_it() -> None:
     assert book.apply(Update(N, [touch(ASK, 430_000, 1)], top=(Price(410_000), None)), NOW)
     assert (book.state, why(book), book.gaps) == (State.SUSPECT, "suspect:top_differs", 1)
     assert not book.apply(Update(N, [], top=(None, None)), NOW), "nothing is asked of a book in doubt"
+
+
+def test_of_many_levels_the_best_prices_are_the_highest_bid_and_the_lowest_ask() -> None:
+    book = live({400_000: 5, 380_000: 1, 390_000: 2}, {430_000: 1, 420_000: 7, 440_000: 2})
+    best = (Price(400_000), Price(420_000))
+    assert not book.apply(Update(N, [touch(BID, 370_000, 1), touch(ASK, 450_000, 1)], top=best), NOW)
+    assert why(book) is None
+    for other in ((380_000, 420_000), (400_000, 440_000), (420_000, 400_000)):
+        book = live({400_000: 5, 380_000: 1}, {420_000: 7, 440_000: 2})
+        assert book.apply(Update(N, [], top=(Price(other[0]), Price(other[1]))), NOW)
 
 
 def test_an_impossible_level_is_the_reason_even_where_the_best_prices_differ_too() -> None:
@@ -264,17 +277,18 @@ def test_a_book_that_no_connection_feeds_is_not_usable() -> None:
     assert why(book) == "not_connected"
 
 
-def test_the_journal_is_bounded_and_a_late_reader_is_told_to_compare() -> None:
+@pytest.mark.parametrize("side", BookSide)
+def test_the_journal_is_bounded_and_a_late_reader_is_told_to_compare(side: BookSide) -> None:
     book = live()
-    early = book.bids.cursor
-    book.apply(Update(N, [touch(BID, 400_000, 6)]), NOW)
-    assert book.bids.since(early) == [400_000]
-    assert book.asks.since(book.asks.cursor) == []
+    half = book.half(side)
+    early = half.cursor
+    book.apply(Update(N, [touch(side, 410_000, 1)]), NOW)
+    assert half.since(early) == [410_000]
     for size in range(2 * JOURNAL_MAX):
-        book.apply(Update(N, [touch(BID, 400_000, size + 1)]), NOW)
-        assert len(book.bids.journal) <= JOURNAL_MAX
-    assert book.bids.since(early) is None
-    assert book.bids.since(book.bids.cursor) == []
+        book.apply(Update(N, [touch(side, 410_000, size + 1)]), NOW)
+        assert len(half.journal) <= JOURNAL_MAX
+    assert half.since(early) is None
+    assert half.since(half.cursor) == []
 
 
 def test_a_snapshot_tells_every_reader_to_compare() -> None:
