@@ -1,14 +1,24 @@
 """Repeats over real sockets: one execution per key, the first answer byte for byte, and what is refused."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import cast
 
 import msgspec
 import pytest
 
 from router.core.model import Key
 from router.core.records import Planned, Record, Replied
-from tests.http.test_app import ORDER, Server, answer_of, refused, server
-from tests.world import ACCOUNT, YES
+from router.http.app import Listener, make_app
+from router.runtime.keys import KeyId, KeyRing, digest
+from router.runtime.metrics import Metrics
+from router.runtime.store.sqlite import SqliteStore
+from tests.http.test_app import KEY, ORDER, Server, answer_of, refused, server
+from tests.virtual_time import VirtualLoop
+from tests.world import ACCOUNT, YES, World
+from venues.base.units import ONE, Price, Size
 
 __all__ = ["server"]
 
@@ -197,3 +207,39 @@ async def test_a_twin_without_a_key_is_refused_while_the_first_is_under_way(serv
     assert {h.get("retry-after") for status, h, _ in twins if status == 409} == {"1"}
     assert (await post(server, extra=""))[0] == 201
     assert executed(server) == 2
+
+
+@asynccontextmanager
+async def serving(world: World, directory: Path) -> AsyncIterator[Server]:
+    """A router on this disk; when it ends nothing of it is left in memory."""
+    store, metrics = SqliteStore(directory, Metrics()), Metrics()
+    await store.open()
+    world.store = store  # type: ignore[assignment]  # the real disk
+    router = await world.start()
+    keys = KeyRing({digest(KEY): KeyId("partner")}, {KeyId("partner"): frozenset({ACCOUNT})})
+    listener = Listener(make_app(router, keys, metrics), metrics)
+    await listener.start("127.0.0.1", 0)
+    try:
+        yield Server(world, router, listener, metrics=metrics)
+    finally:
+        await router.stop(100)
+        await listener.stop()
+        await store.close()
+
+
+async def test_on_a_real_disk_a_key_outlives_the_router(tmp_path: Path) -> None:
+    world = World(cast("VirtualLoop", asyncio.get_running_loop()), 1)
+    name = min(world.natives)
+    asks = [(Price(440_000), Size(1_000 * ONE))]
+    async with serving(world, tmp_path) as server:
+        world.simulators[name].exchange.set_book(world.natives[name][0], [], asks, world.clock.now_ms())
+        world.pump()
+        answers = await asyncio.gather(*(post(server) for _ in range(20)))
+        bodies = {body for status, _, body in answers if status == 201}
+        assert {status for status, _, _ in answers} <= {201, 409}
+    for _ in range(2):
+        async with serving(world, tmp_path) as server:
+            status, headers, body = await post(server)
+            assert (status, headers["idempotent-replayed"], {body}) == (201, "true", bodies)
+            assert (await post(server, OTHER))[0] == 422
+    assert executed(server) == 1

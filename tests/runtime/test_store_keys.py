@@ -163,6 +163,16 @@ async def test_the_key_of_an_open_route_never_expires(store: Store) -> None:
     assert (await known(store)).route.planned.route_id == "r1"
 
 
+async def test_an_expired_key_is_free_though_older_ones_are_still_to_be_removed(store: Store) -> None:
+    for number in range(5):
+        name = f"old{number}"
+        await store.append(intent(name, Key("orders", name), at_ms=NOW_MS - 5 + number), finished(name))
+    await store.append(intent("r1"), replied("r1"), finished("r1"))
+    await store.append(intent("r2", at_ms=NOW_MS + KEPT_MS))
+    found = await known(store)
+    assert (found.route.planned.route_id, found.reply) == ("r2", None)
+
+
 # --- what SQLite adds ---
 
 
