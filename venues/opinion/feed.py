@@ -41,6 +41,9 @@ REREADS_AT_ONCE = 2
 """Books read again per tick, two ticks a second: 100 books in a minute are 1.7 of the 5 reads a second."""
 DISAGREE_MS = 2_000
 """How long the NO token's book may differ from ours before ours is read again: both tell the same change."""
+DOUBT_MS = 5_000
+"""And this soon after a reading that differed: the venue may have dropped the subscription, which no message
+says, so it is said again too."""
 SOON_MS = 1_000
 """Wait before a book is read again that is in doubt: what is on its way arrives."""
 ANSWER_MS = 15_000
@@ -299,12 +302,16 @@ def _take(kept: _Kept, book: wire.Book, now_ms: int) -> list[FeedEvent]:
     kept.book_ms, kept.replay = book.timestamp, None
     kept.odds.clear()
     kept.seen_ms = max(kept.seen_ms, *(change.ms or 0 for change in newer), 0)
-    kept.due_ms = now_ms + (SOON_MS if unsure else REREAD_MS)
+    differs = was is not None and was != read_book
+    kept.due_ms = now_ms + (SOON_MS if unsure else DOUBT_MS if differs else REREAD_MS)
     if was == read_book:
         return []
     bids, asks = (_listed(read_book[side]) for side in (BookSide.BID, BookSide.ASK))
     snapshot = Snapshot(kept.native, bids, asks, max(book.timestamp, kept.seen_ms))
-    return [snapshot] if was is None else [Lost(kept.native, "the book read again differs"), snapshot]
+    if not differs:
+        return [snapshot]
+    again = _say("SUBSCRIBE", int(kept.native))
+    return [again, Lost(kept.native, "the book read again differs"), snapshot]
 
 
 def _levels(levels: Sequence[wire.Level] | None) -> Levels:

@@ -22,6 +22,7 @@ from venues.base.listing import Native
 from venues.opinion.feed import (
     ANSWER_MS,
     DISAGREE_MS,
+    DOUBT_MS,
     HEARTBEAT_MS,
     REPLAY_MAX,
     REREAD_MS,
@@ -109,6 +110,23 @@ def test_a_book_is_read_again_each_minute_and_nothing_said_while_it_agrees() -> 
     assert replay.books[MARKET][BID][410_000] == 5_000_000
     replay.tick(NOW_MS + 2 * REREAD_MS)
     assert replay.asks == []
+
+
+def test_a_subscription_that_brings_nothing_is_said_again_and_its_book_read_often() -> None:
+    """The shape of a refusal is not documented: only readings that differ show that nothing comes."""
+    replay = seeded()
+    said, now_ms = len(replay.said), NOW_MS + REREAD_MS
+    for size in ("800", "700"):
+        replay.tick(now_ms)
+        replay.answer(book_reply({"0.41": size}, ASKS, ms=now_ms), now_ms)
+        assert replay.books[MARKET][BID] == {410_000: int(size) * 1_000_000}
+        now_ms += DOUBT_MS
+    again = {"action": "SUBSCRIBE", "channel": "market.depth.diff", "marketId": 5120}
+    assert [each for each in replay.said[said:] if each["action"] == "SUBSCRIBE"] == [again] * 2
+    replay.tick(now_ms)
+    replay.answer(book_reply({"0.41": "700"}, ASKS, ms=now_ms), now_ms)
+    replay.tick(now_ms + DOUBT_MS)
+    assert not replay.asks, "one that agrees is enough"
 
 
 def test_a_lost_change_is_found_by_the_next_reading() -> None:
