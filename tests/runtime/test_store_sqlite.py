@@ -253,9 +253,12 @@ def test_kill_9_loses_nothing_that_was_reported(tmp_path: Path) -> None:
     assert len(reported) >= KILLS * 50
     connection = sqlite3.connect(tmp_path / FILE_NAME)
     stored = {row[0] for row in connection.execute("SELECT route_id FROM records")}
+    keyed = dict(connection.execute("SELECT key, reply FROM keys"))
     [(verdict,)] = connection.execute("PRAGMA integrity_check")
     connection.close()
     assert reported - stored == set()
+    assert set(keyed) == stored, "a key is on the disk with its intent, and never without"
+    assert all(f'"body":"{route}"'.encode() in keyed[route] for route in reported)
     assert verdict == "ok"
 
 
