@@ -41,7 +41,8 @@ class Once:
         """`keep` runs what must end though nobody waits for it; `duplicate_ms`: see `Claims`."""
         self._tools, self._traits, self._keep = tools, traits, keep
         self._claims = Claims(duplicate_ms)
-        self._since_ms = tools.clock.monotonic_ms()
+        self._since_ms: int | None = None
+        """When what a restart cut off began to be looked up."""
 
     def restarted(self) -> None:
         """What was cut off is looked up from now on."""
@@ -124,7 +125,7 @@ class Once:
         entered = False
         try:
             kept = await self._tools.store.keyed(account, key)
-            waited = self._tools.clock.monotonic_ms() - self._since_ms >= answer_ms
+            waited = self._waited(answer_ms)
             found = recalled(claim.asked, kept, now_ms=claim.at_ms, waited=waited)
             entered = not isinstance(found, Replied)
         except StoreFault as fault:
@@ -139,6 +140,10 @@ class Once:
         if found is not None:
             claim.cut_off, claim.route_id = found, found.planned.route_id
         return claim
+
+    def _waited(self, answer_ms: int) -> bool:
+        """Whether what a restart cut off has been looked up for as long as a caller waits."""
+        return self._since_ms is not None and self._tools.clock.monotonic_ms() - self._since_ms >= answer_ms
 
     def _report(self, cut_off: StoredRoute) -> Report:
         """What is known of a route that nobody waits for."""
