@@ -32,6 +32,12 @@ def given(text: str) -> int:
     return down(base_units(text), WEI)
 
 
+def whole(units: str) -> str:
+    """Base units, as decimal text of whole units: "250000000000000000" is "0.250000000000000000"."""
+    digits = units.zfill(DECIMALS + 1)
+    return f"{digits[:-DECIMALS]}.{digits[-DECIMALS:]}"
+
+
 class Amounts(NamedTuple):
     """What is signed: base units given and wanted."""
 

@@ -206,7 +206,7 @@ def _judged(order: Order, answer: Answer, row: wire.Order | Unavailable, *, not_
     if not concerns(row, order):
         return Unknown(order.order_id, f"order {row.order_id} is not ours")
     try:
-        matches = [Match(t.trade_no, t.status, t.price, t.shares, t.fee) for t in row.trades or ()]
+        matches = [Match(t.trade_no, t.status, t.price, t.shares, t.fee_text) for t in row.trades or ()]
         sums, filled = tally(matches, order.side), base_units(row.filled_shares or "0")
     except ValueError as error:
         return Unknown(order.order_id, f"order {row.order_id}: {error}")

@@ -25,7 +25,7 @@ from venues.base.orders import (
 from venues.base.units import Size
 from venues.kit.body import read
 from venues.opinion import wire
-from venues.opinion.amounts import DECIMALS, base_units
+from venues.opinion.amounts import base_units, whole
 from venues.opinion.feed import HEARTBEAT_MS
 from venues.opinion.listings import COLLATERAL
 from venues.opinion.trades import FINISHED, Match, Tally, is_possible, is_whole, tally
@@ -93,7 +93,7 @@ class OpinionStream:
                 "status": str(record.status),
                 "price": record.price,
                 "shares": record.shares,
-                "fee": _whole_units(record.fee or "0"),
+                "fee": _whole_units(record.fee),
             }
             return [News(venue_order_id=str(record.order_id), told=told)]
         return []
@@ -157,5 +157,4 @@ def _whole_units(fee: str) -> str:
     """A fee in base units as decimal text of whole units; others as they are."""
     if not (fee.isascii() and fee.isdecimal()) or int(fee) <= WEI_ABOVE:
         return fee
-    digits = fee.zfill(DECIMALS + 1)
-    return f"{digits[:-DECIMALS]}.{digits[-DECIMALS:]}"
+    return whole(fee)

@@ -6,6 +6,7 @@ from msgspec import field
 from venues.base.http import Reply, Response
 from venues.kit import body
 from venues.kit.body import T
+from venues.opinion.amounts import whole
 
 CHAIN_ID = "56"
 """BNB Chain: there is no other."""
@@ -169,7 +170,7 @@ class TradeRecord(msgspec.Struct, rename="camel"):
     price: str
     shares: str
     order_id: str | int | None = None
-    fee: str = "0"
+    fee: str = ""
 
 
 # --- orders and money (card 9, 10, 12) ---
@@ -204,14 +205,21 @@ class SignedOrder(msgspec.Struct, rename="camel", kw_only=True):
 
 
 class Trade(msgspec.Struct, rename="camel"):
-    """One match of an order. `fee` is in the smallest unit and not read."""
+    """One match of an order. `fee` is in the smallest unit, and read only where `feeFormatted` is missing."""
 
     trade_no: str
     status: int
     price: str
     shares: str
-    fee: str = field(name="feeFormatted", default="0")
+    fee_formatted: str = ""
+    fee: msgspec.Raw = field(default=msgspec.Raw(b"null"))
     side: str = ""
+
+    @property
+    def fee_text(self) -> str:
+        """In whole units; no number where none is told: a fee is not guessed to be nothing."""
+        units = bytes(self.fee).strip(b'"').decode()
+        return self.fee_formatted or (whole(units) if units.isdecimal() else "")
 
 
 class Order(msgspec.Struct, rename="camel"):

@@ -133,6 +133,18 @@ def test_a_finished_order_is_filled_with_price_times_shares_and_the_fee_apart() 
     assert answer == Filled(IOC.order_id, "o-1", Size(23_800_000), Cash(9_996_000), Fee(250_000, "USDT"))
 
 
+@pytest.mark.parametrize("fee", [250_000_000_000_000_000, "250000000000000000"])
+def test_a_fee_without_its_formatted_text_is_read_in_base_units_and_never_guessed(fee: object) -> None:
+    told = trade(shares="23.8", fee=fee)
+    del told["feeFormatted"]
+    answer = looked_up(Venue().on(DETAIL, detail(**whole_fill() | {"trades": [told]})))
+    assert isinstance(answer, Filled)
+    assert answer.fee == Fee(250_000, "USDT")
+    for unclear in (None, 2.5e17, "x"):
+        nothing = detail(**whole_fill() | {"trades": [told | {"fee": unclear}]})
+        assert isinstance(looked_up(Venue().on(DETAIL, nothing)), Unknown)
+
+
 def test_fractions_of_a_millionth_are_rounded_against_us() -> None:
     trades = [
         trade(1, shares="10.000000999999999999", price="0.421", feeFormatted="0.2000001"),

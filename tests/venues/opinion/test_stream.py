@@ -198,6 +198,7 @@ def test_a_last_word_another_order_and_silence_are_left_alone() -> None:
     assert heard(IOC, other, CONFIRMED, record()) is None
     assert ORDERS.heard(IOC, ACCEPTED, []) is None
     assert heard(IOC, ACCEPTED, CONFIRMED, record(price="x")) is None
+    assert heard(IOC, ACCEPTED, CONFIRMED, record(fee="")) is None, "a fee is not guessed to be nothing"
     assert heard(IOC, ACCEPTED, CONFIRMED, record(shares="10000000000000000000")) is None
 
 
