@@ -207,12 +207,13 @@ def changing(path: Path, leaf: object) -> Bend:
     return bend
 
 
-def refused(scene: Scene, order: Order) -> None:
+def refused(scene: Scene, order: Order) -> Answer:
     """Placed, refused, and nothing done, then or later."""
     answer = scene.place(order)
     assert isinstance(answer, Rejected | Unknown), answer
     scene.wait(MATCHED_MS)
     assert scene.arrived() == []
+    return answer
 
 
 @each_venue
@@ -226,7 +227,8 @@ def test_an_order_with_any_of_its_credentials_forged_is_refused(venue: str, forg
     for name in names:
         scene = Scene(venue)
         scene.bend = forging(Purpose.ORDER, name, forged)
-        refused(scene, scene.planned())
+        answer = refused(scene, scene.planned())
+        assert isinstance(answer, Rejected), "else it is in doubt for ever: it cannot be looked up either"
 
 
 @each_venue
