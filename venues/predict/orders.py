@@ -126,14 +126,21 @@ class PredictOrders:
     def cancel(self, order: Order, signer: Signer, answer: Answer) -> Talk[Answer]:
         """Take it off the venue's book; whatever that says, the look-up decides.
 
-        The signature stays valid on chain until the order expires (card 11): the venue alone can use it.
+        A 401 may only mean that it is too early (card 11), so it is no word on the session token: whether
+        that is good the look-up finds out, and renews it; then the order is taken off again. The signature
+        stays valid on chain until the order expires (card 11): the venue alone can use it.
         """
         account_signer = own(signer)
         order_hash = account_signer.order_hash(draft_of(order))
         body = {"data": {"hashes": [order_hash]}}
         request = post("/v1/orders/remove-by-hash", body, purpose=Purpose.ORDER)
-        yield from with_token(request, account_signer, account_signer.seen_ms)
-        done = yield from self.look_up(order, signer, answer, account_signer.seen_ms)
+        for _ in range(2):
+            if account_signer.fresh(account_signer.seen_ms):
+                yield request
+            token = account_signer.wallet_topic
+            done = yield from self.look_up(order, signer, answer, account_signer.seen_ms)
+            if isinstance(done, Filled | Rejected) or account_signer.wallet_topic == token:
+                return done
         return done
 
     def open_orders(

@@ -573,6 +573,51 @@ def test_a_cancel_that_fails_leaves_the_order_as_it_is(reply: Reply) -> None:
     assert answer == working
 
 
+def test_a_cancel_that_comes_too_early_does_not_cost_the_session() -> None:
+    """The wallet's stream is named by the token: with it the events of this very order would be lost."""
+    signer, calls = world.signer(), list[str]()
+    session = signer.wallet_topic
+
+    def venue(request: Request) -> Reply:
+        calls.append(f"{request.method} {request.path}")
+        if request.path == "/v1/orders/remove-by-hash":
+            return world.refusal("unauthorized", 401)
+        return world.said([], cursor=None) if "matches" in request.path else world.state(RESTING_HASH, "OPEN")
+
+    answer = world.hold(ORDERS.cancel(RESTING, signer, UNKNOWN), venue, by=signer)
+    assert isinstance(answer, Working)
+    assert signer.wallet_topic == session
+    assert calls.count("POST /v1/orders/remove-by-hash") == 1
+
+
+@pytest.mark.parametrize("readable", [True, False])
+@pytest.mark.parametrize("logged_in", [True, False])
+def test_a_cancel_with_a_token_that_is_not_taken_goes_out_with_the_next(
+    logged_in: bool, readable: bool
+) -> None:
+    signer, gone = world.signer(logged_in=logged_in), list[str]()
+
+    def venue(request: Request) -> Reply:
+        if request.path == "/v1/auth/message":
+            return world.said({"message": "Sign in"})
+        if request.path == "/v1/auth":
+            return world.said({"token": "fresh.token"})
+        if request.headers.get("Authorization") != "Bearer fresh.token":
+            return world.refusal("unauthorized", 401)
+        if request.path == "/v1/orders/remove-by-hash":
+            gone.append(request.path)
+            return Response(200, b'{"success":true}')
+        if not readable:
+            return Response(502, b"")
+        if "matches" in request.path:
+            return world.said([], cursor=None)
+        return world.state(RESTING_HASH, "CANCELLED" if gone else "OPEN")
+
+    answer = world.hold(ORDERS.cancel(RESTING, signer, UNKNOWN), venue, by=signer)
+    assert len(gone) == 1
+    assert isinstance(answer, Pending if readable else Unknown)
+
+
 # --- what the wallet's events prove ---
 
 SUBMITTED = world.event(HASH, "orderTransactionSubmitted", "s1")
