@@ -105,11 +105,17 @@ async def test_a_hundred_at_once_are_one_execution(server: Server) -> None:
     assert (await post(server))[2] in bodies
 
 
-async def test_a_caller_who_hangs_up_is_told_when_he_asks_again(server: Server) -> None:
+@pytest.mark.parametrize("cancelling", [False, True])
+async def test_a_caller_who_hangs_up_is_told_when_he_asks_again(server: Server, cancelling: bool) -> None:
+    web = server.listener._runner.server
+    assert web is not None
+    web.handler_cancellation = cancelling
     server.world.network.latency_ms = 50
     _, writer = await server.connect()
     writer.write(server.post(extra=KEYED))
     await writer.drain()
+    while not server.world.store.lines:
+        await asyncio.sleep(0.005)
     writer.transport.abort()
     status, body = 409, b""
     while status == 409:
