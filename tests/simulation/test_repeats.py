@@ -19,7 +19,7 @@ from tests.virtual_time import VirtualLoop, run
 from tests.world import NO, YES, buy, sell
 from venues.base.units import ONE
 
-SEEDS, FAST = 60, 3
+SEEDS, FAST = 60, 2
 """Days, and how many of them `make check` lives through."""
 KEYS = 12
 """So few that keys come again on the same day, and after the router died."""
@@ -109,6 +109,7 @@ def test_after_a_bad_day_of_repeats_no_key_ran_twice(seed: int) -> None:
     run(loop, RepeatingDay(loop, seed).live())
 
 
+@pytest.mark.slow
 def test_the_days_have_repeats_of_every_kind() -> None:
     """What the days above are about does happen in them."""
     seen: defaultdict[type[Refusal], int] = defaultdict(int)
