@@ -45,6 +45,9 @@ FORGOTTEN_MS = (MARKET_LIFE_S + 30) * 1_000
 LAG_MS = 3_000
 """State and settled amount lag the execution by up to more than 2 s (card 9). So a closed order that is not
 filled completely is believed this long after it was first seen closed, with the fills it still has."""
+YOUNG_MS = 2 * LAG_MS
+"""Nor is it believed before it is this old: seen closed at once, it was seen while all that tells of its
+execution may lag."""
 NEVER_S = 4_102_444_800
 """The expiration of an order without one: 2100-01-01, as the venue's clients have it."""
 DUST_WEI = WEI_PER_MICRO
@@ -261,7 +264,7 @@ def _present(
     told = answer.size if isinstance(answer, Working | Pending) else 0
     since = _closed_since(answer, fills)
     patience_ms = LAG_MS if fills.size >= told else FORGOTTEN_MS
-    if settled and since is not None and now_ms - since >= patience_ms:
+    if settled and since is not None and now_ms >= max(since + patience_ms, order.created_ms + YOUNG_MS):
         if fills.wei or (order.time_in_force not in _IMMEDIATE and not told):
             return _filled(order, order_hash, fills)
         if state.status != "FILLED":
