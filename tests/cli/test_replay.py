@@ -160,12 +160,12 @@ def test_recorded_speed_waits_as_the_recording_did(tmp_path: Path) -> None:
 def test_a_book_that_is_silently_wrong_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The fast book drops one change."""
     path = write(tmp_path / "a.jsonl", rows(A_DAY))
-    update = fast.Book._update
+    update = fast.Book.update
 
     def forgetful(book: fast.Book, event: Update, now_ms: int) -> bool:
         return event.venue_ms != 2 and update(book, event, now_ms)
 
-    monkeypatch.setattr(fast.Book, "_update", forgetful)
+    monkeypatch.setattr(fast.Book, "update", forgetful)
     report = one(path)
     assert report.silent_differences == 3, "from the dropped change until its level is removed"
     assert not report.sound
@@ -175,7 +175,7 @@ def test_a_difference_below_the_top_is_found(tmp_path: Path, monkeypatch: pytest
     frames = [numbered(1, book=book()), numbered(2, set=to_set("bid", 30, 3)), numbered(3, top=[1, 2])]
     path = write(tmp_path / "a.jsonl", rows(frames))
     assert one(path).silent_differences == 0
-    monkeypatch.setattr(fast.Book, "_update", lambda *_: False)
+    monkeypatch.setattr(fast.Book, "update", lambda *_: False)
     assert one(path).silent_differences == 1
 
 
@@ -248,6 +248,6 @@ def test_what_is_shown_has_every_report(tmp_path: Path, monkeypatch: pytest.Monk
     assert all(f" {name} " in text for name in "abcd")
     assert text.count("silent differences") == 2
     lines: list[str] = []
-    monkeypatch.setattr(fast.Book, "_update", lambda *_: False)
+    monkeypatch.setattr(fast.Book, "update", lambda *_: False)
     assert show(replay([tmp_path], VENUES), console, json=lines.append) == 1
     assert [msgspec.json.decode(line, type=FileReport).sound for line in lines] == [False] * 4
