@@ -13,7 +13,8 @@
 #   make conformance-lock  the same for each official client, from its requirements.in or package.json
 
 PYTHON ?= python3
-JOBS ?= 2
+# More than two cores need: many tests wait for a socket.
+JOBS ?= 4
 BIN := .venv/bin
 READY := .venv/ready
 LOCK_TOOLS := build/lock-tools
@@ -46,13 +47,13 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -q -n $(JOBS) -m 'not slow'
+	$(BIN)/pytest -q -n $(JOBS) --dist worksteal -m 'not slow'
 
 test: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -q -n $(JOBS)
+	$(BIN)/pytest -q -n $(JOBS) --dist worksteal
 
 bench: setup
 	$(BIN)/python -m benchmarks
@@ -64,7 +65,7 @@ vectors: setup
 	$(if $(CROSSBOOK_VECTORS),CROSSBOOK_VECTORS='$(abspath $(CROSSBOOK_VECTORS))') $(BIN)/pytest -q tests/venues/test_vectors.py
 
 streams: setup
-	CROSSBOOK_STREAMS=$(or $(CROSSBOOK_STREAMS),10000) $(BIN)/pytest -q -n $(JOBS) tests/venues/test_conformance_streams.py
+	CROSSBOOK_STREAMS=$(or $(CROSSBOOK_STREAMS),10000) $(BIN)/pytest -q -n $(JOBS) --dist worksteal tests/venues/test_conformance_streams.py
 
 format: setup
 	$(BIN)/ruff format .

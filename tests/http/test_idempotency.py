@@ -27,7 +27,7 @@ OTHER = ORDER.replace(b"5.00", b"6.00")
 
 
 async def post(server: Server, body: bytes = ORDER, extra: str = KEYED) -> tuple[int, dict[str, str], bytes]:
-    return answer_of(await server.say(server.post(body, extra=extra)))
+    return answer_of(await server.say(server.post(body, extra=extra), wait_s=20))
 
 
 def executed(server: Server) -> int:

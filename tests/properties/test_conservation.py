@@ -29,7 +29,7 @@ STANDARD = 0.2
 IMPROVEMENT_CENTS = 2
 """How far a book may improve between plan and fill for the promise to hold: docs/money.md."""
 
-FINAL_MS = 60_000
+FINAL_MS = 150_000
 """Longer than any venue takes to make a trade final when nothing goes wrong."""
 
 Picture = dict[str, tuple[int, int, int]]
@@ -132,7 +132,7 @@ def filled_in(ticks: Grid, kept: list[tuple[Price, Size]], luck: random.Random) 
     """Somebody may have offered between the levels, too: where a dollar can pay more fee than at either."""
     if len(kept) > 1 and luck.random() < 0.5:
         low, high = sorted((kept[0][0], kept[-1][0]))
-        price = ticks.floor(Price(luck.randrange(low, high)))
+        price = ticks.floor(Price(luck.randrange(low, high + 1)))
         if price is not None and price >= low and price not in dict(kept):
             kept = sorted([*kept, (price, kept[0][1])], reverse=kept[0][0] > kept[-1][0])
     return kept
