@@ -12,6 +12,7 @@ from venues import discover
 from venues.base.listing import ListingKey, Native
 from venues.base.orders import SHARES
 
+pytestmark = pytest.mark.slow
 VENUES = sorted(discover())
 
 

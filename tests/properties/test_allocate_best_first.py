@@ -133,9 +133,11 @@ def allowance(shops: list[Shop], market: Market, split: Split) -> int:
         pool = market.pools[offer[1]]
         reach[pool] = min(market.limits[pool], reach[pool] + offer[column])
     runs_out = market.total < sum(reach)
+    point = max(market.total, gained(split)) // 10_000
+    proven = max(1_000, min(10_000, max(min(fineness), point)))
     if runs_out and min(market.limits) >= market.total:
-        return max(1_000, min(10_000, max(min(fineness), market.total // 10_000))) + ROUNDING
-    return sum(fineness) + ROUNDING + (0 if runs_out else topped_up(shops, split))
+        return proven + ROUNDING
+    return max(proven, sum(fineness)) + ROUNDING + (0 if runs_out else topped_up(shops, split))
 
 
 @settings(max_examples=CASES, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -26,6 +26,7 @@ from venues.base.listing import ListingKey, Native
 from venues.base.units import ONE, Price, Size
 from venues.sim.contract import Simulator, Socket
 
+pytestmark = pytest.mark.slow
 OUTCOMES = 2_000
 VENUES = sorted(discover())
 STALE_MS = 5_000
