@@ -21,7 +21,7 @@ from venues.base.orders import Charge, Filled, Order, Rejected
 from venues.base.units import ONE, Cash, Price, Size
 from venues.sim.model import HOUSE
 
-SEEDS, FAST = 120, 4
+SEEDS, FAST = 200, 4
 """Days, and how many of them `make check` lives through."""
 DAY_MS = 20_000
 """How long orders come and things go wrong."""

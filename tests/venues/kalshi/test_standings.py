@@ -8,7 +8,7 @@ from tests.venues.kalshi.examples import CREATED_MS, TICKER, listing, reply, sig
 from venues.base.http import Response, Silence, Unavailable
 from venues.base.listing import Listing, Native
 from venues.base.orders import Side, Standing
-from venues.base.units import ONE, Price, Size
+from venues.base.units import ONE, Cash, Price, Size
 from venues.kalshi.orders import KalshiOrders
 from venues.kalshi.reads import PAGES_MAX
 
@@ -42,7 +42,7 @@ def test_a_bid_is_a_purchase_of_yes() -> None:
     assert rests(YES, NO, rows=[row()]) == [
         Standing(
             venue_order_id="v1", client_id="sor-1", native=TICKER, side=Side.BUY, price=Price(560_000),
-            size=Size(10 * ONE), filled=Size(2_500_000), cash=1_350_000, open=True,  # type: ignore[arg-type]  # a plain int
+            size=Size(10 * ONE), filled=Size(2_500_000), cash=Cash(1_350_000), open=True,
             created_ms=CREATED_MS + 250,
         )
     ]  # fmt: skip
