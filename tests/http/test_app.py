@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import cast
@@ -374,6 +375,16 @@ async def test_a_slow_head_after_a_whole_request_is_reaped(server: Server) -> No
         assert await asyncio.wait_for(reader.read(), 3) == b""
     writer.close()
     assert reaped(server) == 1
+
+
+async def test_a_head_that_came_in_time_is_answered_by_a_loop_that_was_held_up(server: Server) -> None:
+    reader, writer = await server.connect()
+    await asyncio.sleep(HEAD_MS / 1000 / 4)
+    writer.write(server.post())
+    time.sleep(2 * HEAD_MS / 1000)  # whatever holds the loop up
+    status, _, _ = answer_of(await reader.readuntil(b"\r\n\r\n"))
+    assert (status, reaped(server)) == (201, 0)
+    writer.close()
 
 
 async def test_a_request_whose_answer_takes_longer_than_a_head_may_is_not_reaped(server: Server) -> None:
