@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 
 from registry.index import Registry
-from router.config import Config, ConfigError, secrets_of
+from router.config import ConfigError, secrets_of
 from router.core.book import Books
 from router.core.ledger import Ledger
 from router.core.model import AccountId
@@ -28,6 +28,7 @@ from router.runtime.registry_file import read_registry
 from router.runtime.store.sqlite import SqliteStore
 from router.runtime.streams import Streams
 from router.runtime.transport import Transport
+from router.sections import Config
 from router.service import Router
 from venues.base.contract import Signer, Venue
 from venues.base.events import FeedEvent, Regrid

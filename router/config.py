@@ -6,118 +6,22 @@ import stat
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
 
 import msgspec
 
 from router.core.model import AccountId
 from router.runtime.keys import KEYS_MAX
+from router.sections import AccountConfig, Config, KeyConfig, SecretSource, VenueConfig
 
 FILE_BYTES_MAX = 4 * 1024 * 1024
 """A settings file larger than this is a mistake."""
 
-Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 """What accounts and keys may be called."""
-
-HexDigest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
-Milliseconds = Annotated[int, msgspec.Meta(ge=1, le=600_000)]
 
 
 class ConfigError(Exception):
     """The settings cannot be used. The message names file, key and rule, one problem a line."""
-
-
-class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the router listens."""
-
-    host: str = "127.0.0.1"
-    port: Port = 8080
-
-
-class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where intents and results are kept."""
-
-    directory: str = "crossbook-data"
-
-
-class RegistryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which listings are the same outcome."""
-
-    file: str
-
-
-class RoutingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Limits of every route."""
-
-    answer_ms: Milliseconds = 10_000
-    """A caller is answered after this time at the latest; orders still unknown are reported open."""
-    duplicate_ms: Annotated[int, msgspec.Meta(ge=0, le=600_000)] = 2_000
-    """An order without a key that equals one under way and younger than this is refused; 0: never."""
-    book_silent_ms: Milliseconds = 5_000
-    """A connection without frame, ping or pong for this long makes its books unusable."""
-    balance_age_ms: Milliseconds = 2_000
-    """Balances read longer ago than this are read again before an order is planned."""
-    listings_refresh_ms: Annotated[int, msgspec.Meta(ge=1_000, le=86_400_000)] = 60_000
-    """How often fees, ticks and status of listings are read again."""
-
-
-class VenueConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What may be changed about a venue."""
-
-    enabled: bool = True
-    hosts: dict[str, str] = {}
-    """Base URLs that replace the venue's own, e.g. those of a simulator or a demo environment."""
-    data_account: str | None = None
-    """The account whose keys open the market-data connection, where the venue demands keys for it."""
-
-
-class SecretSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A secret kept elsewhere: exactly one of the two is given."""
-
-    env: str | None = None
-    file: str | None = None
-
-
-class AccountConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One customer account: the venues it uses and its keys there."""
-
-    venues: list[str]
-    credentials: dict[str, dict[str, str | SecretSource]] = {}
-
-    def __repr__(self) -> str:
-        """No secret: this may end in a traceback."""
-        return f"AccountConfig(venues={self.venues!r}, credentials=…)"
-
-    def __rich_repr__(self) -> list[tuple[str, object]]:
-        """The same for rich, which shows the locals of a traceback."""
-        return [("venues", self.venues)]
-
-
-class KeyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One API key, as the SHA-256 of its text, and the accounts it owns."""
-
-    sha256: HexDigest
-    accounts: list[str]
-
-
-class LogConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is logged."""
-
-    level: Literal["debug", "info", "warning", "error"] = "info"
-
-
-class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The whole file."""
-
-    registry: RegistryConfig
-    accounts: dict[str, AccountConfig]
-    keys: dict[str, KeyConfig]
-    server: ServerConfig = ServerConfig()
-    store: StoreConfig = StoreConfig()
-    routing: RoutingConfig = RoutingConfig()
-    venues: dict[str, VenueConfig] = {}
-    log: LogConfig = LogConfig()
 
 
 def load(path: Path, known_venues: Collection[str]) -> Config:

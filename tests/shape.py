@@ -19,7 +19,7 @@ LAYERS = (
     ("venues",),
     ("registry",),
     ("router.core",),
-    ("router.config", "router.runtime"),
+    ("router.config", "router.runtime", "router.sections"),
     ("router.service",),
     ("router.http", "router.console"),
     ("router.assembly",),

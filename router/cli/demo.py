@@ -16,11 +16,12 @@ from router.assembly import Instance
 from router.cli import client
 from router.cli.scenario import Scenario, everywhere, load
 from router.cli.signals import INTERRUPTED, interrupted
-from router.config import Config, parse
+from router.config import parse
 from router.runtime.aside import Aside
 from router.runtime.clock import SystemClock
 from router.runtime.keys import digest, new_key
 from router.runtime.logs import Redactor
+from router.sections import Config
 from venues import discover
 from venues.base.contract import Venue
 from venues.base.listing import ListingKey, Native

@@ -11,7 +11,7 @@ from registry.index import Registry
 from registry.model import Outcome
 from registry.text import RegistryError
 from router.assembly import data_signers, hosts_of, open_accounts
-from router.config import Config, ConfigError, load
+from router.config import ConfigError, load
 from router.core.model import AccountId
 from router.runtime.accounts import Account, CredentialError
 from router.runtime.catalog import Catalog
@@ -20,6 +20,7 @@ from router.runtime.logs import Redactor
 from router.runtime.metrics import Metrics
 from router.runtime.registry_file import read_registry
 from router.runtime.transport import Transport
+from router.sections import Config
 from venues import discover
 from venues.base.contract import Venue
 from venues.base.http import Unavailable

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from router import config
+from router import sections
 from router.core.errors import Refusal
 from router.http.body import BodyError
 from router.http.predexon import refusals
@@ -38,11 +38,11 @@ def test_no_word_is_documented_that_does_not_exist() -> None:
 
 def test_every_setting_is_documented_with_its_default() -> None:
     tables: dict[str, type[msgspec.Struct]] = {
-        "registry": config.RegistryConfig,
-        "server": config.ServerConfig,
-        "store": config.StoreConfig,
-        "routing": config.RoutingConfig,
-        "log": config.LogConfig,
+        "registry": sections.RegistryConfig,
+        "server": sections.ServerConfig,
+        "store": sections.StoreConfig,
+        "routing": sections.RoutingConfig,
+        "log": sections.LogConfig,
     }
     documented = dict(re.findall(r"^\| `([\w.<>]+)` \| ([^|]+) \|", SETTINGS, re.MULTILINE))
     for table, kind in tables.items():

@@ -30,9 +30,9 @@ def ask(world: World, router: Router, asked: MarketOrder | None = None, key: Key
 
 async def kill(router: Router) -> None:
     """The process is gone between two steps of the loop."""
-    for task in router._tasks:
+    for task in router._tasks.running:
         task.cancel()
-    await asyncio.gather(*router._tasks, return_exceptions=True)
+    await asyncio.gather(*router._tasks.running, return_exceptions=True)
 
 
 async def restarted(world: World, muffled: Muffled, **given: Any) -> Router:

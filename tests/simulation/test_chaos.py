@@ -107,9 +107,9 @@ class Day:
     async def _kill(self, router: Router) -> None:
         """The process is gone between two steps of the loop: nothing of it runs any more."""
         self.kills += 1
-        for task in router._tasks:
+        for task in router._tasks.running:
             task.cancel()
-        await asyncio.gather(*router._tasks, return_exceptions=True)
+        await asyncio.gather(*router._tasks.running, return_exceptions=True)
 
     async def _call(self, router: Router) -> None:
         outcome = self.luck.choice((YES, NO))
