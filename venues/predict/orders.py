@@ -105,6 +105,8 @@ class PredictOrders:
             return Rejected(
                 order.order_id, "size_too_fine", "all or nothing, of a size the venue cannot take"
             )
+        if order.expires_s is not None and order.expires_s * 1000 <= order.created_ms:
+            return Rejected(order.order_id, "expired", "expires_s: over before the order was made")
         account_signer = own(signer)
         body = new_order(order, account_signer)
         request = post("/v1/orders", {"data": body}, purpose=Purpose.ORDER)

@@ -12,17 +12,18 @@ import pytest
 
 from tests.venues.predict import world
 from venues.base.events import Say, Snapshot
-from venues.base.http import Purpose
+from venues.base.http import Purpose, Reply, Request
 from venues.base.listing import Native
-from venues.base.orders import News, Order, Side, TimeInForce
+from venues.base.orders import News, Order, Rejected, Side, TimeInForce
 from venues.base.units import Cash, Price, Size, micros
 from venues.predict.amounts import amounts
 from venues.predict.calls import post
 from venues.predict.feed import PredictFeed
 from venues.predict.fees import PredictCurve, fee_wei
-from venues.predict.orders import new_order
+from venues.predict.orders import PredictOrders, new_order
 from venues.predict.private import PredictPrivateFeed
 from venues.predict.signer import Draft, PredictSigner, personal_hash
+from venues.predict.wire import NewOrder
 
 Json = dict[str, Any]
 MICRO = 10**12
@@ -58,8 +59,16 @@ def _check_order(case: Json, wallet: Json) -> None:
     """Whatever the amounts: the same struct has the same hash and signature."""
     given, expected = case["input"], case["expect"]
     signer = _signer(given, wallet, smart=given["account"] == "predict_account")
-    order = expected["order"]
-    draft = Draft(
+    draft = _draft(case)
+    signed = msgspec.to_builtins(signer.signed(draft))
+    assert signed == expected["order"] | {"hash": expected["order_hash"], "signature": expected["signature"]}
+    assert signer.order_hash(draft) == expected["order_hash"]
+
+
+def _draft(case: Json) -> Draft:
+    """What the client signed, field by field."""
+    order, given = case["expect"]["order"], case["input"]
+    return Draft(
         token_id=int(order["tokenId"]),
         maker_amount=int(order["makerAmount"]),
         taker_amount=int(order["takerAmount"]),
@@ -71,22 +80,18 @@ def _check_order(case: Json, wallet: Json) -> None:
         neg_risk=given["is_neg_risk"],
         yield_bearing=given["is_yield_bearing"],
     )
-    signed = msgspec.to_builtins(signer.signed(draft))
-    assert signed == order | {"hash": expected["order_hash"], "signature": expected["signature"]}
-    assert signer.order_hash(draft) == expected["order_hash"]
 
 
 def _check_request(case: Json, wallet: Json) -> None:
     """Our own order of that size at the worst price of the walk says the same, but for what is never ours."""
     given, expected = case["input"], case["expect"]
-    if given.get("nonce"):
-        pytest.skip("orders of ours have nonce 0")
-    if given.get("is_min_amount_out"):
-        pytest.skip("a buy that names the cash to spend: ours name shares")
     signer = _signer(given, wallet, smart=given["account"] == "predict_account")
+    theirs = expected["request"]["body"]["data"]
+    if given.get("nonce") or given.get("is_min_amount_out"):
+        _check_body(_draft(case), signer, theirs)
+        return
     order = _order(case)
     ours = json.loads(msgspec.json.encode(new_order(order, signer)))
-    theirs = expected["request"]["body"]["data"]
     if int(given.get("slippage_bps", 0)):
         _same_but_for_slippage(ours, theirs)
         return
@@ -97,6 +102,19 @@ def _check_request(case: Json, wallet: Json) -> None:
     request = signer.sign(post("/v1/orders", {"data": new_order(order, signer)}, purpose=Purpose.ORDER), 0)
     assert (request.method, request.path) == (expected["request"]["method"], expected["request"]["path"])
     assert request.headers == expected["request"]["headers"]
+
+
+def _check_body(draft: Draft, signer: PredictSigner, theirs: Json) -> None:
+    """A nonce, and a buy that names the cash to spend, are never ours (README, "Vectors of calls we never
+    make"): given the client's choice of both, the body is the same.
+    """
+    named = {name: theirs[name] for name in ("pricePerShare", "strategy")}
+    market = {name: theirs[name] for name in ("slippageBps", "isFillOrKill") if name in theirs}
+    signed: Json = {"order": msgspec.to_builtins(signer.signed(draft))}
+    body = msgspec.convert(signed | named | market, NewOrder)
+    assert json.loads(msgspec.json.encode(body)) == {
+        name: value for name, value in theirs.items() if name != "isMinAmountOut"
+    }
 
 
 def _same_but_for_slippage(ours: Json, theirs: Json) -> None:
@@ -160,13 +178,22 @@ def _check_rejection(case: Json) -> None:
     given, listing = case["input"], world.listing()
     name = case["name"]
     if "expired" in name:
-        pytest.skip("whoever makes an order with an end checks it; here times are arguments")
-    if "price" in name:
+        late = world.order(
+            time_in_force=TimeInForce.GTD, expires_s=given["expires_at"], created_ms=given["now"] * 1000
+        )
+        answer = world.hold(PredictOrders().place(late, world.signer()), _nobody)
+        assert isinstance(answer, Rejected)
+        assert answer.code == "expired"
+    elif "price" in name:
         assert not listing.grid.valid(Price(int(given["price_wei"]) // MICRO))
     elif "value" in name:
         assert int(given["value_wei"]) < listing.minimum_cash * MICRO
     else:
         assert int(given["quantity_wei"]) < listing.minimum_size * MICRO
+
+
+def _nobody(request: Request) -> Reply:
+    raise AssertionError(f"asked: {request.path}")
 
 
 def _wei(text: str) -> int:
