@@ -127,7 +127,7 @@ class Instance:
             answer_ms=config.routing.answer_ms,
             duplicate_ms=config.routing.duplicate_ms,
         )
-        keys = KeyRing.from_config(config.keys)
+        keys = KeyRing.from_config(config.keys, self.market.clock.now_ms)
         self.listener = Listener(make_app(self.router, keys, self.market.metrics), self.market.metrics)
 
     async def start(self) -> None:

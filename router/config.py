@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from router.core.model import AccountId
-from router.runtime.keys import KEYS_MAX
+from router.runtime.keys import KEYS_MAX, configured
 from router.sections import AccountConfig, Config, KeyConfig, SecretSource, VenueConfig
 
 FILE_BYTES_MAX = 4 * 1024 * 1024
@@ -156,6 +156,10 @@ def _problems(config: Config, known: set[str]) -> list[str]:
             for a in key.accounts
             if a not in config.accounts
         ]
+        try:
+            configured(name, key)
+        except ValueError as error:
+            found.append(str(error))
     if len(config.keys) > KEYS_MAX:
         found.append(f"keys: at most {KEYS_MAX} are supported, not {len(config.keys)}")
     owners: dict[str, str] = {}

@@ -1,8 +1,11 @@
 """What may stand in the settings file: one struct per table, with the default and the rule of each key."""
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
+
+from router.runtime.keys import USUAL_SCOPES, Scope
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 HexDigest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
@@ -76,10 +79,17 @@ class AccountConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class KeyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One API key, as the SHA-256 of its text, and the accounts it owns."""
+    """One API key, as the SHA-256 of its text, and what it may be used for."""
 
     sha256: HexDigest
     accounts: list[str]
+    """The accounts it owns."""
+    scopes: Annotated[tuple[Scope, ...], msgspec.Meta(min_length=1)] = USUAL_SCOPES
+    """What it may do."""
+    expires: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    """From this time on it is worth nothing."""
+    addresses: tuple[str, ...] = ()
+    """Addresses and networks (CIDR) of its callers; empty: any."""
 
 
 class LogConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,5 +1,6 @@
 """The settings file: what it may say, and that every mistake is named by key and rule."""
 
+from datetime import datetime
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,19 @@ def test_what_is_not_said_has_a_safe_default() -> None:
         (
             {"keys": {n: {"sha256": KEY, "accounts": []} for n in ("p", "q")}},
             "keys.q.sha256: the same key as keys.p",
+        ),
+        (
+            {"keys": {"p": {"sha256": KEY, "accounts": [], "scopes": ["root"]}}},
+            "keys.p.scopes[0]: Invalid enum value 'root'",
+        ),
+        ({"keys": {"p": {"sha256": KEY, "accounts": [], "scopes": []}}}, "keys.p.scopes: "),
+        (
+            {"keys": {"p": {"sha256": KEY, "accounts": [], "expires": datetime(2027, 1, 1)}}},
+            "keys.p.expires: ",
+        ),
+        (
+            {"keys": {"p": {"sha256": KEY, "accounts": [], "addresses": ["10.0.0.1/8"]}}},
+            "keys.p.addresses: 10.0.0.1/8 has host bits set",
         ),
         ({"venues": {"west": {}}}, "venues.west: no such venue"),
         ({"venues": {"north": {"data_account": "who"}}}, "venues.north.data_account: no account"),

@@ -1,24 +1,103 @@
-"""Our own API keys: random, kept only as hashes, each owning some accounts."""
+"""Our own API keys: random, kept only as hashes, each with its accounts, its scopes and its limits.
+
+Denied            this request may not do what it asks
+├── NoKey         it carries none
+├── UnknownKey    it carries none of ours
+├── ExpiredKey    its key has served its time
+├── WrongAddress  its key is not for callers from there
+├── WrongScope    its key may do other things
+├── NoAccount     there is no such account
+└── NotOwned      the account is another key's
+"""
 
 import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime
+from enum import Enum
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import NewType, Protocol
+
+import msgspec
 
 from router.core.model import AccountId
 
 KeyId = NewType("KeyId", str)
-"""The key's name in the settings. It may be logged; the key may not."""
+"""The key's name. It may be logged; the key may not."""
 
 PREFIX = "sor_live_"
 RANDOM_BYTES = 32
 
 KEYS_MAX = 256
 """Each request is compared with every key: about 0.2 microseconds per key."""
+ADDRESSES_MAX = 64
+"""Networks one key may be used from: more would be a firewall's work."""
 _KEY = re.compile(rf"{PREFIX}[A-Za-z0-9_-]{{43}}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class Scope(Enum):
+    """What a key may do. None of them contains another."""
+
+    READ = "read"
+    """See orders, positions, balances and books of its accounts."""
+    TRADE = "trade"
+    """Place orders for its accounts."""
+    CANCEL = "cancel"
+    """Cancel orders of its accounts."""
+    ADMIN = "admin"
+    """Stop trading and change limits, for the whole router and every account of it."""
+
+
+USUAL_SCOPES = (Scope.READ, Scope.TRADE, Scope.CANCEL)
+"""What a key may do of which nothing else is said."""
+
+
+class Denied(Exception):
+    """This request may not do what it asks. The message is for the caller and names no secret."""
+
+
+class NoKey(Denied):
+    """The request carries no key."""
+
+
+class UnknownKey(Denied):
+    """What it carries is none of our keys."""
+
+
+class ExpiredKey(Denied):
+    """Its key has served its time."""
+
+
+class WrongAddress(Denied):
+    """Its key is not for callers from there."""
+
+
+class WrongScope(Denied):
+    """Its key may do other things."""
+
+
+class NoAccount(Denied):
+    """There is no account of that name."""
+
+
+class NotOwned(Denied):
+    """The account is another key's."""
+
+
+class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
+    """One key without its text."""
+
+    name: KeyId
+    sha256: str
+    accounts: frozenset[AccountId]
+    scopes: frozenset[Scope] = frozenset(USUAL_SCOPES)
+    expires_ms: int | None = None
+    """From this Unix time on it is worth nothing; None: never."""
+    networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Where its callers are; empty: anywhere."""
 
 
 class KeySettings(Protocol):
@@ -34,6 +113,21 @@ class KeySettings(Protocol):
         """The accounts it owns."""
         ...
 
+    @property
+    def scopes(self) -> Collection[Scope]:
+        """What it may do."""
+        ...
+
+    @property
+    def expires(self) -> datetime | None:
+        """When it ends, with a time zone."""
+        ...
+
+    @property
+    def addresses(self) -> Collection[str]:
+        """Addresses and networks it may be used from; empty: any."""
+        ...
+
 
 def new_key() -> str:
     """A fresh key, to be shown once: 256 random bits, so that a fast hash of it cannot be reversed."""
@@ -45,43 +139,94 @@ def digest(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-class KeyRing:
-    """Which key may use which accounts."""
+def networks(texts: Collection[str]) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Addresses and networks in CIDR form. ValueError names the one that is neither."""
+    if len(texts) > ADDRESSES_MAX:
+        raise ValueError(f"at most {ADDRESSES_MAX} addresses, not {len(texts)}")
+    return tuple(ip_network(text) for text in texts)
 
-    def __init__(self, digests: Mapping[str, KeyId], owned: Mapping[KeyId, frozenset[AccountId]]) -> None:
-        """`digests` maps the hash of a key to its name."""
-        self._digests = {bytes.fromhex(digest): name for digest, name in digests.items()}
-        self._owned = owned
+
+def configured(name: str, key: KeySettings) -> ApiKey:
+    """A key of the settings. ValueError names key and rule."""
+    if not _DIGEST.fullmatch(key.sha256):
+        raise ValueError(f"keys.{name}.sha256: 64 lower-case hexadecimal digits are needed")
+    try:
+        allowed = networks(key.addresses)
+    except ValueError as error:
+        raise ValueError(f"keys.{name}.addresses: {error}") from None
+    return ApiKey(
+        name=KeyId(name),
+        sha256=key.sha256,
+        accounts=frozenset(map(AccountId, key.accounts)),
+        scopes=frozenset(key.scopes),
+        expires_ms=int(key.expires.timestamp() * 1000) if key.expires else None,
+        networks=allowed,
+    )
+
+
+class KeyRing:
+    """Which key may do what, for which accounts, from where and until when."""
+
+    def __init__(self, keys: Iterable[ApiKey], now_ms: Callable[[], int]) -> None:
+        """`now_ms` tells Unix milliseconds."""
+        self._keys = {bytes.fromhex(key.sha256): key for key in keys}
+        self._now_ms = now_ms
 
     @classmethod
-    def from_config(cls, keys: Mapping[str, KeySettings]) -> "KeyRing":
-        """Keys by name. ValueError names the key whose hash is none, or is another key's as well."""
+    def from_config(cls, keys: Mapping[str, KeySettings], now_ms: Callable[[], int]) -> "KeyRing":
+        """Keys by name. ValueError names the key that breaks a rule, or is another key as well."""
         if len(keys) > KEYS_MAX:
             raise ValueError(f"keys: at most {KEYS_MAX} are supported, not {len(keys)}")
-        digests: dict[str, KeyId] = {}
-        for name, key in keys.items():
-            if not _DIGEST.fullmatch(key.sha256):
-                raise ValueError(f"keys.{name}.sha256: 64 lower-case hexadecimal digits are needed")
-            if key.sha256 in digests:
-                raise ValueError(f"keys.{name}.sha256: the same key as keys.{digests[key.sha256]}")
-            digests[key.sha256] = KeyId(name)
-        owned = {KeyId(name): frozenset(map(AccountId, key.accounts)) for name, key in keys.items()}
-        return cls(digests, owned)
+        made: dict[str, ApiKey] = {}
+        for name, settings in keys.items():
+            key = configured(name, settings)
+            if made.setdefault(key.sha256, key) is not key:
+                raise ValueError(f"keys.{name}.sha256: the same key as keys.{made[key.sha256].name}")
+        return cls(made.values(), now_ms)
 
-    def identify(self, header: str | None) -> KeyId | None:
-        """Whose key a header carries, or None. What is not in the form of our keys is not even hashed.
+    def admit(self, header: str | None, scope: Scope, *, address: str | None) -> ApiKey:
+        """The key of this `x-api-key` header, if a caller at this address may do this with it. Or Denied.
+
+        Every route asks here, and nowhere else; for an account of the request it asks `owns` as well.
+        """
+        if header is None:
+            raise NoKey("header x-api-key is required")
+        key = self._identify(header)
+        if key is None:
+            raise UnknownKey("x-api-key is not a valid key")
+        if key.expires_ms is not None and self._now_ms() >= key.expires_ms:
+            raise ExpiredKey("this key has expired")
+        if key.networks and not _within(address, key.networks):
+            raise WrongAddress("this key may not be used from this address")
+        if scope not in key.scopes:
+            raise WrongScope(f"this key lacks the scope {scope.value}")
+        return key
+
+    def owns(self, key: ApiKey, account_id: AccountId) -> bool:
+        """Whether this key may use this account."""
+        return account_id in key.accounts
+
+    def _identify(self, header: str) -> ApiKey | None:
+        """Whose key it is, or None. What is not in the form of our keys is not even hashed.
 
         Every known hash is compared, each in constant time, so that the time taken says nothing.
         """
-        if header is None or not _KEY.fullmatch(header):
+        if not _KEY.fullmatch(header):
             return None
         given = hashlib.sha256(header.encode()).digest()
-        found: KeyId | None = None
-        for known, name in self._digests.items():
+        found: ApiKey | None = None
+        for known, key in self._keys.items():
             if hmac.compare_digest(known, given):
-                found = name
+                found = key
         return found
 
-    def owns(self, key: KeyId, account_id: AccountId) -> bool:
-        """Whether this key may use this account."""
-        return account_id in self._owned.get(key, frozenset())
+
+def _within(address: str | None, allowed: Iterable[IPv4Network | IPv6Network]) -> bool:
+    """An IPv4 caller on a socket for both families is still an IPv4 caller. Nobody is nowhere."""
+    try:
+        caller = ip_address(address or "")
+    except ValueError:
+        return False
+    if isinstance(caller, IPv6Address) and caller.ipv4_mapped:
+        caller = caller.ipv4_mapped
+    return any(caller in network for network in allowed)

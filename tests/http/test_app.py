@@ -11,12 +11,11 @@ import msgspec
 import pytest
 import structlog
 
-from router.core.model import AccountId
 from router.http import body as body_module
 from router.http import protocol, reaper
 from router.http.app import Listener, make_app
 from router.http.predexon import read, show_seed
-from router.runtime.keys import KeyId, KeyRing, digest, new_key
+from router.runtime.keys import ApiKey, KeyId, KeyRing, digest, new_key
 from router.runtime.metrics import Metrics
 from router.service import Router
 from tests.virtual_time import VirtualLoop
@@ -94,8 +93,9 @@ async def server() -> AsyncIterator[Server]:
     world.simulators[name].exchange.set_book(world.natives[name][0], [], asks, world.clock.now_ms())
     world.pump()
     metrics = Metrics()
-    owned = {KeyId("partner"): frozenset({ACCOUNT}), KeyId("other"): frozenset[AccountId]()}
-    keys = KeyRing({digest(KEY): KeyId("partner"), digest(STRANGER): KeyId("other")}, owned)
+    partner = ApiKey(name=KeyId("partner"), sha256=digest(KEY), accounts=frozenset({ACCOUNT}))
+    other = ApiKey(name=KeyId("other"), sha256=digest(STRANGER), accounts=frozenset())
+    keys = KeyRing([partner, other], world.clock.now_ms)
     listener = Listener(make_app(router, keys, metrics), metrics, head_ms=HEAD_MS)
     await listener.start("127.0.0.1", 0)
     try:

@@ -9,7 +9,8 @@ from router import sections
 from router.core.errors import Refusal
 from router.http.body import BodyError
 from router.http.predexon import refusals
-from router.http.predexon.refusals import BODY_WORDS, WORDS, Word
+from router.http.predexon.refusals import ACCESS_WORDS, BODY_WORDS, WORDS, Word
+from router.runtime.keys import Denied, Scope
 
 DOCS = Path(__file__).parents[2] / "docs"
 API = (DOCS / "api.md").read_text()
@@ -17,12 +18,13 @@ SETTINGS = (DOCS / "settings.md").read_text()
 
 
 KNOWN = {word for word in vars(refusals).values() if isinstance(word, Word)}
-KNOWN |= {*WORDS.values(), *BODY_WORDS.values()}
+KNOWN |= {*WORDS.values(), *BODY_WORDS.values(), *ACCESS_WORDS.values()}
 
 
 def test_every_refusal_has_a_word() -> None:
     assert set(WORDS) == set(Refusal.__subclasses__())
     assert set(BODY_WORDS) == set(BodyError.__subclasses__())
+    assert set(ACCESS_WORDS) == set(Denied.__subclasses__())
 
 
 def test_every_word_is_documented_with_its_status() -> None:
@@ -50,3 +52,10 @@ def test_every_setting_is_documented_with_its_default() -> None:
             default = "required" if field.default is msgspec.NODEFAULT else f"`{field.default}`"
             assert documented.pop(f"{table}.{field.name}").strip() == default
     assert all(key.split(".")[0] in ("venues", "accounts", "keys") for key in documented)
+
+
+def test_every_field_of_a_key_and_every_scope_is_documented() -> None:
+    """Accounts and venues have fields whose keys are names; their own tests hold those."""
+    fields = msgspec.structs.fields(sections.KeyConfig)
+    assert [f.name for f in fields if f"| `keys.<name>.{f.name}` |" not in SETTINGS] == []
+    assert [scope.value for scope in Scope if f"| `{scope.value}` |" not in API] == []

@@ -12,7 +12,7 @@ import pytest
 from router.core.model import Key
 from router.core.records import Planned, Record, Replied
 from router.http.app import Listener, make_app
-from router.runtime.keys import KeyId, KeyRing, digest
+from router.runtime.keys import ApiKey, KeyId, KeyRing, digest
 from router.runtime.metrics import Metrics
 from router.runtime.store.sqlite import SqliteStore
 from tests.http.test_app import KEY, ORDER, Server, answer_of, refused, server
@@ -222,7 +222,8 @@ async def serving(world: World, directory: Path) -> AsyncIterator[Server]:
     await store.open()
     world.store = store  # type: ignore[assignment]  # the real disk
     router = await world.start()
-    keys = KeyRing({digest(KEY): KeyId("partner")}, {KeyId("partner"): frozenset({ACCOUNT})})
+    partner = ApiKey(name=KeyId("partner"), sha256=digest(KEY), accounts=frozenset({ACCOUNT}))
+    keys = KeyRing([partner], world.clock.now_ms)
     listener = Listener(make_app(router, keys, metrics), metrics)
     await listener.start("127.0.0.1", 0)
     try:

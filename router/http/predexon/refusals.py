@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from router.core import errors
 from router.http import body
+from router.runtime import keys
 
 
 class Word(NamedTuple):
@@ -29,10 +30,17 @@ WORDS: Mapping[type[errors.Refusal], Word] = MappingProxyType(
     }
 )
 PARSE_ERROR = Word(400, "parse_error")
-UNAUTHORIZED = Word(401, "unauthorized")
-INVALID_API_KEY = Word(401, "invalid_api_key")
-ACCOUNT_NOT_OWNED = Word(403, "account_not_owned")
-ACCOUNT_NOT_FOUND = Word(404, "account_not_found")
+ACCESS_WORDS: Mapping[type[keys.Denied], Word] = MappingProxyType(
+    {
+        keys.NoKey: Word(401, "unauthorized"),
+        keys.UnknownKey: Word(401, "invalid_api_key"),
+        keys.ExpiredKey: Word(401, "api_key_expired"),
+        keys.WrongAddress: Word(403, "address_not_allowed"),
+        keys.WrongScope: Word(403, "scope_missing"),
+        keys.NoAccount: Word(404, "account_not_found"),
+        keys.NotOwned: Word(403, "account_not_owned"),
+    }
+)
 BODY_WORDS: Mapping[type[body.BodyError], Word] = MappingProxyType(
     {
         body.Malformed: PARSE_ERROR,

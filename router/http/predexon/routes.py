@@ -8,13 +8,14 @@ from aiohttp import web
 from structlog.contextvars import bind_contextvars
 
 from router.core.errors import InProgress, Refusal
-from router.core.model import AccountId, Key, MarketOrder
+from router.core.model import Key, MarketOrder
+from router.http.access import Access
 from router.http.body import BodyError, receive
 from router.http.predexon import read, refusals, show_seed
 from router.http.predexon.refusals import Word
 from router.http.responses import REQUEST_ID, expectation, json_response
 from router.runtime.accounts import Account
-from router.runtime.keys import KeyRing
+from router.runtime.keys import Denied, KeyRing, Scope
 from router.runtime.metrics import Metrics
 from router.service import Router
 
@@ -34,24 +35,16 @@ class SeedError(msgspec.Struct, frozen=True, rename="camel"):
     """Of the order under way, where that is why."""
 
 
-class _Turned(Exception):
-    """The request was turned away with this word."""
-
-    def __init__(self, word: Word, message: str) -> None:
-        super().__init__(message)
-        self.word, self.message = word, message
-
-
 class Orders:
     """`POST /api/accounts/{account_id}/router/orders`."""
 
     def __init__(self, router: Router, keys: KeyRing, metrics: Metrics) -> None:
-        self._router, self._keys, self._metrics = router, keys, metrics
+        self._router, self._access, self._metrics = router, Access(router, keys), metrics
 
     async def place(self, request: web.Request) -> web.Response:
         """Route one market order. The order goes on if the caller hangs up."""
         try:
-            account = self._account(request)
+            account = self._access.account(request, Scope.TRADE)
             asked = read.asked(await receive(request))
             key = read.key(request.headers.getall("idempotency-key", ()), asked.client_order_id)
             if key is not None:
@@ -60,8 +53,8 @@ class Orders:
             report = await asyncio.shield(route)
             bind_contextvars(route=report.route_id)
             status, body = show_seed.show(report)
-        except _Turned as turned:
-            return self._turned(request, turned.word, turned.message)
+        except Denied as denied:
+            return self._turned(request, refusals.ACCESS_WORDS[type(denied)], str(denied))
         except BodyError as error:
             return self._turned(request, refusals.BODY_WORDS[type(error)], str(error))
         except read.ParseError as error:
@@ -109,22 +102,6 @@ class Orders:
         if "Expect" in request.headers and not request.content.is_eof():
             response.force_close()  # whether the body still comes is for the client to decide
         return response
-
-    def _account(self, request: web.Request) -> Account:
-        """The account of the path, if the caller's key owns it."""
-        given = request.headers.get("x-api-key")
-        if given is None:
-            raise _Turned(refusals.UNAUTHORIZED, "header x-api-key is required")
-        key = self._keys.identify(given)
-        if key is None:
-            raise _Turned(refusals.INVALID_API_KEY, "x-api-key is not a valid key")
-        account_id = AccountId(request.match_info["account_id"])
-        account = self._router.account(account_id)
-        if account is None:
-            raise _Turned(refusals.ACCOUNT_NOT_FOUND, f"there is no account {account_id}")
-        if not self._keys.owns(key, account_id):
-            raise _Turned(refusals.ACCOUNT_NOT_OWNED, f"this key does not own account {account_id}")
-        return account
 
 
 def add(app: web.Application, router: Router, keys: KeyRing, metrics: Metrics) -> None:
