@@ -15,7 +15,7 @@ from tests.world import ACCOUNT, World, buy
 from venues.base.contract import Signer
 from venues.base.http import Purpose, Request
 from venues.base.orders import Filled
-from venues.base.units import ONE
+from venues.base.units import ONE, Price, Size
 
 LONGEST_DOUBT_MS = 400_000
 """No venue lets an order stay in doubt for longer once it answers again."""
@@ -26,8 +26,11 @@ def books(world: World) -> None:
     """The same deep book on every venue, one cent apart."""
     for rank, (name, natives) in enumerate(world.natives.items()):
         exchange = world.simulators[name].exchange
-        asks = [((44 + rank) * 10_000, 100 * ONE), ((46 + rank) * 10_000, 1_000 * ONE)]
-        exchange.set_book(natives[0], [(300_000, 100 * ONE)], asks, world.clock.now_ms())  # type: ignore[arg-type,list-item]  # plain ints for prices
+        asks = [
+            (Price((44 + rank) * 10_000), Size(100 * ONE)),
+            (Price((46 + rank) * 10_000), Size(1_000 * ONE)),
+        ]
+        exchange.set_book(natives[0], [(Price(300_000), Size(100 * ONE))], asks, world.clock.now_ms())
 
 
 def held(router: Router) -> int:

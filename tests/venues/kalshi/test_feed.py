@@ -12,7 +12,7 @@ from tests.venues.kalshi.examples import FOLDER
 from venues.base.events import FeedEvent, Halted, Lost, Refused, Regrid, Resumed, Snapshot, Top, Update
 from venues.base.http import Response
 from venues.base.listing import Native
-from venues.base.units import Price
+from venues.base.units import Price, Size
 from venues.kalshi.feed import MARKETS_PER_SID, RENEWALS_MAX, WAITING_MAX, KalshiFeed
 
 A, B = Native("A"), Native("B")
@@ -119,7 +119,7 @@ def test_a_snapshot_without_sides_is_an_empty_book(feed: KalshiFeed) -> None:
 
 def test_no_bids_are_asks_of_yes(feed: KalshiFeed) -> None:
     (event,) = hear(feed, snapshot("A", 4, no_dollars_fp=[["0.5600", "12.00"], ["0.5500", "0.00"]]))
-    assert event == Snapshot(A, [], [(Price(440_000), 12_000_000)])  # type: ignore[list-item]  # a Size
+    assert event == Snapshot(A, [], [(Price(440_000), Size(12_000_000))])
 
 
 @pytest.mark.parametrize("code", [10, 25])

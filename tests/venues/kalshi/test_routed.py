@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from registry.model import OutcomeId
 from router.core.report import FillStatus, Report
 from router.service import Router
 from tests.venues.kalshi.markets import KINDS
@@ -38,17 +39,19 @@ def routed(
 
 @pytest.mark.parametrize("outcome", [YES, NO])
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_of_market_buys_and_sells_to_the_last_hundredth_of_a_cent(kind: str, outcome: str) -> None:
+def test_every_kind_of_market_buys_and_sells_to_the_last_hundredth_of_a_cent(
+    kind: str, outcome: OutcomeId
+) -> None:
     async def work(world: World) -> Report:
         router = await scene(world, levels((4000, 30), (3000, 30)), levels((5000, 10), (6000, 50)))
         before = world.cash(NAME)
-        bought = await world.route(router, buy(20 * ONE, outcome))  # type: ignore[arg-type]  # an OutcomeId
+        bought = await world.route(router, buy(20 * ONE, outcome))
         fees = sum(line.fee.amount for line in bought.fills if line.fee)
         assert all(line.status is FillStatus.FILLED and line.fee for line in bought.fills)
         assert world.cash(NAME) == before - bought.cash - fees
         assert sum(world.shares(NAME)) == bought.size
         await asyncio.sleep(5)
-        sold = await world.route(router, sell(bought.size, outcome))  # type: ignore[arg-type]  # an OutcomeId
+        sold = await world.route(router, sell(bought.size, outcome))
         assert (sold.size, world.shares(NAME)) == (bought.size, (0, 0))
         return bought
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.venues.limitless.examples import VECTORS, listing
 from venues.base.orders import Charge, Side
-from venues.base.units import ONE, Price, Size
+from venues.base.units import ONE, Cash, Price, Size
 from venues.limitless.fees import COLLATERAL, CURVES, LEGACY, LimitlessCurve, LimitlessFees, rate
 
 TICKS = [Price(milli * 1_000) for milli in range(1, 1_000)]
@@ -126,7 +126,7 @@ def test_only_legacy_buys_pay_in_shares() -> None:
     assert LEGACY_CURVE.charged(Side.BUY, [(at, size)]) == Charge(shares=Size(3 * ONE))
     assert LEGACY_CURVE.reserve(Side.BUY, at, size) == 0
     assert LEGACY_CURVE.kept(Side.SELL, at, size) == COLLATERAL_CURVE.kept(Side.BUY, at, size) == 0
-    assert COLLATERAL_CURVE.charged(Side.BUY, [(at, size)]) == Charge(cash=1_200_000)  # type: ignore[arg-type]  # a Cash
+    assert COLLATERAL_CURVE.charged(Side.BUY, [(at, size)]) == Charge(cash=Cash(1_200_000))
     for side in Side:
         assert LEGACY_CURVE.charged(side, []) == Charge()
         assert (LEGACY_CURVE.fixed(side), LEGACY_CURVE.minimum(side)) == (0, 0)

@@ -37,6 +37,7 @@ from venues.base.orders import (
     Fee,
     Filled,
     Order,
+    OrderId,
     Pending,
     Rejected,
     Side,
@@ -73,7 +74,7 @@ def looked_up(of: Order, last: Answer, *replies: Reply, now_ms: int = FAR_MS) ->
 
 
 def filled(size: int = 10 * ONE, cash: int = 4_200_000, fee: Fee | None = None) -> Filled:
-    return Filled("sor-000001", "v1", Size(size), Cash(cash), fee or Fee(300_000, SHARES))  # type: ignore[arg-type]  # an OrderId
+    return Filled(OrderId("sor-000001"), "v1", Size(size), Cash(cash), fee or Fee(300_000, SHARES))
 
 
 # --- placing ---

@@ -19,6 +19,7 @@ from tests.venues.limitless.sim_trader import (
     scene,
     stamp_of,
 )
+from venues.base.http import Response
 from venues.base.units import ONE
 from venues.limitless import sim_rules as rules
 from venues.limitless.sim import LimitlessSimulator
@@ -106,8 +107,9 @@ def test_requests_signed_as_official_clients_sign_them_are_believed(name: str) -
         path, _, text = target.partition("?")
         query = {"EIO": "4", "transport": "websocket"}
         line = sim.connect(Call(method="GET", path=path, query=query, query_text=text, headers=headers), NOW)
-        line.receive("40/markets,", NOW)  # type: ignore[union-attr]  # a Response has no receive
-        assert any("authenticated" in frame for frame in line.outbox)  # type: ignore[union-attr]  # as above
+        assert not isinstance(line, Response)
+        line.receive("40/markets,", NOW)
+        assert any("authenticated" in frame for frame in line.outbox)
     else:
         assert ask(sim, case["method"], target, body, headers=headers)[0] != 401
         assert ask(sim, case["method"], target, body + b" ", headers=headers)[0] == 401
@@ -187,7 +189,9 @@ def test_only_the_websocket_transport_is_served() -> None:
     status, reply = ask(sim, "GET", "/socket.io/?EIO=4&transport=polling")
     assert (status, reply) == (400, {"code": 0, "message": "Transport unknown"})
     for query in ({"EIO": "4", "transport": "polling"}, {"EIO": "3", "transport": "websocket"}):
-        assert sim.connect(Call(method="GET", path="/socket.io/", query=query), NOW).status == 400  # type: ignore[union-attr]  # refused
+        refused = sim.connect(Call(method="GET", path="/socket.io/", query=query), NOW)
+        assert isinstance(refused, Response)
+        assert refused.status == 400
 
 
 # --- markets ---

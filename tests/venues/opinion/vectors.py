@@ -192,7 +192,7 @@ def _seeds(frames: Path) -> tuple[Json, Json]:
 def _replayed(frames: Path) -> tuple[Replay, dict[str, tuple[str, str]]]:
     """A feed seeded with the page's books, and each market's two tokens."""
     before, _ = _seeds(frames)
-    names = {name.split()[1]: [] for name in before}  # type: ignore[var-annotated]  # lists of tokens
+    names: dict[str, list[str]] = {name.split()[1]: [] for name in before}
     for name, book in before.items():
         names[name.split()[1]].append(book["tokenId"])
     tokens = {market: (yes, no) for market, (yes, no) in names.items()}

@@ -21,6 +21,7 @@ from tests.venues.polymarket_us.examples import (
 from venues.base.http import Response, Silence, Unavailable
 from venues.base.listing import Native
 from venues.base.orders import Side, Standing
+from venues.base.units import Cash, Price, Size
 from venues.polymarket_us.orders import PolymarketUsOrders
 
 ORDERS = PolymarketUsOrders()
@@ -103,8 +104,9 @@ def test_open_orders_are_in_the_terms_of_the_outcome_traded() -> None:
     found, [asked] = talk_through(ORDERS.open_orders(SIGNER, [LONG, SHORT]), [resting(RESTS)])
     assert found == [
         Standing(
-            venue_order_id="R", native=SLUG, inverted=True, side=Side.SELL, price=550_000, size=12_500_000,  # type: ignore[arg-type]  # plain ints
-            filled=2_500_000, cash=1_400_000, open=True, created_ms=CREATED_MS + 250,  # type: ignore[arg-type]  # plain ints
+            venue_order_id="R", native=SLUG, inverted=True, side=Side.SELL, price=Price(550_000),
+            size=Size(12_500_000), filled=Size(2_500_000), cash=Cash(1_400_000), open=True,
+            created_ms=CREATED_MS + 250,
         )
     ]  # fmt: skip
     assert asked.query == (("slugs", SLUG),)

@@ -11,6 +11,7 @@ from tests.venues.polymarket_us.examples import SLUG, reply, usd
 from venues.base.events import Ask, FeedEvent, Halted, Lost, Refused, Resumed, Say, Snapshot, Top, Trade
 from venues.base.http import Response
 from venues.base.listing import Native
+from venues.base.units import Price, Size
 from venues.polymarket_us.feed import SLUGS_PER_SUBSCRIPTION, PolymarketUsFeed
 
 OPEN, SUSPENDED = "MARKET_STATE_OPEN", "MARKET_STATE_SUSPENDED"
@@ -37,7 +38,8 @@ def hear(feed: PolymarketUsFeed, data: dict[str, Any]) -> list[FeedEvent]:
     return feed.receive(frame(data), 0)
 
 
-BOOK = Snapshot(SLUG, [(540_000, 120_000_000)], [(560_000, 75_500_000)], 1_795_187_040_000)  # type: ignore[list-item]  # plain ints
+BIDS, ASKS = [(Price(540_000), Size(120_000_000))], [(Price(560_000), Size(75_500_000))]
+BOOK = Snapshot(SLUG, BIDS, ASKS, 1_795_187_040_000)
 
 
 def test_every_update_is_a_whole_book() -> None:
@@ -181,9 +183,11 @@ def test_what_stays_of_a_subscription_is_lost_until_the_new_one_sends_it() -> No
 def test_best_prices_and_trades_change_no_book() -> None:
     feed = PolymarketUsFeed()
     lite = {"marketDataLite": {"marketSlug": SLUG, "bestBid": usd("0.54"), "bestAsk": None}}
-    assert feed.receive(json.dumps(lite), 0) == [Top(SLUG, 540_000, None, exact=False)]  # type: ignore[arg-type]  # plain int
+    assert feed.receive(json.dumps(lite), 0) == [Top(SLUG, Price(540_000), None, exact=False)]
     trade = {"trade": {"marketSlug": SLUG, "price": usd("0.46"), "quantity": usd("20"), "tradeTime": at(0)}}
-    assert feed.receive(json.dumps(trade), 0) == [Trade(SLUG, 460_000, 20_000_000, 1_795_187_040_000)]  # type: ignore[arg-type]  # plain ints
+    assert feed.receive(json.dumps(trade), 0) == [
+        Trade(SLUG, Price(460_000), Size(20_000_000), 1_795_187_040_000)
+    ]
     assert feed.receive('{"heartbeat":{}}', 0) == []
     assert feed.tick(0) == []
 

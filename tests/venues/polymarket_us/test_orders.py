@@ -25,6 +25,7 @@ from tests.venues.polymarket_us.examples import (
     trades,
     usd,
 )
+from venues.base.events import Ask
 from venues.base.http import Purpose, Reply, Response, Silence
 from venues.base.listing import Native
 from venues.base.orders import (
@@ -32,6 +33,7 @@ from venues.base.orders import (
     Fee,
     Filled,
     Order,
+    OrderId,
     Pending,
     Rejected,
     Side,
@@ -351,7 +353,7 @@ def fields(of: Order) -> dict[str, Any]:
 
 
 def msg_id(answer: Filled, order_id: str) -> Filled:
-    return Filled(order_id, answer.venue_order_id, answer.size, answer.cash, answer.fee)  # type: ignore[arg-type]  # an id
+    return Filled(OrderId(order_id), answer.venue_order_id, answer.size, answer.cash, answer.fee)
 
 
 def test_nothing_is_claimed_while_another_of_the_kind_is_on_its_way() -> None:
@@ -485,4 +487,5 @@ def test_slugs_and_ids_are_escaped_in_paths() -> None:
     _, [asked] = talk_through(VENUE.orders.look_up(order(), fresh(), odd, 0), [])
     assert asked.path == "/v1/order/a%2Fb"
     [ask] = VENUE.feed().resync(Native("a/b"), 0)
-    assert ask.request.path == "/v1/markets/a%2Fb/book"  # type: ignore[union-attr]  # an Ask
+    assert isinstance(ask, Ask)
+    assert ask.request.path == "/v1/markets/a%2Fb/book"

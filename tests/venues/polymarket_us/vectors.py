@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from tests.venues.polymarket_us import examples
 from tests.venues.polymarket_us.books import Books
-from venues.base.events import Say
+from venues.base.events import Ask, Say
 from venues.base.http import Request
 from venues.base.listing import Native
 from venues.base.orders import Order, Pending, Side, TimeInForce
@@ -79,7 +79,8 @@ def _ours(case: Json) -> Request:
     }
     if name == "markets.book":
         [asked] = VENUE.feed().resync(Native(of[0]), 0)
-        return asked.request  # type: ignore[union-attr]  # an Ask; anything else fails the test
+        assert isinstance(asked, Ask)
+        return asked.request
     replies = (
         [examples.reply(200, {"positions": {}, "nextCursor": "c-1"})] if name.endswith("positions") else []
     )

@@ -8,7 +8,7 @@ import pytest
 
 from tests.venues.predict.sim_trader import LONG, Trader, quiet
 from venues.base.orders import Charge, Side, TimeInForce
-from venues.base.units import Price, Size, micros
+from venues.base.units import Cash, Price, Size, micros
 from venues.predict import sim_proofs as proofs
 from venues.predict import sim_rules as rules
 from venues.predict.sim import PredictSimulator
@@ -150,7 +150,7 @@ def test_a_fee_is_the_contracts_integer_formula_rounded_up_to_a_millionth(case: 
     order = SimOrder("1", HOUSE, terms.market, 0, side, price, size, None, TimeInForce.IOC, 0)
     whole = -(-wanted // MICRO)
     charged = rules.charge(terms, order, price, size, discount=0)
-    assert charged == (Charge(shares=Size(whole)) if side is Side.BUY else Charge(cash=whole))  # type: ignore[arg-type]  # millionths
+    assert charged == (Charge(shares=Size(whole)) if side is Side.BUY else Charge(cash=Cash(whole)))
 
 
 def test_the_fills_of_an_order_are_rounded_up_together() -> None:
