@@ -101,7 +101,16 @@ class Instance:
         self.config, self.venues = config, venues
         self.accounts = open_accounts(config, venues, redactor)
         self.market = MarketData(config, venues, data_signers(config, self.accounts))
-        self.store = SqliteStore(Path(config.store.directory), self.market.metrics)
+        self.store = SqliteStore(
+            Path(config.store.directory),
+            self.market.metrics,
+            lease_ms=config.store.lease_ms,
+            standby=config.store.standby,
+        )
+        self.lost = asyncio.Event()
+        """Set when another process has taken the store over: this one may only end."""
+        self.store.on_lost = self.lost.set
+        self.market.transport.may_act = lambda: self.store.owned
         balances = Balances(
             venues,
             self.market.transport,
@@ -131,19 +140,38 @@ class Instance:
         self.listener = Listener(make_app(self.router, keys, self.market.metrics), self.market.metrics)
 
     async def start(self) -> None:
-        """Take up unfinished routes, then listen. Raises what keeps it from starting."""
+        """Take up unfinished routes, then listen. Raises what keeps it from starting.
+
+        A standby reads books and listens first, so that whoever asks is told what it waits for.
+        """
         registry = read_registry(Path(self.config.registry.file), self.venues)
+        standby = self.config.store.standby
+        if standby:
+            await self._watch(registry)
+            await self._listen()
         await self.store.open()
-        await self.market.start(registry)
-        self.router.use(registry)
+        if not standby:
+            await self._watch(registry)
         self.streams.start(self.accounts.values(), self.market.venues.values())
         resumed = await self.router.recover()
-        await self.listener.start(self.config.server.host, self.config.server.port)
+        if not standby:
+            await self._listen()
         log.info("router.started", host=self.config.server.host, port=self.listener.port, resumed=resumed)
 
+    async def _watch(self, registry: Registry) -> None:
+        await self.market.start(registry)
+        self.router.use(registry)
+
+    async def _listen(self) -> None:
+        await self.listener.start(self.config.server.host, self.config.server.port)
+        log.info("router.listening", host=self.config.server.host, port=self.listener.port)
+
     async def stop(self) -> None:
-        """Take no more orders, end those under way, close everything."""
-        await self.router.stop(STOP_MS_MAX)
+        """Take no more orders, end those under way, close everything.
+
+        A store that was lost leaves nothing to wait for: its new owner looks the orders up.
+        """
+        await self.router.stop(0 if self.lost.is_set() else STOP_MS_MAX)
         await self.listener.stop()
         await self.streams.stop()
         await self.market.stop()

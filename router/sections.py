@@ -23,6 +23,10 @@ class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where intents and results are kept."""
 
     directory: str = "crossbook-data"
+    standby: bool = False
+    """While another process owns the store, wait and take over when it dies or its lease has run out."""
+    lease_ms: Annotated[int, msgspec.Meta(ge=200, le=600_000)] = 5_000
+    """An owner that could not write to the store for so long sends nothing, and a standby takes over."""
 
 
 class RegistryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

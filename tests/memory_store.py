@@ -15,11 +15,11 @@ from router.core.records import (
     decode,
     encode,
 )
-from router.runtime.store.protocol import RecordRefused, StoreDown
+from router.runtime.store.protocol import RecordRefused, StoreDown, StoreLost
 
 
 class MemoryStore:
-    """A disk that keeps what was appended, as bytes, over any number of routers."""
+    """A disk that keeps what was appended, as bytes, over any number of routers; one of them owns it."""
 
     def __init__(self) -> None:
         self.lines: list[bytes] = []
@@ -27,8 +27,20 @@ class MemoryStore:
         self._keys: dict[tuple[AccountId, Key], RouteId] = {}
         self._replies: dict[RouteId, Replied] = {}
         self.failing: str | None = None
+        self.owned, self._lost = True, False
+        """Whether nobody else owns the disk; a test may let the lease run out."""
         self.misdeed: Callable[[Record], str] = lambda _record: ""
         """What goes wrong with a record: "", "down" (not written) or "unsure" (written, but it seems not)."""
+
+    def take_over(self) -> "MemoryStore":
+        """The same disk for its next owner; the one before has lost it."""
+        heir = MemoryStore()
+        heir.lines, heir._routes = self.lines, self._routes
+        heir._keys, heir._replies = self._keys, self._replies
+        heir.misdeed = self.misdeed
+        self._lost, self.owned = True, False
+        self.failing = "another process owns the store now"
+        return heir
 
     async def open(self) -> None:
         """See `Store`."""
@@ -38,6 +50,8 @@ class MemoryStore:
 
     async def append(self, *records: Record) -> None:
         """See `Store`."""
+        if self._lost:
+            raise StoreLost(self.failing)
         misdeeds = {self.misdeed(record) for record in records}
         if "down" in misdeeds:
             raise StoreDown("the disk is full")
@@ -68,7 +82,8 @@ class MemoryStore:
             case Replied():
                 self._replies.setdefault(record.route_id, record)
             case Released():
-                self._keys = {key: route for key, route in self._keys.items() if route != record.route_id}
+                for key in [key for key, route in self._keys.items() if route == record.route_id]:
+                    del self._keys[key]
             case _:
                 self._routes.setdefault(record.route_id, []).append(line)
         if isinstance(record, Planned) and record.key:

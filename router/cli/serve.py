@@ -3,7 +3,9 @@
 import asyncio
 import gc
 import signal
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -14,13 +16,17 @@ from router.config import load
 from router.runtime.aside import Aside
 from router.runtime.logs import Redactor, configure
 from router.runtime.registry_file import read_registry
+from router.runtime.store.protocol import StoreLost
 from venues import discover
 
 log = structlog.get_logger(__name__)
 
 
 async def serve(path: Path, redactor: Redactor, errors: Aside) -> None:
-    """Run until SIGINT or SIGTERM. SIGHUP reads the registry anew; a broken one leaves the old in force."""
+    """Run until SIGINT or SIGTERM. SIGHUP reads the registry anew; a broken one leaves the old in force.
+
+    Raises StoreLost when another process has taken over: then this one has ended too.
+    """
     venues = discover()
     config = load(path, venues)
     configure(redactor, level=config.log.level, stream=errors)
@@ -29,13 +35,28 @@ async def serve(path: Path, redactor: Redactor, errors: Aside) -> None:
     stop, changed = interrupted(), asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, changed.set)
     try:
-        await instance.start()
-        settle_memory()
-        reloading = asyncio.create_task(_reload(instance, changed))
-        await stop.wait()
-        reloading.cancel()
+        if await _ended(instance.start(), stop):
+            settle_memory()
+            reloading = asyncio.create_task(_reload(instance, changed))
+            await _ended(instance.lost.wait(), stop)
+            reloading.cancel()
     finally:
         await instance.stop()
+    if instance.lost.is_set():
+        raise StoreLost("another process has taken over the store; this one has ended")
+
+
+async def _ended(work: Coroutine[Any, Any, object], stop: asyncio.Event) -> bool:
+    """Whether the work ended before this process was told to stop; raises what it raised."""
+    working, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not working.done():
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+        return False
+    working.result()
+    return True
 
 
 def settle_memory() -> None:

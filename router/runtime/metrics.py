@@ -124,6 +124,14 @@ class Metrics:
             "crossbook_store_batch_records", "Records in one transaction", buckets=BATCH, registry=registry
         )
         self.store_up = Gauge("crossbook_store_up", "1 while records can be made durable", registry=registry)
+        self.store_owned = Gauge(
+            "crossbook_store_owned",
+            "1 while this process owns the store; 0 while it stands by, and for good once it was taken over",
+            registry=registry,
+        )
+        self.store_epoch = Gauge(
+            "crossbook_store_epoch", "The epoch in which this process owns the store", registry=registry
+        )
 
     def _orders(self, registry: CollectorRegistry) -> None:
         self.lanes_waiting = Gauge(

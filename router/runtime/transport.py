@@ -7,7 +7,7 @@ request provably never got a connection. The reasons are short stable words, for
 import asyncio
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -81,6 +81,8 @@ class Transport:
         self._signing: ThreadPoolExecutor | None = None
         self._slots: dict[tuple[str, Purpose], Slots] = {}
         self._counted: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
+        self.may_act: Callable[[], bool] = lambda: True
+        """Asked at the last moment before a request other than DATA leaves; without it nothing is sent."""
 
     async def start(self) -> None:
         """Make the client. Must run on the loop that will use it."""
@@ -228,6 +230,9 @@ class Transport:
                         line = await lines.connect(base.origin)
                 except Broken as broken:
                     return Silence(broken.word, sent=False)
+            if request.purpose is not Purpose.DATA and not self.may_act():
+                lines.keep(base.origin, line, self._clock.monotonic_ms())
+                return Silence("not_owner", sent=False)
             try:
                 reply = await self._reply(line, data, end_ms)
             except Broken as broken:

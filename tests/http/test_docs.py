@@ -49,7 +49,7 @@ def test_every_setting_is_documented_with_its_default() -> None:
     documented = dict(re.findall(r"^\| `([\w.<>]+)` \| ([^|]+) \|", SETTINGS, re.MULTILINE))
     for table, kind in tables.items():
         for field in msgspec.structs.fields(kind):
-            default = "required" if field.default is msgspec.NODEFAULT else f"`{field.default}`"
+            default = "required" if field.default is msgspec.NODEFAULT else f"`{field.default}`".lower()
             assert documented.pop(f"{table}.{field.name}").strip() == default
     assert all(key.split(".")[0] in ("venues", "accounts", "keys") for key in documented)
 

@@ -9,12 +9,12 @@ import pytest
 
 from router.core.idempotency import KEPT_MS
 from router.core.model import AccountId, Key, RouteId
-from router.core.records import Finished, Keyed, Planned, Released, Replied
+from router.core.records import Finished, Keyed, Planned, Released, Replied, encode
 from router.runtime.metrics import Metrics
 from router.runtime.store import sqlite_file, sqlite_writer
 from router.runtime.store.protocol import RecordRefused, Store, StoreDamaged, StoreDown
 from router.runtime.store.sqlite import SqliteStore
-from router.runtime.store.sqlite_file import FILE_NAME, migrations
+from router.runtime.store.sqlite_file import FILE_NAME, connect_writer, migrations, upgrade
 from tests.core.samples import NOW_MS, order, planned
 from tests.memory_store import MemoryStore
 
@@ -220,17 +220,16 @@ async def test_a_database_of_the_first_version_opens_and_takes_keys(
     steps = migrations()
     with monkeypatch.context() as patch:
         patch.setattr(sqlite_file, "migrations", lambda: {1: steps[1]})
-        patch.setattr(sqlite_writer, "_claim", lambda _connection, _planned: None)
-        old = SqliteStore(tmp_path, Metrics())
-        await old.open()
-        await old.append(intent("r1", None))
-        await old.close()
-    connection = sqlite3.connect(tmp_path / FILE_NAME)
-    [(body,)] = connection.execute("SELECT body FROM records")
+        old = connect_writer(tmp_path / FILE_NAME)
+        upgrade(old)
+    body = encode(intent("r1", None))
     assert b',"key":null' in body
-    connection.execute("UPDATE records SET body = ?", (body.replace(b',"key":null', b""),))
-    connection.commit()
-    connection.close()
+    old.execute("INSERT INTO routes (route_id, account_id, at_ms) VALUES ('r1', ?, ?)", (ALICE, NOW_MS))
+    old.execute(
+        "INSERT INTO records (route_id, kind, at_ms, body) VALUES ('r1', 'planned', ?, ?)",
+        (NOW_MS, body.replace(b',"key":null', b"")),
+    )
+    old.close()
     store = SqliteStore(tmp_path, Metrics())
     await store.open()
     [kept] = await store.unfinished()

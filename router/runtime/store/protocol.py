@@ -2,6 +2,7 @@
 
 StoreFault        the store cannot do what was asked
 ├── StoreDown     it failed or is closed: take no orders; it recovers by itself when it can
+│   └── StoreLost another process owns it now: this one never writes again
 ├── StoreDamaged  something stored cannot be read back: a person must look before trading goes on
 ├── StoreTaken    another process owns it
 ├── SchemaTooNew  it was written by a newer version of the program
@@ -28,6 +29,10 @@ class StoreDown(StoreFault):
     """
 
 
+class StoreLost(StoreDown):
+    """Another process has taken the store over. What was asked was not written, and nothing ever will be."""
+
+
 class StoreDamaged(StoreFault):
     """Something stored cannot be read back."""
 
@@ -52,6 +57,11 @@ class Store(Protocol):
     @property
     def failing(self) -> str | None:
         """Why the store cannot write now, or None. While it fails no order may be taken."""
+        ...
+
+    @property
+    def owned(self) -> bool:
+        """Whether nobody else can own the store at this moment. Cheap: asked just before bytes leave."""
         ...
 
     async def open(self) -> None:

@@ -7,18 +7,33 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, TypeVar
 
+import structlog
+
 from router.core.model import AccountId, Key, RouteId
 from router.core.records import Keyed, Record, Replied, StoredRoute, assemble, decode
 from router.runtime.metrics import Metrics
-from router.runtime.store.protocol import ROUTES_MAX, StoreDamaged, StoreDown
-from router.runtime.store.sqlite_file import FILE_NAME, connect_reader, connect_writer, take, upgrade
+from router.runtime.store import sqlite_owner
+from router.runtime.store.lease import BEATS, Lease, running_ms
+from router.runtime.store.protocol import ROUTES_MAX, StoreDamaged, StoreDown, StoreLost, StoreTaken
+from router.runtime.store.sqlite_file import (
+    FILE_NAME,
+    connect_reader,
+    connect_writer,
+    make,
+    take,
+    upgrade,
+    version_of,
+)
 from router.runtime.store.sqlite_writer import Writer
 
 WAITING_MAX = 4_096
 """Appends waiting for the disk: about 40 ms of work on a good one."""
 APPEND_MS_MAX = 2_000
 """A disk that takes longer has failed, though it may not have said so."""
+LEASE_MS = 5_000
+"""The lease of a store whose settings say nothing: longer than a disk that works ever takes."""
 
+log = structlog.stdlib.get_logger("crossbook.store")
 T = TypeVar("T")
 
 _SELECT = (
@@ -35,7 +50,19 @@ class SqliteStore:
         metrics: Metrics,
         *,
         connect: Callable[[Path], sqlite3.Connection] = connect_writer,
+        lease_ms: int = LEASE_MS,
+        standby: bool = False,
     ) -> None:
+        """`standby`: `open` waits while another process owns the store, instead of raising StoreTaken."""
+        self.on_lost: Callable[[], None] = lambda: None
+        """Called once, in the loop's thread, when another process has taken the store over."""
+        self._lease_ms, self._standby = lease_ms, standby
+        self._lease: Lease | None = None
+        self._watch = sqlite_owner.Watch()
+        self._mine: sqlite3.Connection | None = None
+        """What is made in the reader's thread until it is the writer's."""
+        self._closed = "closed"
+        """Why nothing can be written while there is no writer."""
         self._directory = directory
         self._path = directory / FILE_NAME
         self._metrics = metrics
@@ -48,21 +75,60 @@ class SqliteStore:
     @property
     def failing(self) -> str | None:
         """See `Store`."""
-        return self._writer.failing if self._writer is not None else "closed"
+        writer, lease = self._writer, self._lease
+        if writer is None or lease is None:
+            return self._closed
+        if lease.lost is not None:
+            return lease.lost
+        if writer.failing is None and not lease.held:
+            return "its lease has run out: it was not written to for too long"
+        return writer.failing
+
+    @property
+    def owned(self) -> bool:
+        """See `Store`."""
+        return self._lease is not None and self._lease.held
 
     async def open(self) -> None:
-        """See `Store`."""
+        """See `Store`. A standby returns when it owns the store."""
         assert self._writer is None, "opened twice"
-        loop = asyncio.get_running_loop()
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
         connection: sqlite3.Connection | None = None
         try:
-            connection = await loop.run_in_executor(self._reading, self._prepare)
+            connection = await self._owned()
         finally:
+            self._closed = "closed"
             if connection is None:
                 self._reading.shutdown()
-        self._writer = Writer(connection, lambda: self._connect(self._path), self._metrics, loop)
+                self._abandon()  # whoever waited was cancelled, perhaps in the moment it became the owner
+        self._mine = None
+        assert self._lease is not None
+        self._writer = Writer(
+            connection,
+            lambda: self._connect(self._path),
+            self._metrics,
+            asyncio.get_running_loop(),
+            lease=self._lease,
+            on_lost=self._tell_lost,
+        )
         self._writer.start()
+
+    def _tell_lost(self) -> None:
+        self.on_lost()
+
+    async def _owned(self) -> sqlite3.Connection:
+        """A connection to the store that is now ours; a standby tries until it is."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                return await loop.run_in_executor(self._reading, self._prepare)
+            except (StoreTaken, StoreDown) as fault:
+                if not self._standby:
+                    raise
+                if self._closed == "closed":
+                    log.warning("store.standby", reason=str(fault))
+                self._closed = f"standing by: {fault}"
+            await asyncio.sleep(self._lease_ms / BEATS / 2_000)
 
     async def close(self) -> None:
         """See `Store`."""
@@ -71,7 +137,9 @@ class SqliteStore:
             return
         assert self._reading is not None
         loop = asyncio.get_running_loop()
-        if await loop.run_in_executor(self._reading, writer.stop):
+        stopped = await loop.run_in_executor(self._reading, writer.stop)
+        self._lease = None
+        if stopped:
             await loop.run_in_executor(self._reading, self._release)
         self._reading.shutdown()
 
@@ -79,7 +147,9 @@ class SqliteStore:
         """See `Store`."""
         writer = self._writer
         if writer is None:
-            raise StoreDown("closed")
+            raise StoreDown(self._closed)
+        if self._lease is not None and self._lease.lost is not None:
+            raise StoreLost(self._lease.lost)
         if writer.failing is not None:
             raise StoreDown(writer.failing)
         if writer.waiting >= WAITING_MAX:
@@ -128,20 +198,54 @@ class SqliteStore:
         connection: sqlite3.Connection | None = None
         ready = False
         try:
-            self._lock = take(self._directory)
+            make(self._directory)
             connection = self._connect(self._path)
+            version_of(connection)
+            self._own(connection)
             upgrade(connection)
             ready = True
         except (sqlite3.Error, OSError) as error:
             raise StoreDown(f"cannot open {self._path}: {error}") from error
         finally:
+            self._mine = connection
             if not ready:
-                self._abandon(connection)
+                self._abandon()
         return connection
 
-    def _abandon(self, connection: sqlite3.Connection | None) -> None:
+    def _own(self, connection: sqlite3.Connection) -> None:
+        """Begin an epoch of our own, or raise StoreTaken."""
+        older: IO[str] | None = None
+        try:
+            if not sqlite_owner.is_known(connection):
+                older = take(self._directory)
+                upgrade(connection)
+            stale = self._stale(connection) if self._standby else None
+            from_ms = running_ms()
+            epoch, self._lock = sqlite_owner.claim(
+                self._directory, connection, lease_ms=self._lease_ms, stale=stale
+            )
+            self._lease = Lease(epoch, self._lease_ms, from_ms=from_ms)
+            if self._standby:
+                log.warning("store.taken_over", epoch=epoch)
+        finally:
+            if older is not None:
+                older.close()
+
+    def _stale(self, connection: sqlite3.Connection) -> sqlite_owner.Sign | None:
+        """The sign of an owner whose lease has run out; StoreTaken, without locking, for a living one."""
+        sign = sqlite_owner.sign_of(connection)
+        self._watch.saw(sign)
+        stale = self._watch.stale
+        if stale is None and not sqlite_owner.is_dead(self._directory, sign):
+            raise StoreTaken(f"process {sign.process} owns the store")
+        return stale
+
+    def _abandon(self) -> None:
+        """Let go of what `_prepare` made."""
+        connection, self._mine = self._mine, None
         if connection is not None:
             connection.close()
+        self._lease = None
         self._release()
 
     def _release(self) -> None:
@@ -161,7 +265,7 @@ class SqliteStore:
 
     async def _rows(self, query: str, arguments: Sequence[str | int]) -> list[tuple[str, bytes]]:
         if self._writer is None or self._reading is None:
-            raise StoreDown("closed")
+            raise StoreDown(self._closed)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._reading, self._select, query, arguments)
 

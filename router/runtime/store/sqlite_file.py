@@ -1,4 +1,4 @@
-"""The SQLite file: one owner, connections with the right promises, and a schema brought up to date."""
+"""The SQLite file: connections with the right promises, and a schema brought up to date by one process."""
 
 import fcntl
 import os
@@ -20,10 +20,17 @@ BUSY_MS_MAX = 5_000
 _MIGRATION = re.compile(r"(\d{4})_\w+\.sql")
 
 
-def take(directory: Path) -> IO[str]:
-    """Own the directory until the returned file is closed. Raises StoreTaken if another process does."""
+def make(directory: Path) -> None:
+    """Make the directory, durably, where there is none."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     _sync(directory.parent)
+
+
+def take(directory: Path) -> IO[str]:
+    """Own a directory whose schema knows no owners yet, until the returned file is closed.
+
+    Raises StoreTaken if another process does.
+    """
     lock = (directory / LOCK_NAME).open("a+")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -84,18 +91,24 @@ def migrations() -> dict[int, str]:
     return found
 
 
-def upgrade(connection: sqlite3.Connection) -> None:
-    """Bring the schema up to date, one migration per transaction. Raises SchemaTooNew."""
+def version_of(connection: sqlite3.Connection) -> int:
+    """Which schema the store has; 0 for a new one. Raises SchemaTooNew for one that is not ours to touch."""
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         raise StoreDown(f"SQLite {sqlite3.sqlite_version} is too old: 3.37 or newer is needed")
     connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL) STRICT")
     [(current,)] = connection.execute("SELECT coalesce(max(version), 0) FROM schema_version")
-    steps = migrations()
-    if current > len(steps):
+    newest = len(migrations())
+    if current > newest:
         raise SchemaTooNew(
-            f"the store has schema {current}, this version knows up to {len(steps)}: "
+            f"the store has schema {current}, this version knows up to {newest}: "
             "run the newer version, or restore a backup made before the upgrade"
         )
+    return int(current)
+
+
+def upgrade(connection: sqlite3.Connection) -> None:
+    """Bring the schema up to date, one migration per transaction. Raises SchemaTooNew."""
+    current, steps = version_of(connection), migrations()
     for version in range(current + 1, len(steps) + 1):
         connection.executescript(
             f"BEGIN IMMEDIATE;\n{steps[version]}\n"

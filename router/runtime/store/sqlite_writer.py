@@ -14,7 +14,9 @@ import structlog
 from router.core.idempotency import KEPT_MS
 from router.core.records import Finished, Planned, Record, Released, Replied, encode
 from router.runtime.metrics import Metrics
-from router.runtime.store.protocol import RecordRefused, StoreDown, StoreFault
+from router.runtime.store import sqlite_owner
+from router.runtime.store.lease import Lease
+from router.runtime.store.protocol import RecordRefused, StoreDown, StoreFault, StoreLost
 
 BATCH_MAX = 512
 """Submissions in one transaction: above this a longer one gains nothing and delays its first record."""
@@ -65,8 +67,11 @@ class Writer:
         connect: Callable[[], sqlite3.Connection],
         metrics: Metrics,
         loop: asyncio.AbstractEventLoop,
+        *,
+        lease: Lease,
+        on_lost: Callable[[], None],
     ) -> None:
-        """`connect` makes another connection after a failure."""
+        """`connect` makes another connection after a failure; `on_lost` is called in the loop's thread."""
         self.failing: str | None = None
         self.waiting = 0
         """Calls of `submit` not yet answered; counted in the loop's thread."""
@@ -74,12 +79,15 @@ class Writer:
         self._connect = connect
         self._metrics = metrics
         self._loop = loop
+        self._lease, self._on_lost = lease, on_lost
         self._queue: queue.SimpleQueue[Waiting | Wake] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
 
     def start(self) -> None:
         """Begin to write."""
         self._metrics.store_up.set(1)
+        self._metrics.store_epoch.set(self._lease.epoch)
+        self._metrics.store_owned.set(1)
         self._thread.start()
 
     def submit(self, records: tuple[Record, ...]) -> asyncio.Future[None]:
@@ -108,16 +116,17 @@ class Writer:
             batch, running = self._take()
             if batch:
                 self._answer(batch, self._commit(batch))
-            elif running:
+            elif running and self._lease.lost is None:
                 self._probe()
         self._drop()
         self._metrics.store_up.set(0)
+        self._metrics.store_owned.set(0)
 
     def _take(self) -> tuple[list[Waiting], bool]:
-        """All that wait, up to BATCH_MAX, and whether more may come. Empty when it is time to probe."""
+        """All that wait, up to BATCH_MAX, and whether more may come. Empty when a probe is due."""
         batch: list[Waiting] = []
         try:
-            item = self._queue.get(timeout=PROBE_EVERY_S if self.failing is not None else None)
+            item = self._queue.get(timeout=self._patience_s())
             while isinstance(item, Waiting):
                 batch.append(item)
                 if len(batch) >= BATCH_MAX:
@@ -127,6 +136,12 @@ class Writer:
             return batch, True
         return batch, item is not Wake.STOP
 
+    def _patience_s(self) -> float | None:
+        """How long to wait for something to write; None: for ever."""
+        if self._lease.lost is not None:
+            return None
+        return PROBE_EVERY_S if self.failing is not None else self._lease.beat_ms / 1_000
+
     def _commit(self, batch: Sequence[Waiting]) -> list[StoreFault | None]:
         """One transaction for the whole batch. What it means for each record, in the same order."""
         try:
@@ -135,39 +150,60 @@ class Writer:
             if len(batch) == 1:
                 return [RecordRefused(f"{batch[0].records[0].route_id}: {error}")]
             return [outcome for item in batch for outcome in self._commit([item])]
+        except StoreLost as lost:
+            self._lose(lost)
+            return [lost] * len(batch)
         except (sqlite3.Error, OSError) as error:
             self._fail(error)
             return [StoreDown(f"cannot write: {error}")] * len(batch)
         return [None] * len(batch)
 
     def _transact(self, batch: Sequence[Waiting]) -> None:
-        started = time.perf_counter()
-        connection = self._open()
-        connection.execute("BEGIN IMMEDIATE")
+        started, beat_due = time.perf_counter(), not self._lease.beat_ms
+        connection, lives_ms = self._begin()
         try:
             for item in batch:
                 for record, body in zip(item.records, item.bodies, strict=True):
-                    _insert(connection, record, body)
+                    _insert(connection, record, body, self._lease.epoch)
+            if beat_due:
+                sqlite_owner.beat(connection)
             connection.execute("COMMIT")
         except sqlite3.IntegrityError:
             connection.execute("ROLLBACK")
             raise
+        if beat_due:
+            self._lease.renew(lives_ms)
         self._metrics.commits.inc()
         self._metrics.commit_seconds.observe(time.perf_counter() - started)
         self._metrics.batch_size.observe(sum(len(item.records) for item in batch))
         self._recover()
 
-    def _probe(self) -> None:
-        """Write something as large as a record, and take it away again."""
+    def _begin(self) -> tuple[sqlite3.Connection, int]:
+        """A transaction of the owner, and a time at which it lived. Raises StoreLost when it is another."""
+        connection, lives_ms = self._open(), self._lease.now_ms()
+        connection.execute("BEGIN IMMEDIATE")
         try:
-            connection = self._open()
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute("INSERT INTO probe (filler) VALUES (zeroblob(?))", (PROBE_BYTES,))
-            connection.execute("DELETE FROM probe")
+            sqlite_owner.verify(connection, self._lease.epoch)
+        except StoreLost:
+            connection.execute("ROLLBACK")
+            raise
+        return connection, lives_ms
+
+    def _probe(self) -> None:
+        """Show that the owner lives. While failing write as much as a record, and take it away again."""
+        try:
+            connection, lives_ms = self._begin()
+            sqlite_owner.beat(connection)
+            if self.failing is not None:
+                connection.execute("INSERT INTO probe (filler) VALUES (zeroblob(?))", (PROBE_BYTES,))
+                connection.execute("DELETE FROM probe")
             connection.execute("COMMIT")
+        except StoreLost as lost:
+            self._lose(lost)
         except (sqlite3.Error, OSError) as error:
             self._fail(error)
         else:
+            self._lease.renew(lives_ms)
             self._recover()
 
     def _open(self) -> sqlite3.Connection:
@@ -184,6 +220,16 @@ class Writer:
         self._metrics.store_up.set(0)
         self._drop()
 
+    def _lose(self, lost: StoreLost) -> None:
+        """Another process owns the store: nothing is written any more."""
+        if self._lease.lost is not None:
+            return
+        self._lease.lose(str(lost))
+        log.error("store.lost", reason=str(lost), epoch=self._lease.epoch)
+        self._metrics.store_owned.set(0)
+        self._metrics.store_up.set(0)
+        self._tell(self._on_lost)
+
     def _recover(self) -> None:
         if self.failing is not None:
             log.warning("store.up", after=self.failing)
@@ -199,12 +245,14 @@ class Writer:
                 log.warning("store.close_failed", reason=str(error))
 
     def _answer(self, batch: Sequence[Waiting], outcomes: Sequence[StoreFault | None]) -> None:
+        self._tell(self._resolve, batch, outcomes)
+
+    def _tell(self, act: Callable[..., None], *arguments: object) -> None:
+        """Let the loop's thread do this."""
         try:
-            self._loop.call_soon_threadsafe(self._resolve, batch, outcomes)
+            self._loop.call_soon_threadsafe(act, *arguments)
         except RuntimeError:
-            log.warning(
-                "store.nobody_waits", submissions=len(batch)
-            )  # the loop is closed: its callers are gone
+            log.warning("store.nobody_waits")  # the loop is closed: its callers are gone
 
     def _resolve(self, batch: Sequence[Waiting], outcomes: Sequence[StoreFault | None]) -> None:
         self.waiting -= len(batch)
@@ -217,7 +265,7 @@ class Writer:
                 item.done.set_exception(outcome)
 
 
-def _insert(connection: sqlite3.Connection, record: Record, body: bytes) -> None:
+def _insert(connection: sqlite3.Connection, record: Record, body: bytes, epoch: int) -> None:
     match record:
         case Replied():
             return _reply(connection, record, body)
@@ -233,8 +281,8 @@ def _insert(connection: sqlite3.Connection, record: Record, body: bytes) -> None
         case _:
             pass
     connection.execute(
-        "INSERT INTO records (route_id, kind, at_ms, body) VALUES (?, ?, ?, ?)",
-        (record.route_id, type(record).__name__.lower(), record.at_ms, body),
+        "INSERT INTO records (route_id, kind, at_ms, body, epoch) VALUES (?, ?, ?, ?, ?)",
+        (record.route_id, type(record).__name__.lower(), record.at_ms, body, epoch),
     )
     if isinstance(record, Finished):
         connection.execute(
