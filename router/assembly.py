@@ -13,6 +13,8 @@ from router.core.book import Books
 from router.core.ledger import Ledger
 from router.core.model import AccountId
 from router.http.app import Listener, make_app
+from router.http.door import Door
+from router.http.tls import Certificate
 from router.runtime.accounts import Account, open_account
 from router.runtime.balances import Balances
 from router.runtime.catalog import Catalog
@@ -28,7 +30,7 @@ from router.runtime.registry_file import read_registry
 from router.runtime.store.sqlite import SqliteStore
 from router.runtime.streams import Streams
 from router.runtime.transport import Transport
-from router.sections import Config
+from router.sections import Config, ServerConfig
 from router.service import Router
 from venues.base.contract import Signer, Venue
 from venues.base.events import FeedEvent, Regrid
@@ -137,7 +139,13 @@ class Instance:
             duplicate_ms=config.routing.duplicate_ms,
         )
         keys = KeyRing.from_config(config.keys, self.market.clock.now_ms)
-        self.listener = Listener(make_app(self.router, keys, self.market.metrics), self.market.metrics)
+        door = Door.of(config.server)
+        self.listener = Listener(
+            make_app(self.router, keys, self.market.metrics, door=door),
+            self.market.metrics,
+            limits=door.limits,
+            certificate=certificate_of(config.server),
+        )
 
     async def start(self) -> None:
         """Take up unfinished routes, then listen. Raises what keeps it from starting.
@@ -180,7 +188,15 @@ class Instance:
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"http://{self.config.server.host}:{self.listener.port}"
+        host = self.config.server.host
+        return f"{self.listener.scheme}://{f'[{host}]' if ':' in host else host}:{self.listener.port}"
+
+
+def certificate_of(server: ServerConfig) -> Certificate | None:
+    """What the router shows to its callers, if it speaks TLS."""
+    if server.tls_certificate is None or server.tls_key is None:
+        return None
+    return Certificate(Path(server.tls_certificate), Path(server.tls_key))
 
 
 def hosts_of(config: Config, venues: Mapping[str, Venue]) -> dict[str, dict[str, str]]:

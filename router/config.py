@@ -10,8 +10,9 @@ from pathlib import Path
 import msgspec
 
 from router.core.model import AccountId
+from router.runtime.addresses import only_this_machine
 from router.runtime.keys import KEYS_MAX, configured
-from router.sections import AccountConfig, Config, KeyConfig, SecretSource, VenueConfig
+from router.sections import AccountConfig, Config, KeyConfig, SecretSource, ServerConfig, VenueConfig
 
 FILE_BYTES_MAX = 4 * 1024 * 1024
 """A settings file larger than this is a mistake."""
@@ -69,12 +70,22 @@ def _anchored(config: Config, folder: Path) -> Config:
         )
         for name, account in config.accounts.items()
     }
+    server = change(
+        config.server,
+        tls_certificate=_beside(folder, config.server.tls_certificate),
+        tls_key=_beside(folder, config.server.tls_key),
+    )
     return change(
         config,
         accounts=accounts,
+        server=server,
         registry=change(config.registry, file=str(folder / config.registry.file)),
         store=change(config.store, directory=str(folder / config.store.directory)),
     )
+
+
+def _beside(folder: Path, file: str | None) -> str | None:
+    return None if file is None else str(folder / file)
 
 
 def parse(tree: Mapping[str, object], source: str, known_venues: Collection[str]) -> Config:
@@ -130,6 +141,7 @@ def _problems(config: Config, known: set[str]) -> list[str]:
         for name in config.venues
         if name not in known
     ]
+    found += _server_problems(config.server)
     for name, venue in config.venues.items():
         if venue.data_account is not None and venue.data_account not in config.accounts:
             found.append(f"venues.{name}.data_account: no account is called {venue.data_account!r}")
@@ -167,6 +179,20 @@ def _problems(config: Config, known: set[str]) -> list[str]:
         if owners.setdefault(key.sha256, name) != name:
             found.append(f"keys.{name}.sha256: the same key as keys.{owners[key.sha256]}")
     return found
+
+
+def _server_problems(server: ServerConfig) -> list[str]:
+    """A router with real credentials is not put on a network by half a sentence."""
+    tls = (server.tls_certificate, server.tls_key)
+    if any(tls) and not all(tls):
+        return ["server.tls_certificate and server.tls_key: both are needed, or none"]
+    if not any(tls) and not server.allow_plaintext and not only_this_machine(server.host):
+        return [
+            f"server.host: {server.host!r} can be reached from elsewhere and API keys would travel unsealed: "
+            "set server.tls_certificate and server.tls_key, or server.allow_plaintext = true behind a proxy "
+            "that does the TLS"
+        ]
+    return []
 
 
 def _words(names: set[str]) -> str:

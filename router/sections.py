@@ -8,15 +8,30 @@ import msgspec
 from router.runtime.keys import USUAL_SCOPES, Scope
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+Connections = Annotated[int, msgspec.Meta(ge=1, le=60_000)]
+HostName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,253}\Z")]
+Origin = Annotated[str, msgspec.Meta(pattern=r"^https?://[A-Za-z0-9.\[\]:-]{1,253}\Z")]
 HexDigest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Milliseconds = Annotated[int, msgspec.Meta(ge=1, le=600_000)]
 
 
 class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the router listens."""
+    """Where the router listens, to whom, and under which names."""
 
     host: str = "127.0.0.1"
     port: Port = 8080
+    tls_certificate: str | None = None
+    """The chain in PEM, our own certificate first."""
+    tls_key: str | None = None
+    allow_plaintext: bool = False
+    """Listen without TLS where others can reach us: a proxy on another machine does the TLS."""
+    allowed_hosts: list[HostName] = []
+    """Names we are called by, beside localhost, addresses and `host`."""
+    allowed_origins: list[Origin] = []
+    """Pages from elsewhere that may call."""
+    connections_max: Connections = 512
+    connections_per_address_max: Connections = 128
+    """Behind a proxy all clients have its address: then as many as `connections_max`."""
 
 
 class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

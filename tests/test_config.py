@@ -79,6 +79,15 @@ def test_what_is_not_said_has_a_safe_default() -> None:
         ({"accounts": account(credentials={"north": 7})}, "accounts.acct-1.credentials"),
         ({"accounts": 7}, "accounts: Expected `object`"),
         ({"server": {"port": 70_000}}, "server.port: "),
+        ({"server": {"host": "0.0.0.0"}}, "server.host: '0.0.0.0' can be reached from elsewhere"),
+        ({"server": {"host": "::"}}, "server.host: '::' can be reached from elsewhere"),
+        ({"server": {"host": ""}}, "server.host: '' can be reached from elsewhere"),
+        ({"server": {"host": "router.example"}}, "server.host: 'router.example' can be reached"),
+        ({"server": {"tls_key": "k.pem"}}, "server.tls_certificate and server.tls_key: both"),
+        ({"server": {"host": "::", "tls_certificate": "c.pem"}}, "server.tls_certificate and server.tls_key"),
+        ({"server": {"allowed_hosts": ["a:80"]}}, "server.allowed_hosts"),
+        ({"server": {"allowed_origins": ["https://a/b"]}}, "server.allowed_origins"),
+        ({"server": {"connections_max": 0}}, "server.connections_max: "),
         ({"server": {"prot": 1}}, "server: Object contains unknown field `prot`"),
         ({"routing": {"answer_ms": 0}}, "routing.answer_ms: "),
         ({"log": {"level": "loud"}}, "log.level: "),
@@ -90,6 +99,20 @@ def test_a_mistake_is_named_by_file_key_and_rule(changes: dict[str, Any], messag
         parse(tree(**changes), "crossbook.toml", VENUES)
     assert str(refused.value).startswith("crossbook.toml: ")
     assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        {"host": "127.0.0.2"},
+        {"host": "::1"},
+        {"host": "localhost"},
+        {"host": "0.0.0.0", "tls_certificate": "c.pem", "tls_key": "k.pem"},
+        {"host": "0.0.0.0", "allow_plaintext": True},
+    ],
+)
+def test_a_router_listens_on_this_machine_or_in_tls_or_where_it_was_said(server: dict[str, Any]) -> None:
+    assert parse(tree(server=server), "crossbook.toml", VENUES).server.host == server["host"]
 
 
 def test_all_mistakes_are_told_at_once() -> None:

@@ -12,7 +12,7 @@ import structlog
 from registry.text import RegistryError
 from router.assembly import Instance
 from router.cli.signals import interrupted
-from router.config import load
+from router.config import ConfigError, load
 from router.runtime.aside import Aside
 from router.runtime.logs import Redactor, configure
 from router.runtime.registry_file import read_registry
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 
 async def serve(path: Path, redactor: Redactor, errors: Aside) -> None:
-    """Run until SIGINT or SIGTERM. SIGHUP reads the registry anew; a broken one leaves the old in force.
+    """Run until SIGINT or SIGTERM. SIGHUP reads registry and certificate anew, each whole or not at all.
 
     Raises StoreLost when another process has taken over: then this one has ended too.
     """
@@ -73,7 +73,16 @@ async def _reload(instance: Instance, changed: asyncio.Event) -> None:
     while True:
         await changed.wait()
         changed.clear()
+        renew(instance)
         await reload(instance)
+
+
+def renew(instance: Instance) -> None:
+    """Show a changed certificate from now on; a broken one leaves the old in force."""
+    try:
+        instance.listener.renew()
+    except ConfigError as error:
+        log.warning("tls.refused", reason=str(error))
 
 
 async def reload(instance: Instance) -> None:

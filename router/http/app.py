@@ -1,6 +1,7 @@
 """The aiohttp application: request ids, deadlines, limits, errors. Each surface has its own words."""
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -8,10 +9,13 @@ from aiohttp import web
 from structlog.contextvars import bind_contextvars
 
 from router.http import body, health
+from router.http.acceptor import Acceptor
+from router.http.door import Door, Guard, Turned, make_safe
 from router.http.predexon import routes as predexon
 from router.http.protocol import Protocol
-from router.http.reaper import Fleet
+from router.http.reaper import Fleet, Limits
 from router.http.responses import METRICS, REQUEST_ID, docs_error, request_id
+from router.http.tls import Certificate
 from router.runtime.keys import KeyRing
 from router.runtime.metrics import Metrics
 from router.service import Router
@@ -23,10 +27,11 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 log = structlog.get_logger(__name__)
 
 
-def make_app(router: Router, keys: KeyRing, metrics: Metrics) -> web.Application:
-    """Every route of the router on one application."""
+def make_app(router: Router, keys: KeyRing, metrics: Metrics, *, door: Door | None = None) -> web.Application:
+    """Every route of the router on one application. Without `door` only local names are let in."""
     app = web.Application(client_max_size=body.BYTES_MAX, middlewares=[_attend])
     app[METRICS] = metrics
+    app[GUARD] = Guard(door or Door())
     predexon.add(app, router, keys, metrics)
     health.add(app, router, metrics)
     app.on_response_prepare.append(_stamp)
@@ -34,7 +39,8 @@ def make_app(router: Router, keys: KeyRing, metrics: Metrics) -> web.Application
 
 
 async def _stamp(request: web.Request, response: web.StreamResponse) -> None:
-    """Also what is answered around the middlewares carries an id: a refused `Expect`."""
+    """Also what is answered around the middlewares carries id and headers: a refused `Expect`."""
+    make_safe(response)
     if "x-request-id" not in response.headers:
         response.headers["x-request-id"] = request.get(REQUEST_ID) or request_id(
             request.headers.get("x-request-id")
@@ -54,7 +60,11 @@ async def _attend(request: web.Request, handler: Handler) -> web.StreamResponse:
     if reaper:
         reaper.handling()
     try:
-        response = await handler(request)
+        turned = request.app[GUARD].why_not(request)
+        if turned is None:
+            response = await handler(request)
+        else:
+            response = _turned(request, turned)
     except web.HTTPException as refused:
         response = _refused(request, refused)
     except Exception:
@@ -69,6 +79,15 @@ async def _attend(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 FLEET: web.AppKey[Fleet] = web.AppKey("fleet", Fleet)
+GUARD: web.AppKey[Guard] = web.AppKey("guard", Guard)
+
+
+def _turned(request: web.Request, turned: Turned) -> web.Response:
+    log.info("http.turned_away", path=request.path, code=turned.code)
+    request.app[METRICS].refusals.of(turned.code).inc()
+    response = docs_error(request, turned.status, turned.code, turned.message)
+    response.force_close()
+    return response
 
 
 def _refused(request: web.Request, refused: web.HTTPException) -> web.Response:
@@ -84,29 +103,46 @@ def _refused(request: web.Request, refused: web.HTTPException) -> web.Response:
 class Listener:
     """The application on a socket."""
 
-    def __init__(self, app: web.Application, metrics: Metrics, *, head_ms: int | None = None) -> None:
-        self._app, self._metrics, self._head_ms = app, metrics, head_ms
+    def __init__(
+        self,
+        app: web.Application,
+        metrics: Metrics,
+        *,
+        limits: Limits | None = None,
+        certificate: Certificate | None = None,
+    ) -> None:
+        """With a certificate it speaks TLS and nothing else."""
+        self._metrics, self._certificate = metrics, certificate
         self._runner = web.AppRunner(app, shutdown_timeout=SHUTDOWN_MS_MAX / 1000)
-        self._server: asyncio.Server | None = None
+        app[FLEET] = fleet = Fleet(self._connection, metrics, limits)
+        self._acceptor = Acceptor(fleet, self._tls)
         self.port = 0
 
+    @property
+    def scheme(self) -> str:
+        """How its addresses begin."""
+        return "https" if self._certificate else "http"
+
     async def start(self, host: str, port: int) -> None:
-        """Listen; `port` 0 takes a free one. OSError when the address is taken."""
-        limits = {} if self._head_ms is None else {"head_ms": self._head_ms}
-        fleet = Fleet(self._connection, self._metrics.connections_reaped.inc, **limits)
-        self._app[FLEET] = fleet
+        """Listen; `port` 0 takes a free one. OSError when the address is taken, ConfigError for the files."""
+        self.renew()
         await self._runner.setup()
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(fleet, host, port, backlog=1024)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self.port = await self._acceptor.start(host, port)
 
     async def stop(self) -> None:
         """Take no more connections, let open requests finish, close."""
-        if self._server:
-            self._server.close()
+        self._acceptor.close()
         await self._runner.cleanup()
-        if self._server:
-            await self._server.wait_closed()
+
+    def renew(self) -> None:
+        """Read the certificate anew; connections from now on see it. ConfigError leaves the old in force."""
+        if self._certificate:
+            self._certificate.load()
+            assert self._certificate.expires is not None, "it was loaded"
+            self._metrics.certificate_expires.set(self._certificate.expires.timestamp())
+
+    def _tls(self) -> ssl.SSLContext | None:
+        return self._certificate.context if self._certificate else None
 
     def _connection(self) -> asyncio.Protocol:
         server = self._runner.server

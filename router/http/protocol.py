@@ -9,11 +9,15 @@ import asyncio
 import structlog
 from aiohttp import web
 
+from router.http.door import make_safe
 from router.http.responses import REQUEST_ID, docs_error, new_request_id
 from router.runtime.metrics import Metrics
 
 KEEP_IDLE_S = 75.0
 """How long a connection without a request is kept. aiohttp would keep it for an hour."""
+
+LINGER_S = 1.0
+"""How long the rest of a body that nobody wants is read and thrown away, so that its answer arrives."""
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +33,7 @@ class Protocol(web.RequestHandler):
             access_log=None,  # type: ignore[arg-type]  # aiohttp's runner passes None as well
             keepalive_timeout=KEEP_IDLE_S,
             auto_decompress=False,
+            lingering_time=LINGER_S,
         )
 
     def handle_error(
@@ -49,5 +54,6 @@ class Protocol(web.RequestHandler):
             log.info("http.malformed", request=request[REQUEST_ID], status=status, reason=word)
             response = docs_error(request, status, "invalid_request", f"not a request of HTTP/1.1: {word}")
         response.headers["x-request-id"] = request[REQUEST_ID]
+        make_safe(response)
         response.force_close()
         return response

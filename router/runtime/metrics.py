@@ -172,7 +172,24 @@ class Metrics:
         )
         self.connections_reaped = Counter(
             "crossbook_http_connections_reaped",
-            "Client connections closed because their request's head did not come in time",
+            "Client connections closed because a head did not come, or an answer was not taken, in time",
+            registry=registry,
+        )
+        self.connections_open = Gauge(
+            "crossbook_http_connections", "Client connections that are open", registry=registry
+        )
+        self.connections_refused = Counts(
+            Counter(
+                "crossbook_http_connections_refused",
+                "Client connections closed unserved: limit of one address or of all reached, gave way to a "
+                "newcomer, or no TLS handshake",
+                ("reason",),
+                registry=registry,
+            )
+        )
+        self.certificate_expires = Gauge(
+            "crossbook_tls_certificate_expires_seconds",
+            "Unix time at which the certificate we show is no longer valid; 0 without TLS",
             registry=registry,
         )
 

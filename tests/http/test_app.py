@@ -4,7 +4,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from typing import cast
 
 import msgspec
@@ -12,9 +12,12 @@ import pytest
 import structlog
 
 from router.http import body as body_module
-from router.http import protocol, reaper
+from router.http import protocol
 from router.http.app import Listener, make_app
+from router.http.door import Door
 from router.http.predexon import read, show_seed
+from router.http.reaper import Limits
+from router.http.tls import Certificate
 from router.runtime.keys import ApiKey, KeyId, KeyRing, digest, new_key
 from router.runtime.metrics import Metrics
 from router.service import Router
@@ -63,7 +66,7 @@ class Server:
     ) -> bytes:
         """A POST as bytes."""
         auth = f"x-api-key: {key if key is not None else self.key}\r\n" if key != "" else ""
-        head = f"POST {path} HTTP/1.1\r\nHost: x\r\n{auth}{extra}Content-Length: {len(body)}\r\n\r\n"
+        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{auth}{extra}Content-Length: {len(body)}\r\n\r\n"
         return head.encode() + body
 
 
@@ -85,6 +88,17 @@ KEY, STRANGER = new_key(), new_key()
 
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
+    async with serving() as running:
+        yield running
+
+
+@asynccontextmanager
+async def serving(
+    *,
+    door: Door = Door(hosts=frozenset({"x"})),  # noqa: B008  a frozen value
+    limits: Limits = Limits(head_ms=HEAD_MS),  # noqa: B008  a frozen value
+    certificate: Certificate | None = None,
+) -> AsyncIterator[Server]:
     loop = cast("VirtualLoop", asyncio.get_running_loop())  # only its time and timers are used
     world = World(loop, 1)
     router = await world.start()
@@ -96,7 +110,8 @@ async def server() -> AsyncIterator[Server]:
     partner = ApiKey(name=KeyId("partner"), sha256=digest(KEY), accounts=frozenset({ACCOUNT}))
     other = ApiKey(name=KeyId("other"), sha256=digest(STRANGER), accounts=frozenset())
     keys = KeyRing([partner, other], world.clock.now_ms)
-    listener = Listener(make_app(router, keys, metrics), metrics, head_ms=HEAD_MS)
+    app = make_app(router, keys, metrics, door=door)
+    listener = Listener(app, metrics, limits=limits, certificate=certificate)
     await listener.start("127.0.0.1", 0)
     try:
         yield Server(world, router, listener, metrics=metrics)
@@ -431,21 +446,6 @@ async def test_a_caller_who_hangs_up_in_the_body_is_no_error_of_ours(server: Ser
         writer.close()
         await asyncio.sleep(0.05)
     assert [entry for entry in logs if entry["log_level"] in ("error", "warning")] == []
-
-
-async def test_one_connection_too_many_is_closed_and_the_others_go_on(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reaper, "CONNECTIONS_MAX", 2)
-    first, second = await server.connect(), await server.connect()
-    for reader, writer in (first, second):
-        writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
-        await reader.readuntil(b'"ok"}')
-    assert await server.say(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n") == b""
-    first[1].close()
-    await asyncio.sleep(0.05)
-    assert b'"ok"' in await server.say(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
-    second[1].close()
 
 
 # --- callers who hang up, and shutdown ---

@@ -38,6 +38,17 @@ def test_no_word_is_documented_that_does_not_exist() -> None:
     assert set(documented) == {word.code for word in KNOWN}
 
 
+def _default(field: msgspec.structs.FieldInfo) -> str:
+    """As TOML writes it."""
+    if field.default_factory is list:
+        return "`[]`"
+    if field.default is msgspec.NODEFAULT:
+        return "required"
+    if field.default is None:
+        return "none"
+    return f"`{str(field.default).lower() if isinstance(field.default, bool) else field.default}`"
+
+
 def test_every_setting_is_documented_with_its_default() -> None:
     tables: dict[str, type[msgspec.Struct]] = {
         "registry": sections.RegistryConfig,
@@ -49,7 +60,7 @@ def test_every_setting_is_documented_with_its_default() -> None:
     documented = dict(re.findall(r"^\| `([\w.<>]+)` \| ([^|]+) \|", SETTINGS, re.MULTILINE))
     for table, kind in tables.items():
         for field in msgspec.structs.fields(kind):
-            default = "required" if field.default is msgspec.NODEFAULT else f"`{field.default}`".lower()
+            default = _default(field)
             assert documented.pop(f"{table}.{field.name}").strip() == default
     assert all(key.split(".")[0] in ("venues", "accounts", "keys") for key in documented)
 
