@@ -18,6 +18,7 @@ from router.http.tls import Certificate
 from router.runtime.accounts import Account, open_account
 from router.runtime.balances import Balances
 from router.runtime.catalog import Catalog
+from router.runtime.changes import Changes, KeyBook
 from router.runtime.clock import Clock, SystemClock
 from router.runtime.desks import Desks
 from router.runtime.feeds import Feeds
@@ -138,14 +139,20 @@ class Instance:
             answer_ms=config.routing.answer_ms,
             duplicate_ms=config.routing.duplicate_ms,
         )
-        keys = KeyRing.from_config(config.keys, self.market.clock.now_ms)
-        door = Door.of(config.server)
-        self.listener = Listener(
-            make_app(self.router, keys, self.market.metrics, door=door),
-            self.market.metrics,
-            limits=door.limits,
-            certificate=certificate_of(config.server),
-        )
+        self.keys = KeyRing.from_config(config.keys, self.market.clock.now_ms)
+        self.changes = self._changes()
+        self.listener = self._listener()
+
+    def _changes(self) -> Changes:
+        clock, metrics = self.market.clock, self.market.metrics
+        subjects = [KeyBook(self.keys)]
+        return Changes(self.store.path, clock, metrics, ring=self.keys, subjects=subjects)
+
+    def _listener(self) -> Listener:
+        door, metrics = Door.of(self.config.server), self.market.metrics
+        app = make_app(self.router, self.keys, metrics, door=door)
+        certificate = certificate_of(self.config.server)
+        return Listener(app, metrics, limits=door.limits, certificate=certificate)
 
     async def start(self) -> None:
         """Take up unfinished routes, then listen. Raises what keeps it from starting.
@@ -155,10 +162,12 @@ class Instance:
         registry = read_registry(Path(self.config.registry.file), self.venues)
         standby = self.config.store.standby
         if standby:
+            await self.changes.start(patient=True)
             await self._watch(registry)
             await self._listen()
         await self.store.open()
         if not standby:
+            await self.changes.start()
             await self._watch(registry)
         self.streams.start(self.accounts.values(), self.market.venues.values())
         resumed = await self.router.recover()
@@ -183,6 +192,7 @@ class Instance:
         await self.listener.stop()
         await self.streams.stop()
         await self.market.stop()
+        await self.changes.stop()
         await self.store.close()
 
     @property

@@ -16,6 +16,7 @@ from router.cli import book as book_view
 from router.cli import client
 from router.cli import demo as demo_run
 from router.cli import doctor as doctor_run
+from router.cli import keys as keys_commands
 from router.cli import order as order_call
 from router.cli import record as record_run
 from router.cli import replay as replay_run
@@ -59,6 +60,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(keys_commands.app, name="keys")
 
 ConfigFile = Annotated[Path, typer.Option("--config", help="The settings file (TOML).")]
 redactor = logs.Redactor()

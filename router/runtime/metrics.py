@@ -132,6 +132,9 @@ class Metrics:
         self.store_epoch = Gauge(
             "crossbook_store_epoch", "The epoch in which this process owns the store", registry=registry
         )
+        self.changes_up = Gauge(
+            "crossbook_changes_up", "1 while keys made and revoked are read", registry=registry
+        )
 
     def _orders(self, registry: CollectorRegistry) -> None:
         self.lanes_waiting = Gauge(

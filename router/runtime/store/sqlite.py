@@ -64,7 +64,8 @@ class SqliteStore:
         self._closed = "closed"
         """Why nothing can be written while there is no writer."""
         self._directory = directory
-        self._path = directory / FILE_NAME
+        self.path = directory / FILE_NAME
+        """The database."""
         self._metrics = metrics
         self._connect = connect
         self._lock: IO[str] | None = None
@@ -105,7 +106,7 @@ class SqliteStore:
         assert self._lease is not None
         self._writer = Writer(
             connection,
-            lambda: self._connect(self._path),
+            lambda: self._connect(self.path),
             self._metrics,
             asyncio.get_running_loop(),
             lease=self._lease,
@@ -199,13 +200,13 @@ class SqliteStore:
         ready = False
         try:
             make(self._directory)
-            connection = self._connect(self._path)
+            connection = self._connect(self.path)
             version_of(connection)
             self._own(connection)
             upgrade(connection)
             ready = True
         except (sqlite3.Error, OSError) as error:
-            raise StoreDown(f"cannot open {self._path}: {error}") from error
+            raise StoreDown(f"cannot open {self.path}: {error}") from error
         finally:
             self._mine = connection
             if not ready:
@@ -273,7 +274,7 @@ class SqliteStore:
         """In the reader's thread."""
         try:
             if self._reader is None:
-                self._reader = connect_reader(self._path)
+                self._reader = connect_reader(self.path)
             return self._reader.execute(query, arguments).fetchall()
         except sqlite3.Error as error:
             reader, self._reader = self._reader, None

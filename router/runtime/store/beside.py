@@ -1,0 +1,63 @@
+"""Connections beside the router's writer, for what is on no order's way: keys and what the vault holds."""
+
+import sqlite3
+from pathlib import Path
+from typing import IO
+
+from router.runtime.store import sqlite_owner
+from router.runtime.store.protocol import StoreDown, StoreTaken
+from router.runtime.store.sqlite_file import (
+    FILE_NAME,
+    connect_writer,
+    make,
+    migrations,
+    take,
+    upgrade,
+    version_of,
+)
+
+UPGRADE_MS_MAX = 10_000
+"""How long another process that wants the store is kept waiting by an upgrade at most."""
+
+
+def administer(directory: Path) -> sqlite3.Connection:
+    """A connection for a command that changes keys, also while a router runs on the directory.
+
+    Raises StoreDown; SchemaTooNew; StoreTaken when a router of an older version runs and must end first.
+    """
+    path = directory / FILE_NAME
+    try:
+        make(directory)
+        connection = connect_writer(path)
+        if version_of(connection) < len(migrations()):
+            _upgrade(directory, connection)
+    except (sqlite3.Error, OSError) as error:
+        raise StoreDown(f"cannot open {path}: {error}") from error
+    return connection
+
+
+def attend(path: Path) -> sqlite3.Connection:
+    """A connection for the router's own look at what changed. It writes what may be lost in a power cut.
+
+    So its commits wait for no disk, and it never does the checkpoint that must.
+    """
+    connection = connect_writer(path)
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
+    return connection
+
+
+def _upgrade(directory: Path, connection: sqlite3.Connection) -> None:
+    """Own the store for as long as it takes."""
+    lock: IO[str] | None = None
+    try:
+        if sqlite_owner.is_known(connection):
+            _, lock = sqlite_owner.claim(directory, connection, lease_ms=UPGRADE_MS_MAX)
+        else:
+            lock = take(directory)
+        upgrade(connection)
+    except StoreTaken as taken:
+        raise StoreTaken(f"{taken}, and it is of an older version: restart it first") from None
+    finally:
+        if lock is not None:
+            lock.close()
