@@ -34,6 +34,15 @@ from venues.base.listing import ListingKey, Native
 ACCOUNTS = 64
 """An account's routes queue up behind each other: with as many as connections none waits."""
 READY_MS_MAX = 20_000
+CONTROLS: Mapping[str, object] = {
+    "order_usd": "1000000000",
+    "minute_usd": "1000000000",
+    "open_usd": "1000000000",
+    "depth_percent": 100,
+    "orders_per_second": 100_000,
+    "total_per_second": 100_000,
+}
+"""Every control is asked, none binds: more load is measured than the defaults let in."""
 OUTCOMES = {1: OutcomeId("px-benchmarkone"), 6: OutcomeId("px-benchmarksix")}
 """By the number of venues that list it."""
 
@@ -64,6 +73,7 @@ async def router(hosts: Mapping[str, str], folder: Path) -> None:
         },
         "keys": {"benchmark": {"sha256": digest(key), "accounts": names}},
         "accounts": accounts,
+        "controls": dict(CONTROLS),
     }
     venues = {name: venue(name) for name in NAMES}
     redactor = Redactor()

@@ -20,6 +20,8 @@ from router.runtime.balances import Balances
 from router.runtime.catalog import Catalog
 from router.runtime.changes import Changes, KeyBook
 from router.runtime.clock import Clock, SystemClock
+from router.runtime.control_settings import LimitBook, limit_book
+from router.runtime.controls import Controls
 from router.runtime.desks import Desks
 from router.runtime.feeds import Feeds
 from router.runtime.hands import Tools
@@ -114,24 +116,9 @@ class Instance:
         """Set when another process has taken the store over: this one may only end."""
         self.store.on_lost = self.lost.set
         self.market.transport.may_act = lambda: self.store.owned
-        balances = Balances(
-            venues,
-            self.market.transport,
-            self.market.clock,
-            age_ms=config.routing.balance_age_ms,
-        )
         desks = Desks(venues, self.market.metrics)
         self.streams = Streams(self.market.transport, self.market.clock, self.market.metrics, desks)
-        self.tools = Tools(
-            venues=venues,  # also those not traded now: orders sent there before are still looked up
-            transport=self.market.transport,
-            store=self.store,
-            ledger=Ledger(),
-            balances=balances,
-            desks=desks,
-            clock=self.market.clock,
-            metrics=self.market.metrics,
-        )
+        self.tools = self._tools(desks)
         self.router = Router(
             self.tools,
             self.accounts,
@@ -142,6 +129,24 @@ class Instance:
         self.keys = KeyRing.from_config(config.keys, self.market.clock.now_ms)
         self.changes = self._changes()
         self.listener = self._listener()
+
+    def _tools(self, desks: Desks) -> Tools:
+        market, ledger = self.market, Ledger()
+        return Tools(
+            venues=self.venues,  # also those not traded now: orders sent there before are still looked up
+            transport=market.transport,
+            store=self.store,
+            ledger=ledger,
+            balances=Balances(
+                self.venues, market.transport, market.clock, age_ms=self.config.routing.balance_age_ms
+            ),
+            desks=desks,
+            controls=Controls(
+                limits_of(self.config), self.store, ledger, clock=market.clock, metrics=market.metrics
+            ),
+            clock=market.clock,
+            metrics=market.metrics,
+        )
 
     def _changes(self) -> Changes:
         clock, metrics = self.market.clock, self.market.metrics
@@ -222,6 +227,15 @@ def hosts_of(config: Config, venues: Mapping[str, Venue]) -> dict[str, dict[str,
             if not BASE_URL.fullmatch(url):
                 raise ConfigError(f"{at}: a base URL without a slash at its end, like http://127.0.0.1:9000")
     return {name: settings.hosts for name, settings in config.venues.items()}
+
+
+def limits_of(config: Config) -> LimitBook:
+    """What every account may do."""
+    return limit_book(
+        config.controls,
+        {name: account.controls for name, account in config.accounts.items()},
+        {name: venue.controls for name, venue in config.venues.items()},
+    )
 
 
 def open_accounts(

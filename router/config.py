@@ -162,6 +162,11 @@ def _problems(config: Config, known: set[str]) -> list[str]:
             for venue in account.venues
             if venue in known and venue not in account.credentials
         ]
+        found += [
+            f"{at}.controls.venues.{venue}: the account does not list this venue under `venues`"
+            for venue in account.controls.venues
+            if venue not in account.venues
+        ]
     for name, key in config.keys.items():
         found += [
             f"keys.{name}.accounts: no account is called {a!r}"

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from router.runtime.control_settings import AccountControls, CashConfig, ControlsConfig
 from router.runtime.keys import USUAL_SCOPES, Scope
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
@@ -73,6 +74,8 @@ class VenueConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base URLs that replace the venue's own, e.g. those of a simulator or a demo environment."""
     data_account: str | None = None
     """The account whose keys open the market-data connection, where the venue demands keys for it."""
+    controls: CashConfig = CashConfig()
+    """How much money of each account."""
 
 
 class SecretSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,6 +90,7 @@ class AccountConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     venues: list[str]
     credentials: dict[str, dict[str, str | SecretSource]] = {}
+    controls: AccountControls = AccountControls()
 
     def __repr__(self) -> str:
         """No secret: this may end in a traceback."""
@@ -126,5 +130,6 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     server: ServerConfig = ServerConfig()
     store: StoreConfig = StoreConfig()
     routing: RoutingConfig = RoutingConfig()
+    controls: ControlsConfig = ControlsConfig()
     venues: dict[str, VenueConfig] = {}
     log: LogConfig = LogConfig()

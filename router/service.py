@@ -11,6 +11,7 @@ from structlog.contextvars import bind_contextvars
 from registry.index import Registry
 from registry.model import Outcome
 from router.core.errors import (
+    Controlled,
     Refusal,
     RegistryDown,
     Stopping,
@@ -62,7 +63,9 @@ class Router:
         self.answer_ms = answer_ms
         """How long a caller waits at most; what is then unknown is reported open."""
         self._traits: dict[str, Traits] = {name: venue.traits for name, venue in tools.venues.items()}
-        self._planner = Planner(ladders, tools.balances, tools.ledger, tools.clock)
+        self._planner = Planner(
+            ladders, tools.balances, tools.ledger, controls=tools.controls, clock=tools.clock
+        )
         self._lanes = Lanes(tools.metrics)
         self._tasks = Tasks()
         self._once = Once(tools, self._traits, self._tasks.keep, duplicate_ms=duplicate_ms)
@@ -153,6 +156,8 @@ class Router:
                 done = await self._guarded(account, asked, request_id)
         except Refusal as refusal:
             status = "refused"
+            if isinstance(refusal, Controlled):
+                self._tools.controls.refused(account.account_id, refusal, when="intent")
             route_lines.refused(account.account_id, asked, refusal, ms=clock.monotonic_ms() - started_ms)
             raise
         else:
@@ -179,6 +184,7 @@ class Router:
         if self._tools.store.failing is not None:
             raise StoreUnavailable("orders cannot be recorded at the moment, so none is taken")
         outcome = self._outcome(account, asked)
+        self._tools.controls.admit(account.account_id, asked)
         deadline_ms = self._tools.clock.monotonic_ms() + self.answer_ms
         try:
             await self._take_lane(account)
@@ -211,7 +217,8 @@ class Router:
     async def _route(
         self, account: Account, outcome: Outcome, claim: Claim, *, request_id: str, deadline_ms: int
     ) -> Report:
-        asked = claim.asked
+        asked, controls = claim.asked, self._tools.controls
+        await controls.recall(account.account_id)
         draft = await self._planner.draft(account, asked, outcome)
         planned = Planned(
             route_id=self._tools.clock.new_route_id(),
@@ -222,12 +229,14 @@ class Router:
             considered=draft.plan.considered,
             at_ms=max(self._tools.clock.now_ms(), claim.at_ms),  # a key that had expired then has now
             key=claim.key,
+            cut=draft.cut,
         )
+        controls.permit_first(account.account_id, planned.orders, confirmed=asked.confirm)
         claim.route_id = planned.route_id
         bind_contextvars(route=planned.route_id)
         self._executions.hold(account, planned.orders)
         execution = Execution(planned, held_back=draft.bounded.held_back)
-        rounds = Rounds(self._planner, account, asked, outcome=outcome, draft=draft)
+        rounds = Rounds(self._planner, account, outcome=outcome, draft=draft)
         left_ms = max(deadline_ms - self._tools.clock.monotonic_ms(), self.answer_ms // 4)
         await self._executions.perform(account, execution, rounds, reply_ms=left_ms)
         return report(execution.planned, execution.known, self._traits)

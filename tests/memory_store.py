@@ -16,6 +16,7 @@ from router.core.records import (
     encode,
 )
 from router.runtime.store.protocol import RecordRefused, StoreDown, StoreLost
+from venues.base.units import Size
 
 
 class MemoryStore:
@@ -97,9 +98,20 @@ class MemoryStore:
         """See `Store`."""
         return self.stored().get(route_id)
 
-    async def routes(self, account_id: AccountId, limit: int) -> list[StoredRoute]:
+    async def routes(self, account_id: AccountId, limit: int, *, since_ms: int = 0) -> list[StoredRoute]:
         """See `Store`."""
-        return list(reversed(self.stored().values()))[:limit]
+        mine = [r for r in self._of(account_id) if r.planned.at_ms >= since_ms]
+        return list(reversed(mine))[:limit]
+
+    async def sizes(self, account_id: AccountId, since_ms: int, limit: int) -> list[tuple[int, Size]]:
+        """See `Store`."""
+        firsts = [decode(lines[0]) for lines in self._routes.values()]
+        mine = [r for r in firsts if isinstance(r, Planned) and r.account_id == account_id]
+        late = [(r.at_ms, Size(sum(o.size for o in r.orders))) for r in mine if r.at_ms >= since_ms]
+        return late[-limit:]
+
+    def _of(self, account_id: AccountId) -> list[StoredRoute]:
+        return [route for route in self.stored().values() if route.planned.account_id == account_id]
 
     async def keyed(self, account_id: AccountId, key: Key) -> Keyed | None:
         """See `Store`."""

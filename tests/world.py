@@ -21,12 +21,15 @@ from router.core.report import Report
 from router.runtime.accounts import Account, open_account
 from router.runtime.balances import Balances
 from router.runtime.catalog import Catalog
+from router.runtime.control_settings import LimitBook
+from router.runtime.controls import Controls
 from router.runtime.desks import Desks
 from router.runtime.hands import Tools
 from router.runtime.ladders import Ladders
 from router.runtime.metrics import Metrics
 from router.runtime.paces import Paces
 from router.service import Router
+from tests.limits import WIDE
 from tests.memory_store import MemoryStore
 from tests.virtual_time import VirtualClock, VirtualLoop
 from venues import discover
@@ -280,6 +283,8 @@ class World:
         self.lines: list[Line] = []
         self.ears: dict[str, Ear] = {}
         self._connecting: set[asyncio.Task[None]] = set()
+        self.limits: LimitBook = WIDE
+        """Of the routers that start from now on."""
         self.mishear: Callable[[], str] = lambda: ""
         """What goes wrong with a frame of an account's own stream: "", "lost" or "twice"."""
 
@@ -321,12 +326,14 @@ class World:
             line.subscribe(self.registry.natives(line.venue.name))
         desks = Desks(self.venues, Metrics())
         await self._listen(traded, desks)
+        ledger = Ledger()
         tools = Tools(
+            controls=Controls(self.limits, self.store, ledger, clock=self.clock, metrics=Metrics()),
             desks=desks,
             venues=self.venues,
             transport=self.network,
             store=self.store,
-            ledger=Ledger(),
+            ledger=ledger,
             balances=Balances(self.venues, self.network, self.clock, age_ms=2_000),
             clock=self.clock,
             metrics=Metrics(),

@@ -5,6 +5,7 @@ import random
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 import tomli_w
@@ -32,6 +33,17 @@ BALANCE = "1000"
 """Dollars at each venue."""
 READY_MS_MAX = 20_000
 """Long enough for a slow machine to connect to its own loopback."""
+CONTROLS: Mapping[str, object] = MappingProxyType(
+    {
+        "order_usd": "1000000",
+        "minute_usd": "1000000",
+        "open_usd": "1000000",
+        "depth_percent": 100,
+        "orders_per_second": 1000,
+        "total_per_second": 1000,
+    }
+)
+"""Wider than the defaults: the money is not real, the books are thin, and trying things out is the point."""
 LABELS = ("Yes", "No")
 ID_BYTES = 8
 
@@ -142,6 +154,7 @@ class Demo:
             "store": {"directory": str(self._folder / "data")},
             "registry": {"file": str(registry)},
             "log": {"level": "warning"},
+            "controls": dict(CONTROLS),
             "venues": {name: {"hosts": dict(server.hosts)} for name, server in self.servers.items()},
             "keys": {"demo": {"sha256": digest(self.api_key), "accounts": [ACCOUNT]}},
             "accounts": {ACCOUNT: {"venues": list(self.servers), "credentials": credentials}},

@@ -9,11 +9,22 @@ Refusal                    the caller can act on it; this request sent nothing t
 ├── TooBusy                the account has too many routes waiting
 ├── InProgress             the same order is under way: by its key, or as its twin
 ├── KeyReused              the key stands for another order
-└── Stopping               the router is shutting down
+├── Stopping               the router is shutting down
+│                          controls before trading (router.core.controls); each tells rule, value and limit:
+├── RiskLimit              more money than may be in one order, in a minute, or open at once
+├── InvalidSize            more shares than one order may be for, or a size its venue does not take
+├── PriceCollar            every price on offer is too far from the middle or from the best one
+├── TooDeep                no part of the order stays within its share of what is on offer
+├── TooFast                more orders a second than are taken
+├── NotTradable            the market is closed, about to close, or its book cannot be used any more
+├── ConfirmRequired        looks like a slip: asked for again with `confirm` it is taken
+└── Halted                 somebody has stopped this trading
 
 What a venue says is a value (venues.base.orders.Answer), never an exception.
 What we got wrong is an assertion, and assertions stay on in production.
 """
+
+from typing import ClassVar
 
 from router.core.model import RouteId
 
@@ -61,3 +72,62 @@ class KeyReused(Refusal):
 
 class Stopping(Refusal):
     """The router takes no new orders because it is shutting down."""
+
+
+class Controlled(Exception):
+    """A control forbids it. Not a Refusal by itself: at send it is a word about one order."""
+
+    word: ClassVar[str]
+    """What programs read."""
+
+    def __init__(self, rule: str, value: str, limit: str) -> None:
+        super().__init__(f"{rule}: {value}; the limit is {limit}")
+        self.rule, self.value, self.limit = rule, value, limit
+
+
+class RiskLimit(Controlled, Refusal):
+    """More money than may be in one order, in a minute, or open at once."""
+
+    word = "risk_limit"
+
+
+class InvalidSize(Controlled, Refusal):
+    """More shares than one order may be for, or a size or price its venue does not take."""
+
+    word = "invalid_size"
+
+
+class PriceCollar(Controlled, Refusal):
+    """Every price on offer is too far from the middle or from the best one."""
+
+    word = "price_collar"
+
+
+class TooDeep(Controlled, Refusal):
+    """No part of the order stays within its share of what is on offer."""
+
+    word = "depth"
+
+
+class TooFast(Controlled, Refusal):
+    """More orders a second than are taken."""
+
+    word = "rate_limited"
+
+
+class NotTradable(Controlled, Refusal):
+    """The market is closed, about to close, or its book cannot be used any more."""
+
+    word = "market_not_tradable"
+
+
+class ConfirmRequired(Controlled, Refusal):
+    """It looks like a slip: the same order with `confirm` is taken."""
+
+    word = "confirm_required"
+
+
+class Halted(Controlled, Refusal):
+    """Somebody has stopped this trading."""
+
+    word = "halted"

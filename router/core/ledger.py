@@ -1,6 +1,7 @@
 """Cash and shares held back for orders without a last word, per account. A hold never outlives its order."""
 
 from collections.abc import Iterable, Mapping
+from typing import Protocol
 
 from router.core.model import AccountId, Means
 from venues.base.listing import ListingKey
@@ -8,17 +9,32 @@ from venues.base.orders import Order, OrderId, Side
 from venues.base.units import Cash, Size
 
 
+class Watcher(Protocol):
+    """Whoever must know of every hold."""
+
+    def held(self, account: AccountId, order: Order) -> None:
+        """An order may leave from now on."""
+        ...
+
+    def released(self, account: AccountId, order_id: OrderId) -> None:
+        """It has its last word, or never left."""
+        ...
+
+
 class Ledger:
     """The holds of all accounts."""
 
     def __init__(self) -> None:
         self._holds: dict[AccountId, dict[OrderId, Order]] = {}
+        self.watchers: list[Watcher] = []
 
     def hold(self, account: AccountId, order: Order) -> None:
         """Reserve what the order may take: a buy its cash and fees, a sell its shares."""
         holds = self._holds.setdefault(account, {})
         assert order.order_id not in holds, "an order is held once"
         holds[order.order_id] = order
+        for watcher in self.watchers:
+            watcher.held(account, order)
 
     def release(self, account: AccountId, order_id: OrderId) -> None:
         """The order has its last word. Repeats do nothing."""
@@ -26,6 +42,8 @@ class Ledger:
         holds.pop(order_id, None)
         if not holds:
             self._holds.pop(account, None)
+        for watcher in self.watchers:
+            watcher.released(account, order_id)
 
     def open(self, account: AccountId) -> list[Order]:
         """The account's orders without a last word, oldest first."""

@@ -41,6 +41,8 @@ class MarketOrder(msgspec.Struct, frozen=True, kw_only=True):
     """Only these, when given."""
     exclude_venues: frozenset[str] = frozenset()
     max_venues: int | None = None
+    confirm: bool = False
+    """The caller means it, though it looks like a slip."""
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):

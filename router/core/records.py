@@ -20,6 +20,9 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, tag="planned"):
     at_ms: int
     key: Key | None = None
     """Stands for this route from now on, where the caller gave one."""
+    cut: int | None = None
+    """Millionths of the amount or size that were planned at most, where less than asked: its share of what
+    was on offer."""
 
 
 class Extended(msgspec.Struct, frozen=True, kw_only=True, tag="extended"):

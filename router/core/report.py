@@ -93,7 +93,7 @@ def report(planned: Planned, known: Mapping[OrderId, Answer], traits: Mapping[st
         asked=planned.asked,
         fills=lines,
         considered=planned.considered,
-        reasoning=reasoning(planned.asked, lines, planned.considered),
+        reasoning=reasoning(planned.asked, lines, planned.considered) + _cut(planned.cut),
     )
 
 
@@ -158,6 +158,10 @@ def reasoning(asked: MarketOrder, lines: Sequence[FillLine], considered: Sequenc
     if dropped:
         second += f" Not used: {_listed(dropped)}."
     return first + second
+
+
+def _cut(most: int | None) -> str:
+    return "" if most is None else f" Held to {plain(most)}: its share of what was on offer."
 
 
 def _words(reason: str) -> str:

@@ -16,7 +16,7 @@ from router.core.idempotency import Claim
 from router.core.model import AccountId
 from router.core.records import Finished, Planned, Released, StoredRoute
 from router.runtime.accounts import Account
-from router.runtime.hands import RouteHands, Tools, no_more
+from router.runtime.hands import RouteHands, Tools, no_more, none_leaves
 from router.runtime.once import Once
 from router.runtime.rounds import Rounds
 from router.runtime.runner import OWED_RETRY_MS, run
@@ -61,7 +61,7 @@ class Executions:
         Raises StoreDown if the intent itself could not be written: then nothing was sent.
         """
         replied: asyncio.Future[None] = self._tasks.loop.create_future()
-        hands = RouteHands(self._tools, account, replied, rounds.extend)
+        hands = RouteHands(self._tools, account, replied, more=rounds.extend, check=rounds.check)
         running = self._start(account, execution, execution.start(), hands=hands, reply_ms=reply_ms)
         running.add_done_callback(lambda _: _answerable(replied))
         self._unanswered.add(replied)
@@ -150,7 +150,8 @@ class Executions:
 
     def _ask_again(self, account: Account, execution: Execution, *, again_ms: int = RESUME_MS_MIN) -> None:
         """Nobody waits for it any more; its open orders are looked up until they have their last words."""
-        hands = RouteHands(self._tools, account, self._tasks.loop.create_future(), no_more)
+        nobody: asyncio.Future[None] = self._tasks.loop.create_future()
+        hands = RouteHands(self._tools, account, nobody, more=no_more, check=none_leaves)
         effects = execution.resume(self._tools.clock.now_ms())
         planned = execution.planned
         with bound_contextvars(request=planned.request_id, route=planned.route_id):

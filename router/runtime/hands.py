@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import msgspec
 import structlog
 
+from router.core.errors import Controlled
 from router.core.execution import Effect, Execution
 from router.core.ledger import Ledger
 from router.core.records import Extended, Record
@@ -13,6 +14,7 @@ from router.runtime import route_lines
 from router.runtime.accounts import Account
 from router.runtime.balances import Balances
 from router.runtime.clock import Clock
+from router.runtime.controls import Controls
 from router.runtime.desks import Desks, Hear
 from router.runtime.door import Door
 from router.runtime.metrics import Metrics
@@ -35,6 +37,7 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
     ledger: Ledger
     balances: Balances
     desks: Desks
+    controls: Controls
     clock: Clock
     metrics: Metrics
 
@@ -48,11 +51,23 @@ async def no_more(_: Execution) -> tuple[Sequence[Order], bool]:
     return (), False
 
 
+Check = Callable[[Order], None]
+"""A last look at an order that is to leave; raises the refusal of a control."""
+
+
+def none_leaves(_: Order) -> None:
+    """A route taken up after a restart sends nothing."""
+    raise AssertionError("a route taken up again sends nothing")
+
+
 class RouteHands:
     """Implements `router.runtime.runner.Hands` for one route of one account."""
 
-    def __init__(self, tools: Tools, account: Account, replied: asyncio.Future[None], more: More) -> None:
-        self._tools, self._account, self._replied, self._more = tools, account, replied, more
+    def __init__(
+        self, tools: Tools, account: Account, replied: asyncio.Future[None], *, more: More, check: Check
+    ) -> None:
+        self._tools, self._account, self._replied = tools, account, replied
+        self._more, self._check = more, check
         self._hear: Hear = _deaf
         self._began_ms = tools.clock.monotonic_ms()
         self._logged: dict[OrderId, Answer] = {}
@@ -70,12 +85,20 @@ class RouteHands:
         """See `Hands`."""
         venue = self._tools.venues[order.listing.venue]
         signer = self._account.signers[venue.name]
+        try:
+            self._check(order)
+        except Controlled as refusal:
+            return self._withheld(order, refusal)
         self._tools.desks.open(self._account.account_id, order, self._hear)
         talk = venue.orders.place(order, signer)
         deadline_ms = venue.limits.order_ms_max
         answer = await self._tools.transport.perform(venue, talk, signer=signer, deadline_ms=deadline_ms)
         self._count(order, answer)
         return answer
+
+    def _withheld(self, order: Order, refusal: Controlled) -> Answer:
+        self._tools.controls.refused(self._account.account_id, refusal, when="send")
+        return Rejected(order.order_id, refusal.word, str(refusal))
 
     async def look_up(self, order: Order, answer: Answer) -> Answer:
         """See `Hands`. The settings may have changed since the order was sent."""
@@ -124,6 +147,7 @@ class RouteHands:
         self._tools.desks.close(account_id, order)
         if isinstance(known, Filled):
             self._tools.balances.debit(account_id, order, known)
+            self._tools.controls.filled(account_id, known)
         else:
             self._tools.balances.distrust(account_id, order.listing.venue)
         self._tools.ledger.release(account_id, answer.order_id)

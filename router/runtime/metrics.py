@@ -157,6 +157,14 @@ class Metrics:
             buckets=LATENCY_S,
             registry=registry,
         )
+        self.controls = Counts(
+            Counter(
+                "crossbook_controls_refused",
+                "Orders that a control forbade, by its rule: before the intent, or at send",
+                ("rule", "when"),
+                registry=registry,
+            )
+        )
         self.violations = Counter(
             "crossbook_invariant_violations",
             "Promises found broken while running: any count is an alarm",

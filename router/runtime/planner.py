@@ -1,23 +1,25 @@
 """From what is asked to orders that can be sent: offers, means, plan, bounds, ids and stamps."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from registry.model import Outcome
 from router.core.allocate import allocate
 from router.core.bound import Bounded, bound
-from router.core.errors import NotEnoughFunds, NothingAllocated
+from router.core.controls import check_now, check_sale, collared, within_depth, without_closing
+from router.core.errors import NotEnoughFunds, NothingAllocated, Refusal, RiskLimit, TooDeep
 from router.core.ledger import Ledger
 from router.core.merge import Merged, Offer
 from router.core.model import MarketOrder, Means, Plan, PlannedOrder
 from router.runtime.accounts import Account
 from router.runtime.balances import Balances
 from router.runtime.clock import Clock
+from router.runtime.controls import Controls
 from router.runtime.ladders import Ladders
 from venues.base.listing import ListingKey
 from venues.base.orders import Order, OrderId, Side
-from venues.base.units import plain
+from venues.base.units import Cash, Price, Size, affordable, plain
 
 CATCH_UP_MS_MAX = 500
 """Longest wait for the books to show what our own orders took."""
@@ -27,6 +29,10 @@ POLL_MS = 5
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """A plan that can be sent, and what it was made from."""
 
+    asked: MarketOrder
+    """What was planned for: held to the collar and to its share of what is on offer."""
+    cut: int | None
+    """The amount or size that is left of it, where that is less than asked."""
     plan: Plan
     bounded: Bounded
     tops: Mapping[ListingKey, Offer | None]
@@ -36,21 +42,40 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 class Planner:
     """Plans the rounds of one route after the other; the caller holds the account's lane."""
 
-    def __init__(self, ladders: Ladders, balances: Balances, ledger: Ledger, clock: Clock) -> None:
-        self._ladders, self._balances, self._ledger, self._clock = ladders, balances, ledger, clock
+    def __init__(
+        self, ladders: Ladders, balances: Balances, ledger: Ledger, *, controls: Controls, clock: Clock
+    ) -> None:
+        self._ladders, self._balances, self._ledger = ladders, balances, ledger
+        self._controls, self._clock = controls, clock
 
     async def draft(self, account: Account, asked: MarketOrder, outcome: Outcome) -> Draft:
-        """The best plan now. NotEnoughFunds or NothingAllocated when there is none."""
+        """The best plan now. NotEnoughFunds, NothingAllocated or a control's refusal when there is none."""
         merged = self._ladders.read(outcome, asked.side, account.venues)
         means, unread = await self._means(account, asked, merged)
         merged = self._ladders.read(outcome, asked.side, account.venues)  # reading the means took time
-        plan = allocate(merged, asked, means)
+        held_to, cut = self._held_to(account, asked, outcome, merged)
+        capped = self._capped(account, means, merged)
+        if cut == 0:
+            raise self._nothing(held_to, merged, means, unread, cut=cut)
+        plan = allocate(merged, _only(held_to, cut), capped)
         terms = {each.listing.key: each for each in merged.terms}
         bounded = bound(plan.orders, terms)
         if not bounded.orders:
-            raise NothingAllocated(_why_nothing(plan, merged, unread))
+            raise self._nothing(held_to, merged, means, unread, cut=cut)
         tops = {each.listing.key: top for each, top in zip(merged.terms, merged.tops, strict=True)}
-        return Draft(plan=plan, bounded=bounded, tops=tops)
+        return Draft(asked=_only(held_to, cut), cut=cut, plan=plan, bounded=bounded, tops=tops)
+
+    def permit(self, account: Account, orders: Sequence[Order], *, confirmed: bool) -> None:
+        """Before the orders of a further round are recorded and held. Raises the refusal of a control."""
+        self._controls.permit(account.account_id, orders, confirmed=confirmed)
+
+    def check(self, account: Account, order: Order, outcome: Outcome) -> None:
+        """Once more when the order is to leave. Raises the refusal of a control."""
+        self._controls.check_sent(account.account_id, order)
+        merged = self._ladders.read(outcome, order.side, account.venues)
+        bid, ask = self._best(account, outcome, merged)
+        limits, now_ms = self._controls.limits(account.account_id), self._clock.now_ms()
+        check_now(limits, order, merged, bid=bid, ask=ask, now_ms=now_ms)
 
     def orders(self, draft: Draft) -> tuple[Order, ...]:
         """With ids and stamps: from here on it can be sent, and looked up after a crash."""
@@ -81,6 +106,56 @@ class Planner:
             salt=self._clock.new_salt(),
         )
 
+    def _held_to(
+        self, account: Account, asked: MarketOrder, outcome: Outcome, merged: Merged
+    ) -> tuple[MarketOrder, int | None]:
+        """The order within the collar and its share of what is on offer; what is left if that is less."""
+        limits = self._controls.limits(account.account_id)
+        bid, ask = self._best(account, outcome, merged)
+        check_sale(limits, asked, bid)
+        held_to = collared(limits, without_closing(limits, asked, merged, self._clock.now_ms()), bid, ask)
+        whole = asked.amount or asked.size
+        most = within_depth(limits, held_to, merged)
+        if most == whole:
+            return held_to, None
+        return held_to, most
+
+    @staticmethod
+    def _nothing(
+        asked: MarketOrder, merged: Merged, means: Means, unread: Mapping[str, str], *, cut: int | None
+    ) -> Refusal:
+        """Why nothing of the order can be placed: a control only where something could be without it."""
+        plan = allocate(merged, asked, means)
+        whole = plain(asked.amount or asked.size)
+        if not plan.orders:
+            return NothingAllocated(_why_nothing(plan, merged, unread))
+        if cut is not None:
+            return TooDeep("depth_percent", whole, plain(cut))
+        return RiskLimit("room", whole, "what the limits of its venues leave")
+
+    def _best(self, account: Account, outcome: Outcome, merged: Merged) -> tuple[Price | None, Price | None]:
+        """The best bid and the best ask of all the account's venues."""
+        other = Side.SELL if merged.side is Side.BUY else Side.BUY
+        takes = [top[2] for top in merged.tops if top is not None]
+        gives = [t[2] for t in self._ladders.read(outcome, other, account.venues).tops if t is not None]
+        asks, bids = (takes, gives) if merged.side is Side.BUY else (gives, takes)
+        return max(bids, default=None), min(asks, default=None)
+
+    def _capped(self, account: Account, means: Means, merged: Merged) -> Means:
+        """No more at a venue with limits of its own than these leave: plans go around one that is full."""
+        limits = self._controls.limits(account.account_id)
+        rooms = {venue: self._controls.room(account.account_id, venue) for venue in limits.at}
+        top = max((top[2] for top in merged.tops if top is not None), default=None)
+        if not rooms or top is None:
+            return means
+        return Means(
+            funds={pool: min(cash, rooms.get(pool[0], cash)) for pool, cash in means.funds.items()},
+            holdings={
+                key: min(size, affordable(top, rooms[key.venue])) if key.venue in rooms else size
+                for key, size in means.holdings.items()
+            },
+        )
+
     async def _means(
         self, account: Account, asked: MarketOrder, merged: Merged
     ) -> tuple[Means, dict[str, str]]:
@@ -96,6 +171,15 @@ class Planner:
         if venues and not unread and have < asked.amount:
             raise NotEnoughFunds(f"insufficient balance: need {plain(asked.amount)}, have {plain(have)}")
         return means, unread
+
+
+def _only(asked: MarketOrder, cut: int | None) -> MarketOrder:
+    """What is left of the order when it is cut."""
+    if cut is None:
+        return asked
+    if asked.side is Side.BUY:
+        return msgspec.structs.replace(asked, amount=Cash(cut))
+    return msgspec.structs.replace(asked, size=Size(cut))
 
 
 def _why_nothing(plan: Plan, merged: Merged, unread: Mapping[str, str]) -> str:

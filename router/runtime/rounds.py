@@ -20,11 +20,9 @@ LEFT_BPS_MIN = 50
 class Rounds:
     """Knows what a buy still has to spend. Its amount, worst price and venues bound all rounds together."""
 
-    def __init__(
-        self, planner: Planner, account: Account, asked: MarketOrder, *, outcome: Outcome, draft: Draft
-    ) -> None:
+    def __init__(self, planner: Planner, account: Account, *, outcome: Outcome, draft: Draft) -> None:
         self._planner, self._account, self._outcome, self._draft = planner, account, outcome, draft
-        self._asked = msgspec.structs.replace(asked, max_price=draft.plan.worst, max_slippage_bps=None)
+        self._asked = msgspec.structs.replace(draft.asked, max_price=draft.plan.worst, max_slippage_bps=None)
         """Slippage counts from the best price of the first round: that round itself moves the books."""
 
     async def extend(self, execution: Execution) -> tuple[Sequence[Order], bool]:
@@ -38,9 +36,15 @@ class Rounds:
         asked = self._further(execution, left)
         try:
             self._draft = await self._planner.draft(self._account, asked, self._outcome)
+            orders = self._planner.orders(self._draft)
+            self._planner.permit(self._account, orders, confirmed=asked.confirm)
         except Refusal:
             return (), False
-        return self._planner.orders(self._draft), self._draft.bounded.held_back
+        return orders, self._draft.bounded.held_back
+
+    def check(self, order: Order) -> None:
+        """Once more when the order is to leave. Raises the refusal of a control."""
+        self._planner.check(self._account, order, self._outcome)
 
     def _further(self, execution: Execution, left: Cash) -> MarketOrder:
         """What the caller still wants: on the venues that had an order, once no more of them may be used."""

@@ -10,6 +10,7 @@ from router.core.errors import Refusal
 from router.http.body import BodyError
 from router.http.predexon import refusals
 from router.http.predexon.refusals import ACCESS_WORDS, BODY_WORDS, WORDS, Word
+from router.runtime.control_settings import ControlsConfig
 from router.runtime.keys import Denied, Scope
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -55,6 +56,7 @@ def test_every_setting_is_documented_with_its_default() -> None:
         "server": sections.ServerConfig,
         "store": sections.StoreConfig,
         "routing": sections.RoutingConfig,
+        "controls": ControlsConfig,
         "log": sections.LogConfig,
     }
     documented = dict(re.findall(r"^\| `([\w.<>]+)` \| ([^|]+) \|", SETTINGS, re.MULTILINE))

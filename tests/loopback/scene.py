@@ -17,6 +17,7 @@ from router.config import parse
 from router.runtime.clock import SystemClock
 from router.runtime.keys import digest, new_key
 from router.runtime.logs import Redactor
+from tests.limits import WIDE_SETTINGS
 from venues import discover
 from venues.base.listing import ListingKey, Native
 from venues.base.units import micros
@@ -42,6 +43,7 @@ class Scene:
         self.names: dict[tuple[str, str], str] = {}
         """(account, venue) to what the venue calls the account."""
         self.instance: Instance | None = None
+        self.controls: dict[str, object] = dict(WIDE_SETTINGS)
 
     async def open(self) -> None:
         """Start the venues."""
@@ -109,6 +111,7 @@ class Scene:
             "server": {"port": 0},
             "store": {"directory": str(self._folder / "data")},
             "registry": {"file": str(registry)},
+            "controls": self.controls,
             "venues": tables,
             "keys": {k: {"sha256": digest(self.secret(k)), "accounts": o} for k, o in self.keys.items()},
             "accounts": {a: {"venues": list(c), "credentials": c} for a, c in self.accounts.items()},

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from router.core.model import AccountId, RouteId
 from router.core.records import Answered, Finished, Planned, StoredRoute
@@ -120,6 +121,19 @@ async def test_routes_come_newest_first_and_no_more_than_asked(store: Store) -> 
     assert all(len(stored.answers) == 1 for stored in found)
     assert await store.routes(ALICE, 0) == []
     assert await store.routes(ALICE, -1) == []
+
+
+async def test_sizes_and_routes_of_late_are_the_latest_of_this_account(store: Store) -> None:
+    for number in range(6):
+        late = intent(f"r{number}", ALICE if number != 4 else BOB)
+        orders = tuple(replace(each, size=Size(number + 1)) for each in late.orders)
+        await store.append(replace(late, orders=orders, at_ms=number * 10))
+    await store.append(answered("r5", Filled(OrderId("r5-a"), "v1", Size(99), Cash(2), Fee(0, "USD"))))
+    assert await store.sizes(ALICE, 20, 9) == [(20, 6), (30, 8), (50, 12)]
+    assert await store.sizes(ALICE, 20, 2) == [(30, 8), (50, 12)]
+    assert await store.sizes(ALICE, 51, 9) == []
+    found = await store.routes(ALICE, 9, since_ms=30)
+    assert [route.planned.route_id for route in found] == ["r5", "r3"]
 
 
 async def test_one_call_reads_no_more_than_the_limit(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,6 +101,8 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     minimum_sale_cash: int = 0
     """The same for a sale. `venues.base.orders.minimum_cash` chooses by side."""
     tradable: bool = True
+    closes_ms: int | None = None
+    """When trading ends, in Unix milliseconds; None where the venue does not say."""
     pool: str = ""
     """Which of the account's pots of money at the venue pays for it; "" when there is only one."""
     mirror: Native = Native("")

@@ -1,5 +1,7 @@
 """Kalshi's market metadata as listings, with the fee parameters of their series and events (card §3, §4)."""
 
+import re
+from calendar import timegm
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from urllib.parse import quote
@@ -22,6 +24,8 @@ ACTIVE = "active"
 """The one status of a market in which it trades."""
 PRICE_STEP = 100
 """Orders carry prices with four decimals."""
+
+_TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.\d+)?Z", re.ASCII)
 
 _markets = msgspec.json.Decoder(wire.Markets)
 _event = msgspec.json.Decoder(wire.EventReply)
@@ -130,10 +134,17 @@ def _listing(market: wire.Market, event: wire.Event, series: _Fee) -> Listing:
         title=" · ".join(part for part in (market.title, market.yes_sub_title) if part),
         grid=prices,
         lot=LOT,
+        closes_ms=_closes_ms(market.close_time),
         tradable=not refused,
         pool=str(market.exchange_index),
         details={**details, "fee_multiplier": plain(scale), "refused": refused},
     )
+
+
+def _closes_ms(text: str) -> int | None:
+    """Unix milliseconds of RFC 3339 in UTC, fractions of a second dropped; None for anything else."""
+    match = _TIME.fullmatch(text)
+    return timegm(tuple(int(part) for part in match.groups())) * 1_000 if match else None
 
 
 def _why_not(market: wire.Market, fee_type: str) -> str:

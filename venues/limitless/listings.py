@@ -123,6 +123,7 @@ def _listing(market: wire.Market, paused: str) -> Listing:
         minimum_cash=MINIMUM,
         minimum_sale_cash=MINIMUM,
         tradable=not refused,
+        closes_ms=market.expiration_timestamp or None,
         details={
             "token_yes": tokens.yes,
             "token_no": tokens.no,

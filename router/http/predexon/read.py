@@ -10,7 +10,7 @@ from router.core.idempotency import KEY
 from router.core.model import Key, MarketOrder
 from router.http.body import Malformed, text_of
 from venues.base.orders import Side
-from venues.base.units import DIGITS, Cash, Size, micros
+from venues.base.units import DIGITS, ONE, Cash, Price, Size, micros
 
 DECIMAL = re.compile(r"\d{1,18}(\.\d{1,18})?", re.ASCII)
 """The grammar of amounts and sizes: no sign, exponent, blank or NaN."""
@@ -36,6 +36,10 @@ class _Body(msgspec.Struct, rename="camel"):
     price: msgspec.Raw = _NULL
     bridge_enabled: msgspec.Raw = _NULL
     client_order_id: msgspec.Raw = _NULL
+    max_price: msgspec.Raw = _NULL
+    min_price: msgspec.Raw = _NULL
+    max_slippage_bps: msgspec.Raw = _NULL
+    confirm: msgspec.Raw = _NULL
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -95,17 +99,57 @@ def _market_order(seen: _Body) -> MarketOrder:
     if not OUTCOME_ID.fullmatch(seen.predexon_id):
         raise ParseError("predexonId: must be px- followed by 8 to 32 characters of a-z and 0-9")
     outcome = OutcomeId(seen.predexon_id)
+    price, slippage, confirm = _worst(seen), _slippage(seen.max_slippage_bps), _confirm(seen.confirm)
     if seen.side == "buy":
         if not _absent(seen.size):
             raise ParseError("size: not allowed on a buy; a buy names `amount`")
         value, text = _decimal("amount", seen.amount)
-        return MarketOrder(outcome=outcome, side=Side.BUY, amount=Cash(value), requested=text)
-    if seen.side == "sell":
+        side, amount, size = Side.BUY, Cash(value), Size(0)
+    elif seen.side == "sell":
         if not _absent(seen.amount):
             raise ParseError("amount: not allowed on a sell; a sell names `size`")
         value, text = _decimal("size", seen.size)
-        return MarketOrder(outcome=outcome, side=Side.SELL, size=Size(value), requested=text)
-    raise ParseError("side: must be buy or sell")
+        side, amount, size = Side.SELL, Cash(0), Size(value)
+    else:
+        raise ParseError("side: must be buy or sell")
+    return MarketOrder(
+        outcome=outcome,
+        side=side,
+        amount=amount,
+        size=size,
+        requested=text,
+        max_price=price,
+        max_slippage_bps=slippage,
+        confirm=confirm,
+    )
+
+
+def _worst(seen: _Body) -> Price | None:
+    """The worst price the caller accepts; it only ever narrows what the controls allow."""
+    field, raw = ("maxPrice", seen.max_price) if seen.side == "buy" else ("minPrice", seen.min_price)
+    if not _absent(seen.min_price if seen.side == "buy" else seen.max_price):
+        raise ParseError("a buy has a maxPrice and a sell a minPrice, not the other way round")
+    if _absent(raw):
+        return None
+    value, _ = _decimal(field, raw)
+    if value >= ONE:
+        raise ParseError(f"{field}: must be less than 1")
+    return Price(value)
+
+
+def _slippage(raw: msgspec.Raw) -> int | None:
+    if _absent(raw):
+        return None
+    text = bytes(raw).decode()
+    if not re.fullmatch(r"\d{1,4}", text, re.ASCII):
+        raise ParseError("maxSlippageBps: must be a whole number from 0 to 9999")
+    return int(text)
+
+
+def _confirm(raw: msgspec.Raw) -> bool:
+    if not _absent(raw) and bytes(raw) not in (b"true", b"false"):
+        raise ParseError("confirm: must be true or false")
+    return bytes(raw) == b"true"
 
 
 def _refuse_other_orders(seen: _Body) -> None:

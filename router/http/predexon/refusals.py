@@ -27,6 +27,14 @@ WORDS: Mapping[type[errors.Refusal], Word] = MappingProxyType(
         errors.InProgress: Word(409, "in_progress"),
         errors.KeyReused: Word(422, "idempotency_key_reused"),
         errors.Stopping: Word(503, "shutting_down"),
+        errors.RiskLimit: Word(400, errors.RiskLimit.word),
+        errors.InvalidSize: Word(400, errors.InvalidSize.word),
+        errors.PriceCollar: Word(400, errors.PriceCollar.word),
+        errors.TooDeep: Word(400, errors.TooDeep.word),
+        errors.TooFast: Word(429, errors.TooFast.word),
+        errors.NotTradable: Word(400, errors.NotTradable.word),
+        errors.ConfirmRequired: Word(400, errors.ConfirmRequired.word),
+        errors.Halted: Word(503, errors.Halted.word),
     }
 )
 PARSE_ERROR = Word(400, "parse_error")

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from router.core.model import AccountId, Key, RouteId
 from router.core.records import Keyed, Record, StoredRoute
+from venues.base.units import Size
 
 ROUTES_MAX = 500
 """Most routes one `routes` call reads: a page for a person, not an export."""
@@ -92,6 +93,16 @@ class Store(Protocol):
         """What this account's key stands for, expired or not; None if nothing. Raises as `unfinished`."""
         ...
 
-    async def routes(self, account_id: AccountId, limit: int) -> list[StoredRoute]:
-        """This account's latest routes, newest first, at most ROUTES_MAX. Raises as `unfinished`."""
+    async def routes(self, account_id: AccountId, limit: int, *, since_ms: int = 0) -> list[StoredRoute]:
+        """This account's latest routes planned at `since_ms` or later, newest first, at most ROUTES_MAX.
+
+        Raises as `unfinished`.
+        """
+        ...
+
+    async def sizes(self, account_id: AccountId, since_ms: int, limit: int) -> list[tuple[int, Size]]:
+        """When each of the account's latest routes was planned and for how many shares, oldest first.
+
+        Since `since_ms`, at most ROUTES_MAX. Raises as `unfinished`.
+        """
         ...

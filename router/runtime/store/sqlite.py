@@ -25,6 +25,7 @@ from router.runtime.store.sqlite_file import (
     version_of,
 )
 from router.runtime.store.sqlite_writer import Writer
+from venues.base.units import Size
 
 WAITING_MAX = 4_096
 """Appends waiting for the disk: about 40 ms of work on a good one."""
@@ -38,6 +39,17 @@ T = TypeVar("T")
 
 _SELECT = (
     "SELECT routes.route_id, records.body FROM routes JOIN records ON records.route_id = routes.route_id"
+)
+
+# However old the account is, no more of its routes are looked at than asked for.
+_LATEST = (
+    "WHERE routes.number IN (SELECT number FROM ("
+    "  SELECT number, at_ms FROM routes WHERE account_id = ? ORDER BY number DESC LIMIT ?) WHERE at_ms >= ?)"
+)
+_SIZES = (
+    "SELECT routes.at_ms, (SELECT sum(json_extract(each.value, '$.size'))"
+    " FROM json_each(CAST(records.body AS TEXT), '$.orders') AS each)"
+    " FROM routes JOIN records ON records.route_id = routes.route_id AND records.kind = 'planned'"
 )
 
 
@@ -176,7 +188,7 @@ class SqliteStore:
     async def keyed(self, account_id: AccountId, key: Key) -> Keyed | None:
         """See `Store`."""
         query = "SELECT route_id, reply FROM keys WHERE account_id = ? AND scope = ? AND key = ?"
-        rows = await self._rows(query, (account_id, key.scope, key.text))
+        rows = await self._rows(query, (account_id, key.scope, key.text), _texts)
         if not rows:
             return None
         [(route_id, body)] = rows
@@ -185,14 +197,15 @@ class SqliteStore:
             raise StoreDamaged(f"route {route_id} of a key is missing")
         return Keyed(route=route, reply=_reply(route_id, body) if body else None)
 
-    async def routes(self, account_id: AccountId, limit: int) -> list[StoredRoute]:
+    async def routes(self, account_id: AccountId, limit: int, *, since_ms: int = 0) -> list[StoredRoute]:
         """See `Store`."""
-        where = (
-            "WHERE routes.number IN"
-            " (SELECT number FROM routes WHERE account_id = ? ORDER BY number DESC LIMIT ?)"
-            " ORDER BY routes.number DESC, records.seq"
-        )
-        return await self._read(f"{_SELECT} {where}", (account_id, max(0, min(limit, ROUTES_MAX))))
+        where = f"{_LATEST} ORDER BY routes.number DESC, records.seq"
+        return await self._read(f"{_SELECT} {where}", (account_id, _page(limit), since_ms))
+
+    async def sizes(self, account_id: AccountId, since_ms: int, limit: int) -> list[tuple[int, Size]]:
+        """See `Store`."""
+        query = f"{_SIZES} {_LATEST} ORDER BY routes.number"
+        return await self._rows(query, (account_id, _page(limit), since_ms), _sized)
 
     def _prepare(self) -> sqlite3.Connection:
         """Own the directory and bring the schema up to date. In the reader's thread."""
@@ -260,27 +273,39 @@ class SqliteStore:
 
     async def _read(self, query: str, arguments: Sequence[str | int]) -> list[StoredRoute]:
         grouped: dict[str, list[bytes]] = {}
-        for route_id, body in await self._rows(query, arguments):
+        for route_id, body in await self._rows(query, arguments, _texts):
             grouped.setdefault(route_id, []).append(body)
         return [_stored(route_id, bodies) for route_id, bodies in grouped.items()]
 
-    async def _rows(self, query: str, arguments: Sequence[str | int]) -> list[tuple[str, bytes]]:
+    async def _rows(self, query: str, arguments: Sequence[str | int], shape: Callable[..., T]) -> list[T]:
         if self._writer is None or self._reading is None:
             raise StoreDown(self._closed)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._reading, self._select, query, arguments)
+        return await loop.run_in_executor(self._reading, self._select, query, arguments, shape)
 
-    def _select(self, query: str, arguments: Sequence[str | int]) -> list[tuple[str, bytes]]:
+    def _select(self, query: str, arguments: Sequence[str | int], shape: Callable[..., T]) -> list[T]:
         """In the reader's thread."""
         try:
             if self._reader is None:
                 self._reader = connect_reader(self.path)
-            return self._reader.execute(query, arguments).fetchall()
+            return [shape(*row) for row in self._reader.execute(query, arguments).fetchall()]
         except sqlite3.Error as error:
             reader, self._reader = self._reader, None
             if reader is not None:
                 reader.close()
             raise StoreDown(f"cannot read: {error}") from error
+
+
+def _texts(route_id: str, body: bytes) -> tuple[str, bytes]:
+    return route_id, body
+
+
+def _sized(at_ms: int, size: int) -> tuple[int, Size]:
+    return at_ms, Size(size)
+
+
+def _page(limit: int) -> int:
+    return max(0, min(limit, ROUTES_MAX))
 
 
 def _stored(route_id: str, bodies: Sequence[bytes]) -> StoredRoute:

@@ -1,0 +1,93 @@
+"""What an account has sent lately: money by order for a minute, sizes for its usual size, orders a second."""
+
+from collections import deque
+from collections.abc import Iterable
+
+import msgspec
+
+from router.core.controls import HISTORY_MAX, HISTORY_MS, MINUTE_MS
+from venues.base.orders import OrderId
+from venues.base.units import Cash, Size
+
+SECOND_MS = 1_000
+
+
+class Rate:
+    """How many in any second. Bounded by what it lets through."""
+
+    def __init__(self, per_second: int) -> None:
+        assert per_second > 0
+        self._per_second = per_second
+        self._taken: deque[int] = deque()
+
+    def full(self, now_ms: int) -> bool:
+        """Whether one more would be too many."""
+        while self._taken and self._taken[0] <= now_ms - SECOND_MS:
+            self._taken.popleft()
+        return len(self._taken) >= self._per_second
+
+    def take(self, now_ms: int) -> None:
+        """One more; it was not full."""
+        self._taken.append(now_ms)
+
+
+class _Sent(msgspec.Struct):
+    venue: str
+    cash: Cash
+    """At its worst until it is settled, then what it came to."""
+    settled: bool = False
+
+
+class Turnover:
+    """Money that one account's orders moved in the last sixty seconds. Times are monotonic milliseconds."""
+
+    def __init__(self) -> None:
+        self._sent: dict[OrderId, _Sent] = {}
+        self._times: deque[tuple[int, OrderId]] = deque()
+        self._sums: dict[str, int] = {}
+        """By venue, and under "" of all."""
+
+    def sent(self, order_id: OrderId, venue: str, cash: Cash, now_ms: int) -> None:
+        """An order may leave from now on: it counts as filled, at its worst. Repeats do nothing."""
+        if order_id in self._sent:
+            return
+        self._sent[order_id] = _Sent(venue, cash)
+        self._times.append((now_ms, order_id))
+        self._add(venue, cash)
+
+    def settled(self, order_id: OrderId, cash: Cash) -> None:
+        """Its last word: it came to this much. The first counts."""
+        sent = self._sent.get(order_id)
+        if sent is not None and not sent.settled:
+            self._add(sent.venue, cash - sent.cash)
+            sent.cash, sent.settled = cash, True
+
+    def minute(self, now_ms: int, venue: str = "") -> Cash:
+        """Of the last sixty seconds, at one venue or at all of them."""
+        while self._times and self._times[0][0] <= now_ms - MINUTE_MS:
+            _, order_id = self._times.popleft()
+            old = self._sent.pop(order_id)
+            self._add(old.venue, -old.cash)
+        return Cash(self._sums.get(venue, 0))
+
+    def _add(self, venue: str, cash: int) -> None:
+        for name in (venue, ""):
+            self._sums[name] = self._sums.get(name, 0) + cash
+
+
+class Sizes:
+    """How large one account's orders were in the last thirty days. Times are Unix milliseconds."""
+
+    def __init__(self, earlier: Iterable[tuple[int, Size]]) -> None:
+        """`earlier` is oldest first; the latest HISTORY_MAX count."""
+        self._sizes = deque(earlier, maxlen=HISTORY_MAX)
+
+    def add(self, size: Size, now_ms: int) -> None:
+        """One more order, with all its parts."""
+        self._sizes.append((now_ms, size))
+
+    def lately(self, now_ms: int) -> list[Size]:
+        """Those that count."""
+        while self._sizes and self._sizes[0][0] <= now_ms - HISTORY_MS:
+            self._sizes.popleft()
+        return [size for _, size in self._sizes]

@@ -1,0 +1,123 @@
+"""The settings of the controls, and what they mean for one account at one venue."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+
+from router.core.controls import AccountLimits, CashLimits
+from router.core.model import AccountId
+from venues.base.units import Cash, Price, Size, micros
+
+Decimal = Annotated[str, msgspec.Meta(pattern=r"^\d{1,12}(\.\d{1,6})?\Z")]
+Fraction = Annotated[str, msgspec.Meta(pattern=r"^(0(\.\d{1,6})?|1)\Z")]
+PerSecond = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+BPS = 100
+"""In a percent."""
+
+
+class ControlsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What every account may do."""
+
+    order_usd: Decimal = "100"
+    minute_usd: Decimal = "500"
+    open_usd: Decimal = "1000"
+    order_shares: Decimal = "100000"
+    collar_usd: Fraction = "0.10"
+    collar_percent: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 15
+    depth_percent: Annotated[int, msgspec.Meta(ge=1, le=100)] = 50
+    orders_per_second: PerSecond = 5
+    total_per_second: PerSecond = 50
+    closing_ms: Annotated[int, msgspec.Meta(ge=0, le=86_400_000)] = 60_000
+    confirm_below_usd: Fraction = "0.01"
+    confirm_above_usd: Fraction = "0.99"
+    confirm_medians: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 10
+
+
+class CashConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How much money at one venue; what is left out is as for the account."""
+
+    order_usd: Decimal | None = None
+    minute_usd: Decimal | None = None
+    open_usd: Decimal | None = None
+
+
+class AccountControls(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where one account differs; what is left out is as for every account."""
+
+    order_usd: Decimal | None = None
+    minute_usd: Decimal | None = None
+    open_usd: Decimal | None = None
+    order_shares: Decimal | None = None
+    collar_usd: Fraction | None = None
+    collar_percent: Annotated[int, msgspec.Meta(ge=0, le=10_000)] | None = None
+    depth_percent: Annotated[int, msgspec.Meta(ge=1, le=100)] | None = None
+    orders_per_second: PerSecond | None = None
+    closing_ms: Annotated[int, msgspec.Meta(ge=0, le=86_400_000)] | None = None
+    confirm_below_usd: Fraction | None = None
+    confirm_above_usd: Fraction | None = None
+    confirm_medians: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = None
+    venues: dict[str, CashConfig] = {}
+    """How much of it at one venue."""
+
+
+class LimitBook(msgspec.Struct, frozen=True, kw_only=True):
+    """The limits of all accounts."""
+
+    default: AccountLimits
+    by_account: Mapping[AccountId, AccountLimits]
+    total_per_second: int
+
+    def of(self, account_id: AccountId) -> AccountLimits:
+        """What this account may do."""
+        return self.by_account.get(account_id, self.default)
+
+
+def limit_book(
+    every: ControlsConfig, accounts: Mapping[str, AccountControls], venues: Mapping[str, CashConfig]
+) -> LimitBook:
+    """The narrower setting wins: account at venue, venue, account, all."""
+    by_account = {AccountId(name): _limits(every, own, venues) for name, own in accounts.items()}
+    return LimitBook(
+        default=_limits(every, AccountControls(), venues),
+        by_account=by_account,
+        total_per_second=every.total_per_second,
+    )
+
+
+def _limits(every: ControlsConfig, own: AccountControls, venues: Mapping[str, CashConfig]) -> AccountLimits:
+    given = {f: v for f in own.__struct_fields__ if f != "venues" and (v := getattr(own, f)) is not None}
+    merged: ControlsConfig = msgspec.structs.replace(every, **given)
+    cash = CashLimits(
+        order=Cash(micros(merged.order_usd)),
+        minute=Cash(micros(merged.minute_usd)),
+        open=Cash(micros(merged.open_usd)),
+    )
+    return AccountLimits(
+        cash=cash,
+        at={v: _cash(cash, venues.get(v), own.venues.get(v)) for v in {*venues, *own.venues}},
+        order_size=Size(micros(merged.order_shares)),
+        collar=Price(micros(merged.collar_usd)),
+        collar_bps=merged.collar_percent * BPS,
+        depth_bps=merged.depth_percent * BPS,
+        orders_per_second=merged.orders_per_second,
+        closing_ms=merged.closing_ms,
+        price_low=Price(micros(merged.confirm_below_usd)),
+        price_high=Price(micros(merged.confirm_above_usd)),
+        usual_times=merged.confirm_medians,
+    )
+
+
+def _cash(cash: CashLimits, *narrower: CashConfig | None) -> CashLimits:
+    """Never more than the account may do in all."""
+    order, minute, live = cash.order, cash.minute, cash.open
+    for config in narrower:
+        if config is not None:
+            order = _given(config.order_usd, order)
+            minute = _given(config.minute_usd, minute)
+            live = _given(config.open_usd, live)
+    return CashLimits(order=order, minute=minute, open=live)
+
+
+def _given(text: str | None, default: Cash) -> Cash:
+    return default if text is None else Cash(micros(text))
