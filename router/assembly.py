@@ -116,7 +116,7 @@ class Instance:
         """Set when another process has taken the store over: this one may only end."""
         self.store.on_lost = self.lost.set
         self.market.transport.may_act = lambda: self.store.owned
-        desks = Desks(venues, self.market.metrics)
+        desks = Desks(venues, self.market.metrics, self.market.clock)
         self.streams = Streams(self.market.transport, self.market.clock, self.market.metrics, desks)
         self.tools = self._tools(desks)
         self.router = Router(

@@ -30,6 +30,7 @@ from router.runtime.executions import Executions
 from router.runtime.hands import Tools
 from router.runtime.ladders import Ladders
 from router.runtime.lanes import LaneFull, Lanes
+from router.runtime.late import LateFills
 from router.runtime.once import Once, Show
 from router.runtime.planner import Planner
 from router.runtime.rounds import Rounds
@@ -75,6 +76,11 @@ class Router:
         """Listings of the registry that were never seen with metadata and book."""
         self._routes: set[asyncio.Task[Any]] = set()
         self._stopping = False
+
+    @property
+    def late(self) -> LateFills:
+        """Who books what shows up after an order's last word."""
+        return self._executions.late
 
     def account(self, account_id: AccountId) -> Account | None:
         """The account of this id."""

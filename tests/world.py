@@ -324,7 +324,7 @@ class World:
         ]
         for line in self.lines:
             line.subscribe(self.registry.natives(line.venue.name))
-        desks = Desks(self.venues, Metrics())
+        desks = Desks(self.venues, Metrics(), self.clock)
         await self._listen(traded, desks)
         ledger = Ledger()
         tools = Tools(

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from router.core.late import refutes
 from router.core.records import Answered, Extended, Finished, Planned, Record
 from venues.base.orders import Answer, Filled, Order, OrderId, Pending, Rejected, Unknown, Working
 
@@ -94,14 +95,15 @@ class Execution:
         return [*(self._ask(order) for order in self.open_orders), *self._finish(now_ms)]
 
     def answered(self, answer: Answer, now_ms: int) -> list[Effect]:
-        """Late and repeated answers are welcome here; the first final one counts."""
+        """Late and repeated answers are welcome; the first final one counts, until a later one shows more."""
         order = self.orders[answer.order_id]
-        if self._settled(order.order_id):
-            return []
         effects: list[Effect] = []
+        ended = self._settled(order.order_id)
         if self._learn(answer):
             route_id = self.planned.route_id
             effects.append(Write(Answered(route_id=route_id, answer=answer, at_ms=now_ms)))
+        if ended:
+            return effects
         if not self._settled(order.order_id):
             return [*effects, self._ask(order)]
         return [*effects, *self._finish(now_ms)]
@@ -140,7 +142,7 @@ class Execution:
         """Keep what is new. True when it is worth remembering across a restart."""
         assert answer.order_id in self.orders, "an answer belongs to an order of the route"
         before = self._known.get(answer.order_id)
-        if isinstance(before, Filled | Rejected):
+        if isinstance(before, Filled | Rejected) and not refutes(before, answer):
             return False
         match answer:
             case Filled():

@@ -4,15 +4,19 @@ News may come before the reply to the order that caused it, twice, or about orde
 ever shortens a wait: every order is looked up all the same until it has its last word.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 
 import structlog
 
-from router.core.model import AccountId
+from router.core.late import casts_doubt
+from router.core.model import AccountId, RouteId
+from router.runtime.clock import Clock
+from router.runtime.ended import Ended, EndedOrders
 from router.runtime.metrics import Metrics
 from venues.base.contract import Venue
 from venues.base.listing import Native
-from venues.base.orders import Answer, News, Order, OrderId, Unknown
+from venues.base.orders import Answer, Filled, News, Order, OrderId, Rejected, Unknown
 
 NEWS_MAX = 500
 """News kept of one order: more than it has fills. What comes beyond it is left to the look-ups."""
@@ -41,14 +45,21 @@ class _Desk:
         """By the venue's id of an order."""
         self.unclaimed: dict[str, list[News]] = {}
         """By the venue's id, the oldest first."""
+        self.back = asyncio.Event()
+        """Set, and replaced by another, whenever the account's stream is up again."""
 
 
 class Desks:
     """The desks of all accounts."""
 
-    def __init__(self, venues: Mapping[str, Venue], metrics: Metrics) -> None:
-        self._venues, self._metrics = venues, metrics
+    def __init__(self, venues: Mapping[str, Venue], metrics: Metrics, clock: Clock) -> None:
+        self._venues, self._metrics, self._clock = venues, metrics, clock
         self._desks: dict[tuple[AccountId, str], _Desk] = {}
+        self.ended = EndedOrders(clock.monotonic_ms)
+        self.on_doubt: Callable[[AccountId, Ended], None] = lambda *_: None
+        """Told of an order that had its last word, and of which a stream says that more traded."""
+        self.on_back: Callable[[AccountId, str], None] = lambda *_: None
+        """Told of an account's stream that is up, for the first time or again."""
         self.on_open: Callable[[AccountId, str, Native], None] = lambda *_: None
         """Told of each book an order is about to go to: some streams must be asked to tell of it."""
 
@@ -76,12 +87,33 @@ class Desks:
             for news in desk.unclaimed.pop(venue_order_id, ()):
                 self._tell(opened, news)
 
-    def close(self, account: AccountId, order: Order) -> None:
+    async def wait(self, account: AccountId, venue: str, ms: int) -> None:
+        """Return after so long, or as soon as the account's stream is up again: it may have missed news."""
+        desk = self._desks.setdefault((account, venue), _Desk())
+        sleeping = asyncio.ensure_future(self._clock.sleep(ms))
+        back = asyncio.ensure_future(desk.back.wait())
+        try:
+            await asyncio.wait({sleeping, back}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeping.cancel()
+            back.cancel()
+
+    def back(self, account: AccountId, venue: str) -> None:
+        """The account's stream is up: what may have been missed is looked up now."""
+        desk = self._desks.setdefault((account, venue), _Desk())
+        desk.back.set()
+        desk.back = asyncio.Event()
+        self.on_back(account, venue)
+
+    def close(self, account: AccountId, order: Order, route_id: RouteId, last: Filled | Rejected) -> None:
         """The order has its last word."""
         desk = self._desks.get((account, order.listing.venue))
+        opened = desk.orders.pop(order.order_id, None) if desk else None
+        news = opened.news if opened else ()
+        ended = Ended(route_id, order, last, at_ms=self._clock.monotonic_ms(), news=news)
+        self.ended.add(account, ended)
         if desk is None:
             return
-        desk.orders.pop(order.order_id, None)
         for venue_order_id in [key for key, of in desk.ours.items() if of == order.order_id]:
             del desk.ours[venue_order_id]
 
@@ -93,8 +125,11 @@ class Desks:
         if order_id not in desk.orders:
             order_id = desk.ours.get(news.venue_order_id, OrderId(""))
         opened = desk.orders.get(order_id)
+        ids = {"client_id": news.client_id, "venue_order_id": news.venue_order_id}
         if opened is not None:
             self._tell(opened, news)
+        elif (ended := self.ended.find(account, venue, **ids)) is not None:
+            self._tell_ended(account, ended, news)
         elif news.venue_order_id:
             waiting = desk.unclaimed.setdefault(news.venue_order_id, [])
             if len(waiting) < NEWS_MAX:
@@ -116,3 +151,16 @@ class Desks:
             return
         if answer is not None:
             opened.hear(answer)
+
+    def _tell_ended(self, account: AccountId, ended: Ended, news: News) -> None:
+        """Repeats of what is known are usual. What says more than the last word casts doubt on it."""
+        if len(ended.news) >= NEWS_MAX:
+            return
+        ended.news.append(news)
+        order = ended.order
+        try:
+            answer = self._venues[order.listing.venue].orders.heard(order, None, ended.news)
+        except ValueError:
+            return
+        if answer is not None and casts_doubt(ended.last, answer):
+            self.on_doubt(account, ended)

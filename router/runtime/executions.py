@@ -17,6 +17,7 @@ from router.core.model import AccountId
 from router.core.records import Finished, Planned, Released, StoredRoute
 from router.runtime.accounts import Account
 from router.runtime.hands import RouteHands, Tools, no_more, none_leaves
+from router.runtime.late import LateFills
 from router.runtime.once import Once
 from router.runtime.rounds import Rounds
 from router.runtime.runner import OWED_RETRY_MS, run
@@ -45,6 +46,7 @@ class Executions:
         """`answer_ms` is how long a caller waits at most."""
         self._tools, self._accounts, self._once = tools, accounts, once
         self._tasks, self._answer_ms = tasks, answer_ms
+        self.late = LateFills(tools, accounts, tasks)
         self._unanswered: set[asyncio.Future[None]] = set()
         """Done when the caller of a route whose orders may have left can be answered."""
 

@@ -8,7 +8,9 @@ import structlog
 
 from router.core.errors import Controlled
 from router.core.execution import Effect, Execution
+from router.core.late import traded
 from router.core.ledger import Ledger
+from router.core.model import AccountId, RouteId
 from router.core.records import Extended, Record
 from router.runtime import route_lines
 from router.runtime.accounts import Account
@@ -17,10 +19,12 @@ from router.runtime.clock import Clock
 from router.runtime.controls import Controls
 from router.runtime.desks import Desks, Hear
 from router.runtime.door import Door
+from router.runtime.ended import Ended
 from router.runtime.metrics import Metrics
 from router.runtime.store.protocol import Store, StoreDown
 from venues.base.contract import Venue
 from venues.base.orders import Answer, Filled, Order, OrderId, Rejected, Unknown
+from venues.base.units import plain
 
 LOOK_UP_MS_MAX = 2_000
 """Longest wait for one look-up; the next one follows."""
@@ -112,6 +116,10 @@ class RouteHands:
         self._count(order, found)
         return found
 
+    async def wait_to_ask(self, order: Order, after_ms: int) -> None:
+        """See `Hands`."""
+        await self._tools.desks.wait(self._account.account_id, order.listing.venue, after_ms)
+
     async def wait(self, after_ms: int) -> None:
         """See `Hands`."""
         await self._tools.clock.sleep(after_ms)
@@ -135,22 +143,32 @@ class RouteHands:
     def settled(self, execution: Execution, answer: Answer) -> None:
         """See `Hands`. A hold goes with its order's last word; what the order cost goes with it."""
         known, order = execution.known.get(answer.order_id), execution.orders[answer.order_id]
-        account_id = self._account.account_id
-        if known is not None and known is not self._logged.get(order.order_id):
+        before = self._logged.get(order.order_id)
+        if known is None:
+            return
+        if known is not before:
             self._logged[order.order_id] = known
             ms = self._tools.clock.monotonic_ms() - self._began_ms
-            route_lines.learnt(account_id, order, known, ms=ms)
+            route_lines.learnt(self._account.account_id, order, known, ms=ms)
         if not isinstance(known, Filled | Rejected):
-            if known is not None:
-                self._tools.desks.learnt(account_id, order, known)
-            return
-        self._tools.desks.close(account_id, order)
-        if isinstance(known, Filled):
-            self._tools.balances.debit(account_id, order, known)
-            self._tools.controls.filled(account_id, known)
+            self._tools.desks.learnt(self._account.account_id, order, known)
+        elif known is not before:
+            self._ended(execution.planned.route_id, order, known, before=before)
+
+    def _ended(
+        self, route_id: RouteId, order: Order, last: Filled | Rejected, *, before: Answer | None
+    ) -> None:
+        """An order has its last word, or another one than it had."""
+        tools, account_id = self._tools, self._account.account_id
+        tools.desks.close(account_id, order, route_id, last)
+        if isinstance(before, Filled | Rejected):
+            counted_late(tools, account_id, Ended(route_id, order, last, at_ms=0), before)
+        elif isinstance(last, Filled):
+            tools.balances.debit(account_id, order, last)
+            tools.controls.filled(account_id, last)
         else:
-            self._tools.balances.distrust(account_id, order.listing.venue)
-        self._tools.ledger.release(account_id, answer.order_id)
+            tools.balances.distrust(account_id, order.listing.venue)
+        tools.ledger.release(account_id, order.order_id)
 
     def crashed(self, order: Order, bug: BaseException) -> None:
         """See `Hands`."""
@@ -173,3 +191,20 @@ class RouteHands:
 
 def _deaf(_: Answer) -> None:
     """Before the runner listens nothing was sent, so there is nothing to hear."""
+
+
+def counted_late(tools: Tools, account: AccountId, ended: Ended, before: Filled | Rejected) -> None:
+    """A fill showed up after the last word: count and log it, and read the balance before the next order."""
+    order = ended.order
+    tools.metrics.violations.labels("late_fill").inc()
+    tools.balances.distrust(account, order.listing.venue)
+    log.error(
+        "order.late_fill",
+        account=account,
+        venue=order.listing.venue,
+        route=ended.route_id,
+        order=order.order_id,
+        told=type(before).__name__.lower(),
+        told_size=plain(traded(before)),
+        size=plain(traded(ended.last)),
+    )

@@ -34,6 +34,10 @@ class Hands(Protocol):
         """Ask the venue what became of the order."""
         ...
 
+    async def wait_to_ask(self, order: Order, after_ms: int) -> None:
+        """Let this much time pass before a look-up; less when there is reason to ask now."""
+        ...
+
     async def wait(self, after_ms: int) -> None:
         """Let this much time pass."""
         ...
@@ -171,7 +175,7 @@ class _Runner:
             await self.hands.wait(OWED_RETRY_MS)
 
     async def _look_up(self, effect: LookUp) -> Answer:
-        await self.hands.wait(effect.after_ms)
+        await self.hands.wait_to_ask(effect.order, effect.after_ms)
         return await self.hands.look_up(effect.order, effect.answer)
 
     def _ask(self, order: Order, question: Coroutine[None, None, Answer]) -> None:

@@ -136,6 +136,7 @@ class Stream:
         gauge = shared.metrics.streams.labels(venue.name)
         self._live = _Live(shared, (self._account, venue.name), feed, socket)
         gauge.inc()
+        shared.desks.back(self._account, venue.name)
         try:
             return await self._live.until_over(list(self._watched))
         finally:

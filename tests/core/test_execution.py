@@ -75,7 +75,7 @@ def test_a_repeated_last_word_changes_nothing() -> None:
     execution = Execution(ONE_ORDER)
     execution.start()
     execution.answered(filled(size=4 * ONE), NOW_MS)
-    for late in (filled(size=9 * ONE), rejected(), unknown(), pending(size=9 * ONE)):
+    for late in (filled(size=3 * ONE), rejected(), unknown(), pending(size=9 * ONE)):
         assert execution.answered(late, NOW_MS) == []
         assert execution.known[OrderId("o1")] == filled(size=4 * ONE)
 

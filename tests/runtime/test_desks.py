@@ -1,12 +1,14 @@
 """News reaches the order it is about, whenever it comes, as often as it comes, and nobody else."""
 
+import asyncio
 from collections.abc import Sequence
 
 import msgspec
 import pytest
 
-from router.core.model import AccountId
+from router.core.model import AccountId, RouteId
 from router.runtime import desks as module
+from router.runtime.clock import SystemClock
 from router.runtime.desks import Desks
 from router.runtime.metrics import Metrics
 from tests.core.samples import listing, order
@@ -39,7 +41,14 @@ def fill(number: object, *, venue_order_id: str = "", client_id: str = "") -> Ne
 
 @pytest.fixture
 def desks() -> Desks:
-    return Desks({"acme": msgspec.structs.replace(acme(), orders=Counting())}, Metrics())
+    return Desks({"acme": msgspec.structs.replace(acme(), orders=Counting())}, Metrics(), SystemClock())
+
+
+ROUTE = RouteId("r1")
+
+
+def done(of: Order, shares: int) -> Filled:
+    return Filled(of.order_id, "v", Size(shares * ONE), Cash(0), Fee(0, "USD"))
 
 
 def accepted(of: Order, venue_order_id: str) -> Pending:
@@ -92,10 +101,39 @@ def test_a_settled_order_is_forgotten(desks: Desks) -> None:
     heard: list[Answer] = []
     desks.open(ALICE, FIRST, heard.append)
     desks.learnt(ALICE, FIRST, accepted(FIRST, "v1"))
-    desks.close(ALICE, FIRST)
+    desks.close(ALICE, FIRST, ROUTE, done(FIRST, 10))
     for number in range(10):
         desks.news(ALICE, "acme", fill(number, venue_order_id="v1", client_id="o1"))
     assert heard == []
+
+
+def test_news_of_an_order_that_has_ended_casts_doubt_only_where_it_says_more(desks: Desks) -> None:
+    doubted: list[str] = []
+    desks.on_doubt = lambda _account, ended: doubted.append(ended.order.order_id)
+    for of, shares in ((FIRST, 10), (SECOND, 3)):
+        desks.open(ALICE, of, lambda _: None)
+        desks.news(ALICE, "acme", fill(0, client_id=of.order_id))
+        desks.close(ALICE, of, ROUTE, done(of, shares))
+    for number in range(1, 10):
+        desks.news(ALICE, "acme", fill(number, client_id="o1"))
+        desks.news(ALICE, "acme", fill(number, client_id="o2"))
+    assert doubted == ["o2"], "what was heard before the end counts with what was heard after it"
+
+
+async def test_a_look_up_that_is_due_later_is_due_at_once_when_the_stream_is_back(desks: Desks) -> None:
+    told: list[tuple[str, str]] = []
+    desks.on_back = lambda account, venue: told.append((account, venue))
+    waiting = [asyncio.create_task(desks.wait(who, "acme", 60_000)) for who in (ALICE, ALICE, BOB)]
+    await asyncio.sleep(0)
+    desks.back(ALICE, "acme")
+    async with asyncio.timeout(5):
+        await asyncio.gather(*waiting[:2])
+    assert not waiting[2].done(), "another account's stream"
+    desks.back(BOB, "acme")
+    async with asyncio.timeout(5):
+        await waiting[2]
+        await desks.wait(BOB, "acme", 1)
+    assert told == [("alice", "acme"), ("bob", "acme")]
 
 
 def test_who_takes_an_order_up_again_hears_of_it_instead_of_who_had_it(desks: Desks) -> None:

@@ -69,6 +69,9 @@ class Bench:
             raise said
         return said
 
+    async def wait_to_ask(self, order: Order, after_ms: int) -> None:
+        await self.wait(after_ms)
+
     async def wait(self, after_ms: int) -> None:
         await asyncio.sleep(after_ms / 1000)
 

@@ -1,0 +1,78 @@
+"""Orders that ended lately, in case that their venue says more about them. Of each account and venue."""
+
+from collections.abc import Callable, Sequence
+
+from router.core.model import AccountId, RouteId
+from venues.base.orders import Filled, News, Order, OrderId, Rejected
+
+ENDED_MAX = 500
+"""Orders of one account at one venue, more than a busy one ends in an hour; the longest ended make room."""
+ENDED_MS = 3_600_000
+"""For how long: far beyond the minutes that a venue may lag or settle."""
+
+
+class Ended:
+    """One order after its last word."""
+
+    def __init__(
+        self,
+        route_id: RouteId,
+        order: Order,
+        last: Filled | Rejected,
+        *,
+        at_ms: int,
+        news: Sequence[News] = (),
+    ) -> None:
+        self.route_id, self.order, self.last = route_id, order, last
+        self.at_ms = at_ms
+        """When it ended, by a clock that never jumps."""
+        self.news = list(news)
+        """What the account's stream said of it, before and since."""
+
+
+class _Lately:
+    """Those of one account at one venue."""
+
+    def __init__(self) -> None:
+        self.orders: dict[OrderId, Ended] = {}
+        """The longest ended first."""
+        self.by_venue_id: dict[str, Ended] = {}
+
+    def drop(self, order_id: OrderId) -> None:
+        ended = self.orders.pop(order_id)
+        for venue_order_id in [key for key, each in self.by_venue_id.items() if each is ended]:
+            del self.by_venue_id[venue_order_id]
+
+
+class EndedOrders:
+    """The orders that ended lately, by account and venue."""
+
+    def __init__(self, now_ms: Callable[[], int]) -> None:
+        """`now_ms` is monotonic."""
+        self._now_ms = now_ms
+        self._lately: dict[tuple[AccountId, str], _Lately] = {}
+
+    def add(self, account: AccountId, ended: Ended) -> None:
+        """An order has its last word."""
+        lately = self._lately.setdefault((account, ended.order.listing.venue), _Lately())
+        if ended.order.order_id in lately.orders:
+            lately.drop(ended.order.order_id)
+        lately.orders[ended.order.order_id] = ended
+        if isinstance(ended.last, Filled):
+            lately.by_venue_id[ended.last.venue_order_id] = ended
+        if len(lately.orders) > ENDED_MAX:
+            lately.drop(next(iter(lately.orders)))
+
+    def of(self, account: AccountId, venue: str) -> list[Ended]:
+        """Those of the last hour."""
+        lately = self._lately.get((account, venue), _Lately())
+        for order_id in [o for o, each in lately.orders.items() if self._now_ms() - each.at_ms > ENDED_MS]:
+            lately.drop(order_id)
+        return list(lately.orders.values())
+
+    def find(self, account: AccountId, venue: str, *, client_id: str, venue_order_id: str) -> Ended | None:
+        """The order with this id of ours, or this one of the venue's."""
+        lately = self._lately.get((account, venue))
+        if lately is None:
+            return None
+        return lately.orders.get(OrderId(client_id)) or lately.by_venue_id.get(venue_order_id)
