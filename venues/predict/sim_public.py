@@ -90,14 +90,16 @@ class PublicFace:
         return self.matches(call, chosen)
 
     def matches(self, call: Call, chosen: Sequence[Match]) -> Json:
-        """A page of these."""
-        levels = self._desk.levels
-        return page(
-            call,
-            chosen,
-            lambda match: match.settlement_id,
-            lambda match: rows.match_row(match, levels(match.terms)),
-        )
+        """A page of these. A market is described once, however many of them are its own."""
+        markets: dict[int, Json] = {}
+
+        def row(match: Match) -> Json:
+            number = match.terms.market_id
+            if number not in markets:
+                markets[number] = rows.market_row(match.terms, self._desk.levels(match.terms))
+            return rows.match_row(match, markets[number])
+
+        return page(call, chosen, lambda match: match.settlement_id, row)
 
     def _positions(self, call: Call, now_ms: int) -> Json:
         try:

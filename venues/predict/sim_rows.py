@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -17,6 +18,8 @@ from venues.sim.times import iso
 
 Json = dict[str, Any]
 HOUSE_WALLET = "0x000000000000000000000000000000000000dEaD"
+HASHES_MAX = 4_096
+"""Hashes of the house's levels that are remembered: more than are shown at a time."""
 RESOLVER = "0x77620FAb2969dF2D5696F1f081940E416Cf17cA5"
 encode = msgspec.json.Encoder(decimal_format="number").encode
 """Compact; a Decimal becomes a JSON number."""
@@ -248,7 +251,12 @@ def _quote(order: SimOrder) -> str:
 
 def wire_hash(order: SimOrder) -> str:
     """The order's hash; a level of the house is shown as if it had one."""
-    return order.order_id if order.account != HOUSE else "0x" + keccak(order.order_id.encode()).hex()
+    return order.order_id if order.account != HOUSE else _house_hash(order.order_id)
+
+
+@lru_cache(HASHES_MAX)
+def _house_hash(order_id: str) -> str:
+    return "0x" + keccak(order_id.encode()).hex()
 
 
 # --- executions ---
@@ -261,8 +269,8 @@ def fee_row(order: SimOrder, fills: Sequence[Fill], name: str) -> Json:
     return {name: wei(sum(fill.fee for fill in fills)), "type": "COLLATERAL"}
 
 
-def match_row(match: Match, levels: tuple[list[Level], list[Level]]) -> Json:
-    """One element of GET /v1/orders/matches."""
+def match_row(match: Match, market: Json) -> Json:
+    """One element of GET /v1/orders/matches; `market` is its `market_row`."""
     (taker, fills), *makers = match.orders()
     return {
         "amountFilled": wei(match.size),
@@ -270,7 +278,7 @@ def match_row(match: Match, levels: tuple[list[Level], list[Level]]) -> Json:
         "executedAt": f"{iso(match.at_ms)[:-5]}Z",
         "settlementId": match.settlement_id,
         "transactionHash": match.transaction,
-        "market": market_row(match.terms, levels),
+        "market": market,
         "taker": _side_row(match.terms, taker, fills),
         "makers": [_side_row(match.terms, maker, own) for maker, own in makers],
     }
