@@ -1,6 +1,10 @@
 """An asyncio loop whose time jumps to the next timer as soon as nothing else is to be done."""
 
 import asyncio
+import heapq
+import itertools
+import random
+from collections import deque
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -14,23 +18,84 @@ class StuckError(RuntimeError):
     """Nothing can ever happen any more."""
 
 
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """Waits take no time at all; sockets and threads are of no use on it."""
+class NumberedTask(asyncio.Task[Any]):
+    """One whose place in a set follows from when it was made, not from where it lies in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, *arguments: Any, number: int, **options: Any) -> None:
+        self.number = number
+        super().__init__(*arguments, **options)
+
+    def __hash__(self) -> int:
+        return self.number
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+class NumberedFuture(asyncio.Future[Any]):
+    """The same for futures."""
+
+    def __init__(self, number: int, loop: asyncio.AbstractEventLoop) -> None:
+        self.number = number
+        super().__init__(loop=loop)
+
+    def __hash__(self) -> int:
+        return self.number
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """Waits take no time at all; sockets and threads are of no use on it.
+
+    With `luck` whatever could run now runs in an order of its choosing, as on a machine whose sockets and
+    threads make things ready in any order. Without it the order is asyncio's own: first come, first run.
+    """
+
+    def __init__(self, luck: random.Random | None = None) -> None:
         super().__init__()
         self._virtual = 0.0
+        self._luck = luck
+        self._ready: deque[asyncio.Handle]
+        self._scheduled: list[asyncio.TimerHandle]
+        """Both are private to asyncio, whose other methods fill them."""
+        self._numbers = itertools.count()
+        self.set_task_factory(self._numbered)
+
+    def create_future(self) -> asyncio.Future[Any]:
+        return NumberedFuture(next(self._numbers), self)
+
+    def _numbered(self, loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> asyncio.Task[Any]:
+        return NumberedTask(work, loop=loop, number=next(self._numbers), **options)
 
     def time(self) -> float:
         return self._virtual
 
     def _run_once(self) -> None:
-        if not self._ready:  # type: ignore[attr-defined]  # private to asyncio
-            timers = [handle for handle in self._scheduled if not handle.cancelled()]  # type: ignore[attr-defined]  # private to asyncio
-            if not timers:
-                raise StuckError("every task waits and no timer is set")
-            self._virtual = max(self._virtual, min(handle.when() for handle in timers))
-        super()._run_once()  # type: ignore[misc]  # private to asyncio
+        """Run one callback; when there is none, be at the time of the next timer."""
+        ready = self._ready
+        if not ready:
+            self._virtual = max(self._virtual, self._next_timer())
+        timers = self._scheduled
+        while timers and timers[0].when() <= self._virtual:
+            timer = heapq.heappop(timers)
+            timer._scheduled = False  # type: ignore[attr-defined]  # private to asyncio
+            if not timer.cancelled():
+                ready.append(timer)
+        if self._luck is not None and len(ready) > 1:
+            ready.rotate(-int(self._luck.random() * len(ready)))
+        handle = ready.popleft()
+        if not handle.cancelled():
+            handle._run()
+
+    def _next_timer(self) -> float:
+        timers = self._scheduled
+        while timers and timers[0].cancelled():
+            heapq.heappop(timers)._scheduled = False  # type: ignore[attr-defined]  # private to asyncio
+        if not timers:
+            raise StuckError("every task waits and no timer is set")
+        return timers[0].when()
 
 
 class VirtualClock:

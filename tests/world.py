@@ -4,6 +4,7 @@ Only the socket, the disk and the wall clock are replaced; everything between th
 """
 
 import asyncio
+import copy
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from router.runtime.hands import Tools
 from router.runtime.ladders import Ladders
 from router.runtime.metrics import Metrics
 from router.runtime.paces import Paces
+from router.runtime.store.protocol import Store
 from router.service import Router
 from tests.limits import WIDE
 from tests.memory_store import MemoryStore
@@ -58,9 +60,9 @@ Misdeed = Callable[[str, Request], str]
 class Network:
     """Requests go straight into the simulators. Implements `router.runtime.door.Door`."""
 
-    def __init__(self, simulators: Mapping[str, Simulator], clock: VirtualClock) -> None:
+    def __init__(self, simulators: Mapping[str, Simulator], clock: VirtualClock, metrics: Metrics) -> None:
         self.simulators, self.clock = simulators, clock
-        self.paces = Paces(clock, Metrics())
+        self.paces = Paces(clock, metrics)
         self.misdeed: Misdeed = lambda _venue, _request: ""
         self.before_order: Callable[[str], None] = lambda _venue: None
         """Called before a venue receives an order: the market may move."""
@@ -250,6 +252,8 @@ class Ear:
 class World:
     """One outcome pair on every venue, one account, and a router that can be killed and started again."""
 
+    make_metrics: Callable[[], Metrics] = staticmethod(Metrics)
+
     def __init__(
         self,
         loop: VirtualLoop,
@@ -261,6 +265,7 @@ class World:
     ) -> None:
         """`kinds` says by venue what kind of market and account it is; standard ones by default."""
         self.clock = VirtualClock(loop)
+        self.metrics = self.make_metrics()
         self.luck = random.Random(seed)
         self.venues = discover()
         self.simulators = {name: venue.simulator(seed) for name, venue in self.venues.items()}
@@ -275,9 +280,9 @@ class World:
             credentials[name] = simulator.open_account(wish, self.clock.now_ms())
             if isinstance(simulator, Tunable):
                 simulator.knobs |= kind.get("knobs", {})
-        self.account: Account = open_account(ACCOUNT, credentials, self.venues)
+        self.account: Account = _opened(credentials, self.venues)
         self.registry = Registry(self._outcomes())
-        self.network = Network(self.simulators, self.clock)
+        self.network = Network(self.simulators, self.clock, self.metrics)
         self.network.after = lambda: loop.call_later(FRAME_MS / 1000, self.pump)
         self.store = MemoryStore()
         self.lines: list[Line] = []
@@ -287,6 +292,10 @@ class World:
         """Of the routers that start from now on."""
         self.mishear: Callable[[], str] = lambda: ""
         """What goes wrong with a frame of an account's own stream: "", "lost" or "twice"."""
+
+    def disk(self) -> Store:
+        """What the next router writes to."""
+        return self.store
 
     def _outcomes(self) -> list[Outcome]:
         sides: tuple[list[ListingKey], list[ListingKey]] = ([], [])
@@ -324,19 +333,19 @@ class World:
         ]
         for line in self.lines:
             line.subscribe(self.registry.natives(line.venue.name))
-        desks = Desks(self.venues, Metrics(), self.clock)
+        desks = Desks(self.venues, self.metrics, self.clock)
         await self._listen(traded, desks)
         ledger = Ledger()
         tools = Tools(
-            controls=Controls(self.limits, self.store, ledger, clock=self.clock, metrics=Metrics()),
+            controls=Controls(self.limits, self.disk(), ledger, clock=self.clock, metrics=self.metrics),
             desks=desks,
             venues=self.venues,
             transport=self.network,
-            store=self.store,
+            store=self.disk(),
             ledger=ledger,
             balances=Balances(self.venues, self.network, self.clock, age_ms=2_000),
             clock=self.clock,
-            metrics=Metrics(),
+            metrics=self.metrics,
         )
         ladders = Ladders(traded, books, catalog, self.clock, silent_ms=5_000)
         known = dict.fromkeys(accounts, self.account)
@@ -397,6 +406,26 @@ class World:
                 for (_, outcome), size in account.positions.items():
                     held[outcome] += size
         return Size(held[0]), Size(held[1])
+
+
+_pristine: dict[tuple[str, ...], Signer] = {}
+"""Signers as they were made, by venue and credentials. To parse an RSA key takes longer than a short day."""
+
+
+def _opened(credentials: Mapping[str, Mapping[str, str]], venues: Mapping[str, Venue]) -> Account:
+    """The account with signers of its own: they keep sessions, so no two worlds may share one."""
+    signers: dict[str, Signer] = {}
+    for name, secrets in credentials.items():
+        key = (name, *secrets, *secrets.values())
+        if key not in _pristine:
+            made = open_account(ACCOUNT, {name: secrets}, venues).signers[name]
+            try:
+                _pristine[key] = copy.deepcopy(made)
+            except TypeError:  # its key cannot be copied, and is parsed in no time
+                signers[name] = made
+                continue
+        signers[name] = copy.deepcopy(_pristine[key])
+    return Account(account_id=ACCOUNT, signers=signers)
 
 
 def buy(amount: int, outcome: OutcomeId = YES) -> MarketOrder:

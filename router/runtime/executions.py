@@ -65,7 +65,6 @@ class Executions:
         replied: asyncio.Future[None] = self._tasks.loop.create_future()
         hands = RouteHands(self._tools, account, replied, more=rounds.extend, check=rounds.check)
         running = self._start(account, execution, execution.start(), hands=hands, reply_ms=reply_ms)
-        running.add_done_callback(lambda _: _answerable(replied))
         self._unanswered.add(replied)
         try:
             await replied
@@ -103,13 +102,20 @@ class Executions:
     ) -> asyncio.Task[None]:
         """Let it run, and see to it when it fails by our own fault: its orders may have left."""
         running = self._tasks.keep(run(execution, effects, hands, reply_ms=reply_ms))
-        ended = partial(self._ended, account=account, execution=execution, again_ms=again_ms)
+        ended = partial(self._ended, account=account, execution=execution, hands=hands, again_ms=again_ms)
         running.add_done_callback(ended)
         return running
 
     def _ended(
-        self, running: asyncio.Task[None], *, account: Account, execution: Execution, again_ms: int
+        self,
+        running: asyncio.Task[None],
+        *,
+        account: Account,
+        execution: Execution,
+        hands: RouteHands,
+        again_ms: int,
     ) -> None:
+        """What a run that failed leaves to do is under way before its caller is told."""
         failure = None if running.cancelled() else running.exception()
         if isinstance(failure, StoreDown):  # nothing was sent, so nothing is held
             for order in execution.planned.orders:
@@ -120,6 +126,7 @@ class Executions:
             self._tools.metrics.violations.labels("internal_error").inc()
             log.error("route.crashed", route=execution.planned.route_id, exc_info=failure)
             self._tasks.keep(self._resumed(account, execution, again_ms))
+        hands.reply(execution)
 
     async def _resumed(self, account: Account, execution: Execution, after_ms: int) -> None:
         """Begin again from the store, as after a restart: what this execution knew may not be in it."""

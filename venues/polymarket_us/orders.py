@@ -51,8 +51,8 @@ REFUSALS: Mapping[int, str] = {400: "bad_request", 401: "unauthorized", 403: "fo
 BLOCK_S = "5"
 """How long the venue may hold back its reply to an immediate order, waiting for its end (card 5.1)."""
 ABSENT_MS = LATE_MS
-"""An order that shows nowhere this long after it was made was not executed: by then the wait for its reply is
-over, and the ten seconds of card 10 have passed since."""
+"""An order that shows nowhere this long after it was made was not executed and never will be: its signature
+is no longer taken, and the ten seconds of card 10 have passed since."""
 REMEMBERED_MS = 7 * 86_400_000
 """Executions are kept for seven days (card 5.3): after that "not there" proves nothing."""
 

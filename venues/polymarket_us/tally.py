@@ -41,10 +41,11 @@ FINAL = frozenset({"FILLED", "CANCELED", "REJECTED", "EXPIRED"})
 LIVE = frozenset({"NEW", "PARTIALLY_FILLED", "PENDING_CANCEL", "PENDING_REPLACE"})
 """States in which an order is on the book; the others say that it is not there yet, or not any more."""
 FILLS = frozenset({"EXECUTION_TYPE_PARTIAL_FILL", "EXECUTION_TYPE_FILL"})
-EARLY_MS, LATE_MS = 5_000, 20_000
+EARLY_MS, LATE_MS = 5_000, 50_000
 """An order of ours was made at the venue this long before to this long after we made it: 5 s for clocks that
-disagree; and up to 9 s until it has left (the pace, and the 8 s that its reply is waited for), 5 s until the
-exchange gets to it (card 8), a second to spare."""
+disagree; and up to 9 s until it is signed (the pace, and the 8 s that its reply is waited for), 30 s while
+the venue takes the signature wherever it was held up (card 2), 5 s for clocks, 5 s until the exchange gets to
+it (card 8), a second to spare."""
 
 
 class State(msgspec.Struct, frozen=True):

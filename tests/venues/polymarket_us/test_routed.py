@@ -92,7 +92,7 @@ def test_the_same_sale_twice_is_reported_once_when_the_first_never_arrived() -> 
         first = await world.route(router, sell(5 * ONE))
         assert [line.status for line in first.fills] == [FillStatus.OPEN]
         second = await world.route(router, sell(5 * ONE))
-        await asyncio.sleep(30)
+        await asyncio.sleep(60)
         stored = [answer for route in world.store.stored().values() for answer in route.answers]
         assert sorted(type(answer).__name__ for answer in stored) == ["Filled", "Rejected"]
         assert world.shares(NAME)[0] == 5 * ONE
