@@ -8,14 +8,23 @@ import structlog
 from aiohttp import web
 from structlog.contextvars import bind_contextvars
 
-from router.http import body, health
+from router.http import body, health, manual
 from router.http.acceptor import Acceptor
 from router.http.door import Door, Guard, Turned, make_safe
 from router.http.predexon import routes as predexon
 from router.http.protocol import Protocol
 from router.http.reaper import Fleet, Limits
 from router.http.responses import METRICS, REQUEST_ID, docs_error, request_id
+from router.http.table import mount
 from router.http.tls import Certificate
+from router.http.words import (
+    ENDPOINT_NOT_FOUND,
+    INTERNAL_ERROR,
+    INVALID_REQUEST,
+    METHOD_NOT_ALLOWED,
+    PAYLOAD_TOO_LARGE,
+    Word,
+)
 from router.runtime.keys import KeyRing
 from router.runtime.metrics import Metrics
 from router.service import Router
@@ -32,8 +41,8 @@ def make_app(router: Router, keys: KeyRing, metrics: Metrics, *, door: Door | No
     app = web.Application(client_max_size=body.BYTES_MAX, middlewares=[_attend])
     app[METRICS] = metrics
     app[GUARD] = Guard(door or Door())
-    predexon.add(app, router, keys, metrics)
-    health.add(app, router, metrics)
+    routes = [*predexon.routes(router, keys, metrics), *health.routes(router, metrics)]
+    mount(app, [*routes, *manual.routes(routes)])
     app.on_response_prepare.append(_stamp)
     return app
 
@@ -69,8 +78,8 @@ async def _attend(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = _refused(request, refused)
     except Exception:
         log.exception("http.internal_error", path=request.path)
-        request.app[METRICS].refusals.of("internal_error").inc()
-        response = docs_error(request, 500, "internal_error", "the router failed; see its log")
+        request.app[METRICS].refusals.of(INTERNAL_ERROR.code).inc()
+        response = docs_error(request, INTERNAL_ERROR, "the router failed; see its log")
     finally:
         if reaper:
             reaper.handled()
@@ -83,18 +92,18 @@ GUARD: web.AppKey[Guard] = web.AppKey("guard", Guard)
 
 
 def _turned(request: web.Request, turned: Turned) -> web.Response:
-    log.info("http.turned_away", path=request.path, code=turned.code)
-    request.app[METRICS].refusals.of(turned.code).inc()
-    response = docs_error(request, turned.status, turned.code, turned.message)
+    log.info("http.turned_away", path=request.path, code=turned.word.code)
+    request.app[METRICS].refusals.of(turned.word.code).inc()
+    response = docs_error(request, turned.word, turned.message)
     response.force_close()
     return response
 
 
 def _refused(request: web.Request, refused: web.HTTPException) -> web.Response:
-    codes = {404: "endpoint_not_found", 405: "method_not_allowed", 413: "payload_too_large"}
-    code = codes.get(refused.status, "invalid_request")
-    request.app[METRICS].refusals.of(code).inc()
-    response = docs_error(request, refused.status, code, refused.reason)
+    known = {word.status: word for word in (ENDPOINT_NOT_FOUND, METHOD_NOT_ALLOWED, PAYLOAD_TOO_LARGE)}
+    word = known.get(refused.status, Word(refused.status, INVALID_REQUEST.code))
+    request.app[METRICS].refusals.of(word.code).inc()
+    response = docs_error(request, word, refused.reason)
     if "Allow" in refused.headers:
         response.headers["Allow"] = refused.headers["Allow"]
     return response

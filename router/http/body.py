@@ -27,23 +27,23 @@ class BodyError(Exception):
 
 
 class Late(BodyError):
-    """It did not come in time."""
+    """The body did not arrive within ten seconds."""
 
 
 class TooLarge(BodyError):
-    """It has more than BYTES_MAX."""
+    """The body is larger than 64 KiB."""
 
 
 class Torn(BodyError):
-    """It ended early, or is not framed as its headers say."""
+    """The body ended early, or is not framed as its headers say."""
 
 
 class Foreign(BodyError):
-    """It is in a media type or an encoding that we do not read."""
+    """The body is said to be something other than JSON in UTF-8, or to be packed."""
 
 
 class Malformed(BodyError):
-    """It is not JSON, too deep, or says something twice."""
+    """The body is not JSON, too deep, or says something twice."""
 
 
 async def receive(request: web.Request) -> bytes:

@@ -13,6 +13,7 @@ import msgspec
 from aiohttp import web
 
 from router.http.reaper import Limits
+from router.http.words import HOST_NOT_ALLOWED, INVALID_REQUEST, ORIGIN_NOT_ALLOWED, Word
 from router.runtime.addresses import is_address, is_local_name
 from router.sections import ServerConfig
 
@@ -54,10 +55,9 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Turned(NamedTuple):
-    """Why a request is not let in: HTTP status, the word for it, and header and rule."""
+    """Why a request is not let in: the word for it, and header and rule."""
 
-    status: int
-    code: str
+    word: Word
     message: str
 
 
@@ -73,20 +73,18 @@ class Guard:
         headers = request.headers
         hosts = headers.getall("Host", ())
         if len(hosts) > 1 or (not hosts and request.version >= (1, 1)):
-            return Turned(400, "invalid_request", "host: a request of HTTP/1.1 has it exactly once")
+            return Turned(INVALID_REQUEST, "host: a request of HTTP/1.1 has it exactly once")
         return self._judged(hosts[0] if hosts else None, headers.get("Origin"))
 
     def _judge(self, host: str | None, origin: str | None) -> Turned | None:
         if host is not None and not self._ours(host):
             return Turned(
-                421,
-                "host_not_allowed",
+                HOST_NOT_ALLOWED,
                 "host: not a name of this router; the setting server.allowed_hosts lists its names",
             )
         if origin is not None and not self._welcome(origin.lower(), host):
             return Turned(
-                403,
-                "origin_not_allowed",
+                ORIGIN_NOT_ALLOWED,
                 "origin: pages from elsewhere may not call; the setting server.allowed_origins lists others",
             )
         return None

@@ -1,14 +1,25 @@
 """For operators: is it alive, can it trade, what are its figures."""
 
+from typing import Literal
+
 import msgspec
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from router.http.responses import json_response
+from router.http.table import Reply, Route
 from router.runtime.metrics import Metrics
 from router.service import Router
 
+SURFACE = "Operators"
+
 _encoder = msgspec.json.Encoder()
+
+
+class Alive(msgspec.Struct, frozen=True):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
 
 
 class Readiness(msgspec.Struct, frozen=True):
@@ -26,7 +37,7 @@ class Health:
 
     async def health(self, _: web.Request) -> web.Response:
         """The process answers."""
-        return json_response(200, b'{"status":"ok"}')
+        return json_response(200, _encoder.encode(Alive()))
 
     async def ready(self, _: web.Request) -> web.Response:
         """200 when orders are taken and every tradable listing's book is seeded, else 503 and why not."""
@@ -40,9 +51,45 @@ class Health:
         )
 
 
-def add(app: web.Application, router: Router, metrics: Metrics) -> None:
-    """Put the routes on the application."""
+def routes(router: Router, metrics: Metrics) -> tuple[Route, ...]:
+    """What operators and their machines ask for. No key is needed."""
     health = Health(router, metrics)
-    app.router.add_get("/health", health.health)
-    app.router.add_get("/ready", health.ready)
-    app.router.add_get("/metrics", health.metrics)
+    return (
+        Route(
+            method="GET",
+            path="/health",
+            handler=health.health,
+            name="health",
+            title="Is the process alive",
+            text="For whoever restarts it. Says nothing of venues or store.",
+            surface=SURFACE,
+            replies=(Reply(status=200, body=Alive, when="The process answers."),),
+        ),
+        Route(
+            method="GET",
+            path="/ready",
+            handler=health.ready,
+            name="ready",
+            title="Are orders taken",
+            text="For load balancers, and for whoever wants to know what is missing.",
+            surface=SURFACE,
+            replies=(
+                Reply(
+                    status=200,
+                    body=Readiness,
+                    when="Orders are taken and every tradable listing's book has come.",
+                ),
+                Reply(status=503, body=Readiness, when="Not yet, or not any more: `waiting_for` says why."),
+            ),
+        ),
+        Route(
+            method="GET",
+            path="/metrics",
+            handler=health.metrics,
+            name="metrics",
+            title="Figures for Prometheus",
+            text="Text in Prometheus' exposition format; every name begins with `crossbook_`.",
+            surface=SURFACE,
+            replies=(Reply(status=200, media="text/plain", when="The figures."),),
+        ),
+    )

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from router.http.door import make_safe
 from router.http.responses import REQUEST_ID, docs_error, new_request_id
+from router.http.words import INTERNAL_ERROR, INVALID_REQUEST, Word
 from router.runtime.metrics import Metrics
 
 KEEP_IDLE_S = 75.0
@@ -46,13 +47,15 @@ class Protocol(web.RequestHandler):
         """The request never reached the application. The connection is closed: what follows is unreadable."""
         request[REQUEST_ID] = new_request_id()
         word = type(exc).__name__
-        self._metrics.refusals.of("internal_error" if status >= 500 else "invalid_request").inc()
+        self._metrics.refusals.of((INTERNAL_ERROR if status >= 500 else INVALID_REQUEST).code).inc()
         if status >= 500:
             log.error("http.internal_error", request=request[REQUEST_ID], exc_info=exc)
-            response = docs_error(request, 500, "internal_error", "the router failed; see its log")
+            response = docs_error(request, INTERNAL_ERROR, "the router failed; see its log")
         else:
             log.info("http.malformed", request=request[REQUEST_ID], status=status, reason=word)
-            response = docs_error(request, status, "invalid_request", f"not a request of HTTP/1.1: {word}")
+            response = docs_error(
+                request, Word(status, INVALID_REQUEST.code), f"not a request of HTTP/1.1: {word}"
+            )
         response.headers["x-request-id"] = request[REQUEST_ID]
         make_safe(response)
         response.force_close()

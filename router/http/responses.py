@@ -5,6 +5,7 @@ from typing import NewType
 import msgspec
 from aiohttp import web
 
+from router.http.words import EXPECTATION_FAILED, Word
 from router.runtime.clock import SystemClock
 from router.runtime.metrics import Metrics
 
@@ -45,9 +46,10 @@ def request_id(given: str | None) -> RequestId:
     return new_request_id()
 
 
-def docs_error(request: web.BaseRequest, status: int, code: str, message: str) -> web.Response:
+def docs_error(request: web.BaseRequest, word: Word, message: str) -> web.Response:
     """An error in the docs envelope."""
-    return json_response(status, _encoder.encode(DocsError(code, message, request[REQUEST_ID], code)))
+    told = DocsError(word.code, message, request[REQUEST_ID], word.code)
+    return json_response(word.status, _encoder.encode(told))
 
 
 async def expectation(request: web.Request) -> web.Response | None:
@@ -55,5 +57,5 @@ async def expectation(request: web.Request) -> web.Response | None:
     if request.headers["Expect"].lower() == "100-continue":
         return None
     request[REQUEST_ID] = request_id(request.headers.get("x-request-id"))
-    request.app[METRICS].refusals.of("expectation_failed").inc()
-    return docs_error(request, 417, "expectation_failed", "expect: only 100-continue can be met")
+    request.app[METRICS].refusals.of(EXPECTATION_FAILED.code).inc()
+    return docs_error(request, EXPECTATION_FAILED, "expect: only 100-continue can be met")

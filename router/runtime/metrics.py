@@ -206,7 +206,7 @@ class Metrics:
 
     def _process(self, registry: CollectorRegistry) -> None:
         Info("crossbook_build", "Which version of the router runs", registry=registry).info(
-            {"version": _version()}
+            {"version": build_version()}
         )
         self.log_lines_dropped = Counter(
             "crossbook_log_lines_dropped",
@@ -215,7 +215,8 @@ class Metrics:
         )
 
 
-def _version() -> str:
+def build_version() -> str:
+    """Of the distribution that runs."""
     try:
         return version("crossbook")
     except PackageNotFoundError:  # run from a checkout that was not installed

@@ -22,6 +22,9 @@ ROUTES: dict[tuple[str, str], Scope | None] = {
     ("GET", "/health"): None,
     ("GET", "/ready"): None,
     ("GET", "/metrics"): None,
+    ("GET", "/openapi.json"): None,
+    ("GET", "/docs"): None,
+    ("GET", "/docs/style.css"): None,
 }
 """Method and path to what a key must be for; None: the route asks for no key. A new route is a new row."""
 OWN, FOREIGN, NOBODY = ACCOUNT, AccountId("acct-2"), AccountId("nobody")

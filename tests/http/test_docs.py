@@ -9,7 +9,8 @@ from router import sections
 from router.core.errors import Refusal
 from router.http.body import BodyError
 from router.http.predexon import refusals
-from router.http.predexon.refusals import ACCESS_WORDS, BODY_WORDS, WORDS, Word
+from router.http.predexon.refusals import ACCESS_WORDS, BODY_WORDS, WORDS
+from router.http.words import INTERNAL_ERROR, Word
 from router.runtime.control_settings import ControlsConfig
 from router.runtime.keys import Denied, Scope
 
@@ -19,7 +20,7 @@ SETTINGS = (DOCS / "settings.md").read_text()
 
 
 KNOWN = {word for word in vars(refusals).values() if isinstance(word, Word)}
-KNOWN |= {*WORDS.values(), *BODY_WORDS.values(), *ACCESS_WORDS.values()}
+KNOWN |= {INTERNAL_ERROR, *WORDS.values(), *BODY_WORDS.values(), *ACCESS_WORDS.values()}
 
 
 def test_every_refusal_has_a_word() -> None:

@@ -1,9 +1,11 @@
 """What a Predexon client sends, checked field by field, as a market order."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta, field
 
 from registry.model import OUTCOME_ID, OutcomeId
 from router.core.idempotency import KEY
@@ -12,7 +14,8 @@ from router.http.body import Malformed, text_of
 from venues.base.orders import Side
 from venues.base.units import DIGITS, ONE, Cash, Price, Size, micros
 
-DECIMAL = re.compile(r"\d{1,18}(\.\d{1,18})?", re.ASCII)
+PLAIN = r"[0-9]{1,18}(\.[0-9]{1,18})?"
+DECIMAL = re.compile(PLAIN)
 """The grammar of amounts and sizes: no sign, exponent, blank or NaN."""
 
 SCOPE = "router/orders"
@@ -25,21 +28,59 @@ class ParseError(Exception):
     """The body cannot be an order. The message names the field and the rule."""
 
 
-class _Body(msgspec.Struct, rename="camel"):
-    """The keys we read; others are ignored, as the contract has it."""
+def _raw(text: str, *schemas: Mapping[str, object]) -> Meta:
+    """A field that is read by hand and may be null: what it is for, and what it may be."""
+    return Meta(description=text, extra_json_schema={"anyOf": [*schemas, {"type": "null"}]})
 
-    predexon_id: str
-    side: str
-    amount: msgspec.Raw = _NULL
-    size: msgspec.Raw = _NULL
-    type: msgspec.Raw = _NULL
-    price: msgspec.Raw = _NULL
-    bridge_enabled: msgspec.Raw = _NULL
-    client_order_id: msgspec.Raw = _NULL
-    max_price: msgspec.Raw = _NULL
-    min_price: msgspec.Raw = _NULL
-    max_slippage_bps: msgspec.Raw = _NULL
-    confirm: msgspec.Raw = _NULL
+
+def _null() -> msgspec.Raw:
+    """A default that the description of the interface need not encode."""
+    return _NULL
+
+
+_NUMBER = ({"type": "string", "pattern": f"^{PLAIN}$"}, {"type": "number", "exclusiveMinimum": 0})
+
+
+class SeedRequest(msgspec.Struct, rename="camel"):
+    """A market order. The keys we read; others are ignored, as the contract has it."""
+
+    predexon_id: Annotated[
+        str, Meta(description="The outcome.", extra_json_schema={"pattern": f"^{OUTCOME_ID.pattern}$"})
+    ]
+    side: Annotated[str, Meta(extra_json_schema={"enum": ["buy", "sell"]})]
+    amount: Annotated[msgspec.Raw, _raw("Dollars to spend, fees included; on a buy only.", *_NUMBER)] = field(
+        default_factory=_null
+    )
+    size: Annotated[msgspec.Raw, _raw("Shares to sell; on a sell only.", *_NUMBER)] = field(
+        default_factory=_null
+    )
+    type: Annotated[msgspec.Raw, _raw("Other types are refused.", {"const": "market"})] = field(
+        default_factory=_null
+    )
+    price: Annotated[msgspec.Raw, _raw("Refused: it would be a limit order.")] = field(default_factory=_null)
+    bridge_enabled: Annotated[msgspec.Raw, _raw("Refused where it is true.", {"const": False})] = field(
+        default_factory=_null
+    )
+    client_order_id: Annotated[
+        msgspec.Raw,
+        _raw("Does what `Idempotency-Key` does.", {"type": "string", "pattern": f"^(?:{KEY.pattern})$"}),
+    ] = field(default_factory=_null)
+    max_price: Annotated[msgspec.Raw, _raw("The worst price accepted, below 1; on a buy only.", *_NUMBER)] = (
+        field(default_factory=_null)
+    )
+    min_price: Annotated[
+        msgspec.Raw, _raw("The worst price accepted, below 1; on a sell only.", *_NUMBER)
+    ] = field(default_factory=_null)
+    max_slippage_bps: Annotated[
+        msgspec.Raw,
+        _raw(
+            "How much worse than the best price may be paid.",
+            {"type": "integer", "minimum": 0, "maximum": 9_999},
+        ),
+    ] = field(default_factory=_null)
+    confirm: Annotated[msgspec.Raw, _raw("Meant, however unusual it looks.", {"type": "boolean"})] = field(
+        default_factory=_null
+    )
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -50,7 +91,7 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 _KEY_RULE = "must be 1 to 255 visible ASCII characters, without blanks"
-_decoder = msgspec.json.Decoder(_Body)
+_decoder = msgspec.json.Decoder(SeedRequest)
 
 
 def asked(body: bytes) -> Asked:
@@ -85,7 +126,7 @@ def _client_order_id(raw: msgspec.Raw) -> str | None:
     return text
 
 
-def _seen(body: bytes) -> _Body:
+def _seen(body: bytes) -> SeedRequest:
     try:
         return _decoder.decode(text_of(body))
     except Malformed as error:
@@ -94,7 +135,7 @@ def _seen(body: bytes) -> _Body:
         raise ParseError(_named(str(error))) from error
 
 
-def _market_order(seen: _Body) -> MarketOrder:
+def _market_order(seen: SeedRequest) -> MarketOrder:
     _refuse_other_orders(seen)
     if not OUTCOME_ID.fullmatch(seen.predexon_id):
         raise ParseError("predexonId: must be px- followed by 8 to 32 characters of a-z and 0-9")
@@ -124,7 +165,7 @@ def _market_order(seen: _Body) -> MarketOrder:
     )
 
 
-def _worst(seen: _Body) -> Price | None:
+def _worst(seen: SeedRequest) -> Price | None:
     """The worst price the caller accepts; it only ever narrows what the controls allow."""
     field, raw = ("maxPrice", seen.max_price) if seen.side == "buy" else ("minPrice", seen.min_price)
     if not _absent(seen.min_price if seen.side == "buy" else seen.max_price):
@@ -152,7 +193,7 @@ def _confirm(raw: msgspec.Raw) -> bool:
     return bytes(raw) == b"true"
 
 
-def _refuse_other_orders(seen: _Body) -> None:
+def _refuse_other_orders(seen: SeedRequest) -> None:
     """A limit order must never be traded as a market order because its key was ignored."""
     if not _absent(seen.type) and bytes(seen.type) != b'"market"':
         raise ParseError("type: only market orders are accepted here")

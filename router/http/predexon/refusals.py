@@ -2,19 +2,11 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
 
 from router.core import errors
 from router.http import body
+from router.http.words import Word
 from router.runtime import keys
-
-
-class Word(NamedTuple):
-    """An HTTP status and the machine code that goes with it."""
-
-    status: int
-    code: str
-
 
 WORDS: Mapping[type[errors.Refusal], Word] = MappingProxyType(
     {
@@ -58,4 +50,3 @@ BODY_WORDS: Mapping[type[body.BodyError], Word] = MappingProxyType(
         body.Foreign: Word(415, "unsupported_media_type"),
     }
 )
-INTERNAL_ERROR = Word(500, "internal_error")

@@ -8,12 +8,16 @@ from aiohttp import web
 from structlog.contextvars import bind_contextvars
 
 from router.core.errors import InProgress, Refusal
+from router.core.idempotency import KEY
 from router.core.model import Key, MarketOrder
+from router.http import table
 from router.http.access import Access
 from router.http.body import BodyError, receive
 from router.http.predexon import read, refusals, show_seed
-from router.http.predexon.refusals import Word
-from router.http.responses import REQUEST_ID, expectation, json_response
+from router.http.predexon.refusals import PARSE_ERROR
+from router.http.responses import REQUEST_ID, json_response
+from router.http.table import Parameter, Reply, Route
+from router.http.words import Word
 from router.runtime.accounts import Account
 from router.runtime.keys import Denied, KeyRing, Scope
 from router.runtime.metrics import Metrics
@@ -24,6 +28,21 @@ _encoder = msgspec.json.Encoder()
 
 RETRY_AFTER_S = 1
 """When to ask again about an order under way: most are answered within this time."""
+
+
+PLACING = """\
+Split over the venues that the account uses, by price with fees. A buy names `amount`, a sell `size`. The
+order goes on when its caller hangs up: ask again with the same `Idempotency-Key` and be told its answer. An
+error other than 502 `all_venues_failed` says that this request sent nothing to any venue."""
+ACCOUNT_ID = Parameter(
+    name="accountId", place="path", text="One of the accounts that the key owns.", required=True
+)
+IDEMPOTENCY_KEY = Parameter(
+    name="Idempotency-Key",
+    place="header",
+    text="What the caller calls this order. For a week a repeat is told the first answer and trades nothing.",
+    schema={"type": "string", "pattern": f"^(?:{KEY.pattern})$"},
+)
 
 
 class SeedError(msgspec.Struct, frozen=True, rename="camel"):
@@ -58,7 +77,7 @@ class Orders:
         except BodyError as error:
             return self._turned(request, refusals.BODY_WORDS[type(error)], str(error))
         except read.ParseError as error:
-            return self._turned(request, refusals.PARSE_ERROR, str(error))
+            return self._turned(request, PARSE_ERROR, str(error))
         except InProgress as refusal:
             return self._under_way(request, refusal)
         except Refusal as refusal:
@@ -104,7 +123,45 @@ class Orders:
         return response
 
 
-def add(app: web.Application, router: Router, keys: KeyRing, metrics: Metrics) -> None:
-    """Put the surface's routes on the application."""
+def routes(router: Router, keys: KeyRing, metrics: Metrics) -> tuple[Route, ...]:
+    """The surface's routes."""
     orders = Orders(router, keys, metrics)
-    app.router.add_post("/api/accounts/{account_id}/router/orders", orders.place, expect_handler=expectation)
+    return (
+        Route(
+            method="POST",
+            path="/api/accounts/{account_id}/router/orders",
+            handler=orders.place,
+            name="placeOrder",
+            title="Place a market order",
+            text=PLACING,
+            surface="Orders (Predexon's seed dialect)",
+            scope=Scope.TRADE,
+            body=read.SeedRequest,
+            example={"predexonId": "px-k3v7q2mzt5wd", "side": "buy", "amount": "25.00"},
+            parameters=(ACCOUNT_ID, IDEMPOTENCY_KEY),
+            replies=(
+                Reply(
+                    status=201,
+                    body=show_seed.SeedOrder,
+                    when="Something was filled or may still be; `fills` has each venue order.",
+                    headers=("Idempotent-Replayed",),
+                ),
+                Reply(
+                    status=502,
+                    body=show_seed.SeedOrder,
+                    code=show_seed.ALL_VENUES_FAILED,
+                    when="Every venue order failed, each with the venue's proof that nothing was done.",
+                    headers=("Idempotent-Replayed",),
+                ),
+                Reply(
+                    status=PARSE_ERROR.status,
+                    code=PARSE_ERROR.code,
+                    body=SeedError,
+                    when="A field is missing or breaks its rule: `error` names both.",
+                ),
+                *table.refusals(refusals.ACCESS_WORDS, SeedError),
+                *table.refusals(refusals.BODY_WORDS, SeedError),
+                *table.refusals(refusals.WORDS, SeedError, headers={InProgress: ("Retry-After",)}),
+            ),
+        ),
+    )

@@ -5,8 +5,10 @@ prices are rounded half-even.
 """
 
 from decimal import Decimal
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from router.core.model import Considered
 from router.core.report import FillLine, FillStatus, Report
@@ -18,10 +20,16 @@ BPS_SCALE = 10_000
 """`Considered.fee_bps_at_top_e4` counts ten-thousandths of a basis point."""
 
 
+SixDigits = Annotated[str, Meta(pattern=r"^[0-9]+\.[0-9]{6}$")]
+Echoed = Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]+)?$")]
+Number = Annotated[msgspec.Raw, Meta(extra_json_schema={"type": "number"})]
+"""Digits of ours in place of a float."""
+
+
 class SeedFee(msgspec.Struct, frozen=True):
     """What the venue charged, in its own unit."""
 
-    amount: str
+    amount: SixDigits
     unit: str
 
 
@@ -30,10 +38,10 @@ class SeedFill(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     venue: str
     order_id: str
-    status: str
-    size: str
-    price: str
-    amount: str
+    status: Annotated[str, Meta(extra_json_schema={"enum": [status.value for status in FillStatus]})]
+    size: SixDigits
+    price: SixDigits
+    amount: SixDigits
     fee: SeedFee | msgspec.UnsetType = msgspec.UNSET
     error: str | msgspec.UnsetType = msgspec.UNSET
 
@@ -41,9 +49,11 @@ class SeedFill(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class SeedSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Totals over all fills."""
 
-    total_size: str
-    total_amount: str
-    avg_price: str
+    total_size: SixDigits
+    total_amount: SixDigits
+    avg_price: Annotated[
+        str, Meta(pattern=r"^(0|[0-9]+\.[0-9]{6})$", description="0 when nothing was filled.")
+    ]
     venues_used: int
     venues_failed: int
 
@@ -52,10 +62,10 @@ class SeedConsidered(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Why a venue was or was not used."""
 
     venue: str
-    avg_price: str | None
-    top_level_price: str | None
+    avg_price: SixDigits | None
+    top_level_price: SixDigits | None
     dropped_reason: str | None
-    fee_bps_at_top: int | Decimal
+    fee_bps_at_top: Number
 
 
 class SeedRouting(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -70,17 +80,17 @@ class SeedOrder(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     router_order_id: str
     predexon_id: str
-    side: str
-    type: str
+    side: Annotated[str, Meta(extra_json_schema={"enum": ["buy", "sell"]})]
+    type: Annotated[str, Meta(extra_json_schema={"const": "market"})]
     error_code: str | msgspec.UnsetType = msgspec.UNSET
-    requested_amount: str | None
-    requested_size: str | None
+    requested_amount: Echoed | None
+    requested_size: Echoed | None
     fills: list[SeedFill]
     summary: SeedSummary
     routing: SeedRouting = msgspec.field(name="_routing")
 
 
-_encoder = msgspec.json.Encoder(decimal_format="number")
+_encoder = msgspec.json.Encoder()
 
 
 def show(report: Report) -> tuple[int, bytes]:
@@ -139,7 +149,7 @@ def _considered(entry: Considered) -> SeedConsidered:
         avg_price=_price(entry.average),
         top_level_price=_price(entry.top),
         dropped_reason=entry.dropped,
-        fee_bps_at_top=bps,
+        fee_bps_at_top=msgspec.Raw(f"{bps}"),
     )
 
 
