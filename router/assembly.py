@@ -8,14 +8,14 @@ from pathlib import Path
 import structlog
 
 from registry.index import Registry
-from router.config import ConfigError, secrets_of
+from router.config import ConfigError
 from router.core.book import Books
 from router.core.ledger import Ledger
 from router.core.model import AccountId
 from router.http.app import Listener, make_app
 from router.http.door import Door
 from router.http.tls import Certificate
-from router.runtime.accounts import Account, open_account
+from router.runtime.accounts import Account
 from router.runtime.balances import Balances
 from router.runtime.catalog import Catalog
 from router.runtime.changes import Changes, KeyBook
@@ -33,6 +33,7 @@ from router.runtime.registry_file import read_registry
 from router.runtime.store.sqlite import SqliteStore
 from router.runtime.streams import Streams
 from router.runtime.transport import Transport
+from router.runtime.vault.credentials import Credentials
 from router.sections import Config, ServerConfig
 from router.service import Router
 from venues.base.contract import Signer, Venue
@@ -241,20 +242,8 @@ def limits_of(config: Config) -> LimitBook:
 def open_accounts(
     config: Config, venues: Mapping[str, Venue], redactor: Redactor
 ) -> dict[AccountId, Account]:
-    """Every account of the settings with its keys parsed; from now on no log shows them.
-
-    ConfigError or CredentialError name the key.
-    """
-    accounts: dict[AccountId, Account] = {}
-    for name, settings in config.accounts.items():
-        account_id = AccountId(name)
-        credentials = {venue: secrets_of(account_id, venue, config) for venue in settings.venues}
-        for venue, values in credentials.items():
-            for secret in venues[venue].secrets:
-                if secret.secret and secret.name in values:
-                    redactor.register(values[secret.name])
-        accounts[account_id] = open_account(account_id, credentials, venues)
-    return accounts
+    """Every account of the settings with its keys parsed. Raises as `Credentials.open` does."""
+    return Credentials(config, venues, redactor).open()
 
 
 def data_signers(config: Config, accounts: Mapping[AccountId, Account]) -> dict[str, Signer]:

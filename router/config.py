@@ -12,7 +12,16 @@ import msgspec
 from router.core.model import AccountId
 from router.runtime.addresses import only_this_machine
 from router.runtime.keys import KEYS_MAX, configured
-from router.sections import AccountConfig, Config, KeyConfig, SecretSource, ServerConfig, VenueConfig
+from router.runtime.vault import master
+from router.sections import (
+    AccountConfig,
+    Config,
+    KeyConfig,
+    SecretSource,
+    ServerConfig,
+    VaultConfig,
+    VenueConfig,
+)
 
 FILE_BYTES_MAX = 4 * 1024 * 1024
 """A settings file larger than this is a mistake."""
@@ -79,6 +88,7 @@ def _anchored(config: Config, folder: Path) -> Config:
         config,
         accounts=accounts,
         server=server,
+        vault=config.vault and change(config.vault, master=master.anchored(config.vault.master, folder)),
         registry=change(config.registry, file=str(folder / config.registry.file)),
         store=change(config.store, directory=str(folder / config.store.directory)),
     )
@@ -160,13 +170,27 @@ def _problems(config: Config, known: set[str]) -> list[str]:
         found += [
             f"{at}.credentials.{venue}: missing; the account lists this venue under `venues`"
             for venue in account.venues
-            if venue in known and venue not in account.credentials
+            if venue in known and venue not in account.credentials and config.vault is None
         ]
         found += [
             f"{at}.controls.venues.{venue}: the account does not list this venue under `venues`"
             for venue in account.controls.venues
             if venue not in account.venues
         ]
+    return found + _vault_problems(config.vault) + _key_problems(config)
+
+
+def _vault_problems(vault: VaultConfig | None) -> list[str]:
+    try:
+        if vault is not None:
+            master.check(vault.master)
+    except ValueError as error:
+        return [f"vault.master: {error}"]
+    return []
+
+
+def _key_problems(config: Config) -> list[str]:
+    found: list[str] = []
     for name, key in config.keys.items():
         found += [
             f"keys.{name}.accounts: no account is called {a!r}"

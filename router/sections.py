@@ -101,6 +101,13 @@ class AccountConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return [("venues", self.venues)]
 
 
+class VaultConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The credentials kept in the database, of accounts whose venue has none in the settings."""
+
+    master: str
+    """Where the master key is: see `router/runtime/vault/master.py`."""
+
+
 class KeyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One API key, as the SHA-256 of its text, and what it may be used for."""
 
@@ -132,4 +139,5 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     routing: RoutingConfig = RoutingConfig()
     controls: ControlsConfig = ControlsConfig()
     venues: dict[str, VenueConfig] = {}
+    vault: VaultConfig | None = None
     log: LogConfig = LogConfig()

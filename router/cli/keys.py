@@ -1,53 +1,30 @@
-"""`crossbook keys …`: API keys that are made and revoked while a router runs."""
+"""`crossbook keys …`: API keys that are made and revoked while a router runs, and the vault."""
 
-import sqlite3
-import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from router.cli import vault
+from router.cli.beside import DEFAULT, ConfigFile, database, told
 from router.config import NAME, ConfigError, load
 from router.core.model import AccountId
 from router.runtime.clock import SystemClock
 from router.runtime.keys import USUAL_SCOPES, ApiKey, KeyId, Scope, digest, networks, new_key
 from router.runtime.store import api_keys
 from router.runtime.store.api_keys import StoredKey
-from router.runtime.store.beside import administer
-from router.runtime.store.protocol import StoreFault
 from router.sections import Config
 from venues import discover
 
-EXPECTED = (ConfigError, StoreFault, OSError, ValueError)
-"""What a user can mend: shown as one line."""
-
-app = typer.Typer(help="API keys of partners.", no_args_is_help=True)
+app = typer.Typer(
+    help="API keys of partners, venues' credentials, and what seals them.", no_args_is_help=True
+)
 api = typer.Typer(help="API keys of partners, kept in the database.", no_args_is_help=True)
 app.add_typer(api, name="api")
-
-ConfigFile = Annotated[Path, typer.Option("--config", help="The settings file (TOML).")]
-DEFAULT = Path("crossbook.toml")
-
-
-@contextmanager
-def told() -> Iterator[None]:
-    """What a user can mend ends the command with one line."""
-    try:
-        yield
-    except EXPECTED as error:
-        sys.exit(f"crossbook: {error}")
-
-
-@contextmanager
-def database(config: Config) -> Iterator[sqlite3.Connection]:
-    """The store of these settings, also while a router runs on it."""
-    with closing(administer(Path(config.store.directory))) as connection:
-        yield connection
+app.add_typer(vault.venue_app, name="venue")
+app.add_typer(vault.master_app, name="master")
 
 
 @api.command()

@@ -59,6 +59,7 @@ def test_every_setting_is_documented_with_its_default() -> None:
         "routing": sections.RoutingConfig,
         "controls": ControlsConfig,
         "log": sections.LogConfig,
+        "vault": sections.VaultConfig,
     }
     documented = dict(re.findall(r"^\| `([\w.<>]+)` \| ([^|]+) \|", SETTINGS, re.MULTILINE))
     for table, kind in tables.items():

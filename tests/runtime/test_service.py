@@ -1,7 +1,6 @@
 """The verbs in trouble: a store that fails, our own bugs, a restart, a shutdown. No money gets lost."""
 
 import asyncio
-from collections.abc import Mapping
 
 import pytest
 
@@ -12,7 +11,6 @@ from router.runtime.accounts import Account
 from router.service import Router
 from tests.virtual_time import VirtualLoop, run
 from tests.world import ACCOUNT, World, buy
-from venues.base.contract import Signer
 from venues.base.http import Purpose, Request
 from venues.base.orders import Filled
 from venues.base.units import ONE, Price, Size
@@ -155,9 +153,7 @@ def test_a_bug_after_the_caller_was_answered_does_not_end_the_asking() -> None:
 
 def account_without(world: World, *venues: str) -> Account:
     """The account as the settings have it after a venue was taken out."""
-    signers: Mapping[str, Signer] = {
-        name: signer for name, signer in world.account.signers.items() if name not in venues
-    }
+    signers = {name: signer for name, signer in world.account.signers.items() if name not in venues}
     return Account(account_id=ACCOUNT, signers=signers)
 
 
