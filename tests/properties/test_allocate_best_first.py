@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
@@ -140,6 +141,7 @@ def allowance(shops: list[Shop], market: Market, split: Split) -> int:
     return max(proven, sum(fineness)) + ROUNDING + (0 if runs_out else topped_up(shops, split))
 
 
+@pytest.mark.slow
 @settings(max_examples=CASES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(questions())
 def test_one_pass_is_enough_for_fine_lots(case: tuple[list[Shop], MarketOrder, Means]) -> None:
@@ -193,6 +195,7 @@ def test_by_worth_a_listing_is_still_taken_from_its_best_price_on() -> None:
     assert split is None, "taken one by one the others come first, and the bound knows of something better"
 
 
+@pytest.mark.slow
 @settings(max_examples=CASES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(questions())
 def test_every_order_costs_what_the_slow_arithmetic_says(

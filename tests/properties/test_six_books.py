@@ -9,6 +9,7 @@ import random
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import Bounds, LinearConstraint, milp
@@ -122,6 +123,7 @@ def obeys(order: PlannedOrder, terms: Terms) -> None:
     assert order.cash >= listing.minimum_cash
 
 
+@pytest.mark.slow
 @settings(max_examples=CASES, deadline=None)
 @given(markets())
 def test_ten_thousand_dollars_are_split_as_an_integer_program_would(shops: list[Shop]) -> None:

@@ -7,6 +7,7 @@ fills, not what was reserved for them.
 
 import os
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -98,6 +99,7 @@ def charged(curve: FeeCurve, fills: Fills) -> int:
     return curve.charged(Side.BUY, fills).cash
 
 
+@pytest.mark.slow
 @settings(max_examples=CASES, deadline=None)
 @given(st.data())
 def test_no_rounds_of_a_buy_cost_more_than_its_amount(data: st.DataObject) -> None:

@@ -395,6 +395,7 @@ def test_a_word_never_seen_in_the_reply_to_an_order_leaves_it_open(venue: str) -
         is_true_or_open(scene, order, scene.place(order))
 
 
+@pytest.mark.slow
 @each_venue
 @pytest.mark.parametrize("lost", [False, True])
 def test_a_word_never_seen_in_a_look_up_leaves_the_order_open(venue: str, lost: bool) -> None:
