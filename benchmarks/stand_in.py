@@ -160,6 +160,10 @@ class StandInOrders:
         yield from ()
         return answer
 
+    def withdraw(self, signer: Signer, standing: Standing) -> Talk[bool]:
+        yield from ()
+        return False
+
     def open_orders(
         self, signer: Signer, listings: Sequence[Listing]
     ) -> Talk[Sequence[Standing] | Unavailable]:

@@ -29,6 +29,7 @@ from router.runtime.keys import KeyRing
 from router.runtime.ladders import Ladders
 from router.runtime.logs import Redactor
 from router.runtime.metrics import Metrics
+from router.runtime.reconcile import Reconciler
 from router.runtime.registry_file import read_registry
 from router.runtime.store.sqlite import SqliteStore
 from router.runtime.streams import Streams
@@ -127,6 +128,14 @@ class Instance:
             answer_ms=config.routing.answer_ms,
             duplicate_ms=config.routing.duplicate_ms,
         )
+        self.reconciler = Reconciler(
+            self.tools,
+            self.accounts,
+            self.router.late,
+            listings=self.market.catalog.listings,
+            every_ms=config.routing.reconcile_ms,
+            cancel=config.routing.cancel_strays,
+        )
         self.keys = KeyRing.from_config(config.keys, self.market.clock.now_ms)
         self.changes = self._changes()
         self.listener = self._listener()
@@ -177,6 +186,7 @@ class Instance:
             await self._watch(registry)
         self.streams.start(self.accounts.values(), self.market.venues.values())
         resumed = await self.router.recover()
+        self.reconciler.start()
         if not standby:
             await self._listen()
         log.info("router.started", host=self.config.server.host, port=self.listener.port, resumed=resumed)
@@ -196,6 +206,7 @@ class Instance:
         """
         await self.router.stop(0 if self.lost.is_set() else STOP_MS_MAX)
         await self.listener.stop()
+        await self.reconciler.stop()
         await self.streams.stop()
         await self.market.stop()
         await self.changes.stop()

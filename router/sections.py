@@ -62,6 +62,10 @@ class RoutingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A connection without frame, ping or pong for this long makes its books unusable."""
     balance_age_ms: Milliseconds = 2_000
     """Balances read longer ago than this are read again before an order is planned."""
+    reconcile_ms: Annotated[int, msgspec.Meta(ge=1_000, le=86_400_000)] = 60_000
+    """How often accounts with orders of the last hour are compared with what their venues list."""
+    cancel_strays: bool = False
+    """Resting orders that no route knows, or that had their last word, are cancelled; else they are told."""
     listings_refresh_ms: Annotated[int, msgspec.Meta(ge=1_000, le=86_400_000)] = 60_000
     """How often fees, ticks and status of listings are read again."""
 

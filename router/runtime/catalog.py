@@ -69,6 +69,10 @@ class Catalog:
         self._terms[key] = terms
         return terms
 
+    def listings(self, venue: str) -> list[Listing]:
+        """What is known of a venue's watched books, not inverted."""
+        return [listing for (of, _), listing in self._listings.items() if of == venue]
+
     def unlisted(self, key: ListingKey) -> bool:
         """Whether the venue was asked for this book last and does not know it."""
         return (key.venue, key.native) in self._unlisted

@@ -105,6 +105,11 @@ class Desks:
         desk.back = asyncio.Event()
         self.on_back(account, venue)
 
+    def venue_ids(self, account: AccountId, venue: str) -> Mapping[str, OrderId]:
+        """The venue's ids of this account's orders without a last word, where it has told them."""
+        desk = self._desks.get((account, venue))
+        return desk.ours if desk else {}
+
     def close(self, account: AccountId, order: Order, route_id: RouteId, last: Filled | Rejected) -> None:
         """The order has its last word."""
         desk = self._desks.get((account, order.listing.venue))

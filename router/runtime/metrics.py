@@ -151,6 +151,12 @@ class Metrics:
         self.routes = Counts(
             Counter("crossbook_routes", "Routes answered, by status", ("status",), registry=registry)
         )
+        self.strays = Gauge(
+            "crossbook_stray_orders",
+            "Resting orders at the venue that no route knows, when it was compared last",
+            ("account", "venue"),
+            registry=registry,
+        )
         self.route_seconds = Histogram(
             "crossbook_route_seconds",
             "Time from accepting a route until its report",

@@ -166,6 +166,13 @@ class Orders(Protocol):
         """Take a resting order off the book; ends in what `look_up` would say afterwards."""
         ...
 
+    def withdraw(self, signer: Signer, standing: Standing) -> Talk[bool]:
+        """Take an order off the book that the venue lists as open, whoever placed it.
+
+        Whether the venue said that it did: what became of the order its lists tell.
+        """
+        ...
+
     def open_orders(
         self, signer: Signer, listings: Sequence[Listing]
     ) -> Talk[Sequence[Standing] | Unavailable]:

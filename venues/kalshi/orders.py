@@ -8,7 +8,7 @@ import msgspec
 from venues.base.contract import Signer
 from venues.base.events import BookSide
 from venues.base.http import Purpose, Request, Response, Talk, Unavailable
-from venues.base.listing import Listing, ListingKey
+from venues.base.listing import Listing, ListingKey, Native
 from venues.base.orders import (
     Answer,
     Filled,
@@ -99,17 +99,16 @@ class KalshiOrders:
             if not isinstance(found, State):
                 return (yield from _heard(order, signer, answer, found=found))
             known = found.venue_order_id
-        reply = yield Request(
-            method="DELETE",
-            path=f"{API}{ORDERS}/{quote(known, safe='')}",
-            query=(("market_ticker", order.listing.native), *of_account(signer)),
-            purpose=Purpose.ORDER,
-            private=True,
-        )
+        reply = yield _cancellation(signer, order.listing.native, known)
         found = yield from _by_id(order, signer, known)
         if isinstance(found, State) and found.resting and isinstance(reply, Response) and reply.status == 200:
             return Pending(order.order_id, known, found.filled, Cash(0), "cancelled; not yet seen by reads")
         return (yield from _heard(order, signer, answer, found=found))
+
+    def withdraw(self, signer: Signer, standing: Standing) -> Talk[bool]:
+        """By the venue's id and its market."""
+        reply = yield _cancellation(signer, standing.native, standing.venue_order_id)
+        return isinstance(reply, Response) and reply.status == 200
 
     def heard(self, order: Order, answer: Answer | None, news: Sequence[News]) -> Answer | None:
         """See `hearing.heard`."""
@@ -164,6 +163,16 @@ def _new_order(order: Order, signer: Signer) -> Request:
         purpose=Purpose.ORDER,
         body=msgspec.json.encode(body),
         headers={"Content-Type": "application/json"},
+        private=True,
+    )
+
+
+def _cancellation(signer: Signer, native: Native, known: str) -> Request:
+    return Request(
+        method="DELETE",
+        path=f"{API}{ORDERS}/{quote(known, safe='')}",
+        query=(("market_ticker", native), *of_account(signer)),
+        purpose=Purpose.ORDER,
         private=True,
     )
 

@@ -146,6 +146,12 @@ class LimitlessOrders:
             return Pending(order.order_id, found.venue_order_id, found.size, found.cash, reason)
         return found
 
+    def withdraw(self, signer: Signer, standing: Standing) -> Talk[bool]:
+        """By the venue's id."""
+        body = msgspec.json.encode({"orderId": standing.venue_order_id})
+        reply = yield post("/orders/cancel", body, Purpose.ORDER)
+        return isinstance(reply, Response) and reply.status in (200, 201)
+
     def heard(self, order: Order, answer: Answer | None, news: Sequence[News]) -> Answer | None:
         """See `hearing.heard`."""
         return hearing.heard(order, answer, news)

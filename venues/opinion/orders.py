@@ -64,6 +64,7 @@ _UNSUPPORTED = {
 
 _placed = msgspec.json.Decoder(wire.PlacedData)
 _order = msgspec.json.Decoder(wire.OrderData)
+_cancelled = msgspec.json.Decoder(wire.Cancelled)
 
 
 class OpinionOrders:
@@ -108,6 +109,15 @@ class OpinionOrders:
         yield _cancellation(known)
         row = yield from _detail(known)
         return _judged(order, answer, row, not_yet=ENDED)
+
+    def withdraw(self, signer: Signer, standing: Standing) -> Talk[bool]:
+        """By the venue's id. False may mean that it was gone already (card 12)."""
+        reply = yield _cancellation(standing.venue_order_id)
+        try:
+            said = wire.read(reply, _cancelled)
+        except ValueError:
+            return False
+        return isinstance(said, wire.Cancelled) and said.result
 
     def open_orders(
         self, signer: Signer, listings: Sequence[Listing]

@@ -7,14 +7,14 @@ An order is final only when the venue's trades account for it and are mined.
 import msgspec
 
 from venues.base.contract import Signer
-from venues.base.http import Purpose, Reply, Request, Response, Silence, Talk, Unavailable
+from venues.base.http import Reply, Request, Response, Silence, Talk, Unavailable
 from venues.base.orders import Answer, Fee, Order, Pending, Rejected, Side, TimeInForce, Unknown, Working
 from venues.base.units import ONE, Cash, Size, micros
 from venues.kit.body import read
 from venues.polymarket import account, hearing, standings, wire
 from venues.polymarket.amounts import IMMEDIATE, given_and_wanted
 from venues.polymarket.answers import CANCELLED, FORGOTTEN_MS, from_order, from_trades, matched_in_all, short
-from venues.polymarket.reads import all_rows, get, one_market, own, token_of
+from venues.polymarket.reads import all_rows, get, one_market, own, send, token_of
 from venues.polymarket.refusals import refused
 from venues.polymarket.signer import Draft, PolymarketSigner
 from venues.polymarket.trades import COLLATERAL, DUST, Tally, tally
@@ -30,7 +30,6 @@ _refusal = msgspec.json.Decoder(wire.Refusal)
 _order: msgspec.json.Decoder[wire.OrderState | None] = msgspec.json.Decoder(wire.OrderState | None)
 _orders = msgspec.json.Decoder(wire.Rows[wire.OrderState])
 _trades = msgspec.json.Decoder(wire.Rows[wire.Trade])
-_canceled = msgspec.json.Decoder(wire.CancelReply)
 
 
 def draft_of(order: Order) -> Draft:
@@ -57,12 +56,7 @@ def order_post(order: Order, signer: PolymarketSigner) -> tuple[str, wire.OrderP
 
 def post(path: str, body: wire.OrderPost | list[wire.OrderPost]) -> Request:
     """POST /order with one body, or POST /orders with 1 to 15 of them."""
-    return _send("POST", path, msgspec.json.encode(body))
-
-
-def _send(method: str, path: str, body: bytes) -> Request:
-    headers = {"Content-Type": "application/json"}
-    return Request(method=method, path=path, purpose=Purpose.ORDER, body=body, headers=headers, private=True)
+    return send("POST", path, msgspec.json.encode(body))
 
 
 class PolymarketOrders:
@@ -95,20 +89,19 @@ class PolymarketOrders:
         if known is None:
             total = matched_in_all(order, answer)
             return from_trades(order, order_hash, sums, total=total, late=late)
-        status = known.status or ""
-        return from_order(order, order_hash, sums, status=status, matched=matched, late=late)
+        return from_order(order, order_hash, sums, status=known.status or "", matched=matched, late=late)
 
     def cancel(self, order: Order, signer: Signer, answer: Answer) -> Talk[Answer]:
         """DELETE /order; whatever it says, the look-up decides. Without a clock "not found" stays Unknown."""
         order_hash = own(signer).order_hash(draft_of(order))
-        body = msgspec.json.encode({"orderID": order_hash})
-        reply = yield _send("DELETE", "/order", body)
+        taken_off = yield from standings.take_off(order_hash)
         found = yield from self.look_up(order, signer, answer, order.created_ms)
-        if isinstance(found, Working) and _took_off(reply, order_hash):
+        if isinstance(found, Working) and taken_off:
             return Pending(order.order_id, order_hash, found.size, found.cash, CANCELLED)
         return found
 
     heard = staticmethod(hearing.heard)
+    withdraw = staticmethod(standings.withdraw)
     open_orders = staticmethod(standings.open_orders)
     history = staticmethod(standings.history)
     funds = staticmethod(account.funds)
@@ -196,11 +189,3 @@ def _tally(order: Order, order_hash: str) -> Talk[Tally | Unavailable]:
         return found if isinstance(found, Unavailable) else tally(found, order, order_hash)
     except ValueError as error:
         return Unavailable(str(error))
-
-
-def _took_off(reply: Reply, order_hash: str) -> bool:
-    """Whether the venue says that it has cancelled this order."""
-    try:
-        return order_hash in wire.read(reply, _canceled).canceled
-    except ValueError:
-        return False

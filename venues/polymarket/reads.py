@@ -17,6 +17,12 @@ FIRST_PAGE, LAST_PAGE = "MA==", ("LTE=", "")
 Query = tuple[tuple[str, str], ...]
 
 
+def send(method: str, path: str, body: bytes) -> Request:
+    """An order or a cancellation."""
+    headers = {"Content-Type": "application/json"}
+    return Request(method=method, path=path, purpose=Purpose.ORDER, body=body, headers=headers, private=True)
+
+
 def own(signer: Signer) -> PolymarketSigner:
     """This venue's signer."""
     assert isinstance(signer, PolymarketSigner)

@@ -14,13 +14,14 @@ from venues.base.listing import Listing
 from venues.base.orders import Side, Standing
 from venues.base.units import Price, Size, micros
 from venues.polymarket import wire
-from venues.polymarket.reads import all_rows, get, one_market, own, token_of
+from venues.polymarket.reads import all_rows, get, one_market, own, send, token_of
 from venues.polymarket.signer import PolymarketSigner
 from venues.polymarket.trades import FAILED, fill, notional, state_of
 
 _SIDES = {"BUY": Side.BUY, "SELL": Side.SELL}
 
 _orders = msgspec.json.Decoder(wire.Rows[wire.OrderState])
+_canceled = msgspec.json.Decoder(wire.CancelReply)
 _trades = msgspec.json.Decoder(wire.Rows[wire.Trade])
 Fill = tuple[Price, Size]
 
@@ -49,6 +50,20 @@ def open_orders(
         return [_open(row, by_token[row.asset_id]) for row in rows if row.asset_id in by_token]
     except ValueError as error:
         return Unavailable(f"open orders: {error}")
+
+
+def take_off(order_hash: str) -> Talk[bool]:
+    """DELETE /order; whether the venue says that it has cancelled this order."""
+    reply = yield send("DELETE", "/order", msgspec.json.encode({"orderID": order_hash}))
+    try:
+        return order_hash in wire.read(reply, _canceled).canceled
+    except ValueError:
+        return False
+
+
+def withdraw(signer: Signer, standing: Standing) -> Talk[bool]:  # noqa: ARG001 - the runtime signs for it
+    """Any order of the account, by its hash."""
+    return take_off(standing.venue_order_id)
 
 
 def history(signer: Signer, listings: Sequence[Listing]) -> Talk[Sequence[Standing] | Unavailable]:

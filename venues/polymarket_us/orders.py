@@ -7,7 +7,7 @@ import msgspec
 
 from venues.base.contract import Signer
 from venues.base.http import Purpose, Reply, Request, Response, Silence, Talk, Unavailable
-from venues.base.listing import Listing, ListingKey
+from venues.base.listing import Listing, ListingKey, Native
 from venues.base.orders import (
     Answer,
     Filled,
@@ -100,11 +100,16 @@ class PolymarketUsOrders:
         if not known or isinstance(known, Unavailable):
             reason = known.reason if isinstance(known, Unavailable) else "not among the account's orders"
             return Unknown(order.order_id, reason)
-        reply = yield _cancellation(order, known)
+        reply = yield _cancellation(order.listing.native, known)
         found = yield from _read(order, known, answer)
         if isinstance(found, Working) and isinstance(reply, Response) and reply.status == 200:
             return Pending(order.order_id, known, found.size, found.cash, "cancelled; not yet seen by reads")
         return found
+
+    def withdraw(self, signer: Signer, standing: Standing) -> Talk[bool]:
+        """By the venue's id and its market."""
+        reply = yield _cancellation(standing.native, standing.venue_order_id)
+        return isinstance(reply, Response) and reply.status == 200
 
     def heard(self, order: Order, answer: Answer | None, news: Sequence[News]) -> Answer | None:
         """What the stream proves of an order whose id is known: that it rests, or its end with all fills.
@@ -160,9 +165,9 @@ def _new_order(order: Order) -> Request:
     return _post(ORDERS, wire.encoded(body))
 
 
-def _cancellation(order: Order, venue_order_id: str) -> Request:
+def _cancellation(native: Native, venue_order_id: str) -> Request:
     path = f"/v1/order/{quote(venue_order_id, safe='')}/cancel"
-    return _post(path, wire.encoded(wire.Slugged(order.listing.native)))
+    return _post(path, wire.encoded(wire.Slugged(native)))
 
 
 def _post(path: str, body: bytes) -> Request:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from venues.base.contract import Signer
-from venues.base.http import Purpose, Reply, Silence, Talk, Unavailable
+from venues.base.http import Purpose, Reply, Request, Response, Silence, Talk, Unavailable
 from venues.base.listing import Listing, ListingKey
 from venues.base.orders import (
     Answer,
@@ -60,6 +60,7 @@ _ACCEPTED, _NOT_ACCEPTED = "orderAccepted", "orderNotAccepted"
 _acknowledged = msgspec.json.Decoder(wire.Told[wire.Accepted])
 _refusal = msgspec.json.Decoder(wire.Refusal)
 _state = msgspec.json.Decoder(wire.Told[wire.OrderState])
+_removed = msgspec.json.Decoder(wire.Removed)
 _matches = msgspec.json.Decoder(wire.Told[list[wire.Match]])
 
 
@@ -137,8 +138,7 @@ class PredictOrders:
         """
         account_signer = own(signer)
         order_hash = account_signer.order_hash(draft_of(order))
-        body = {"data": {"hashes": [order_hash]}}
-        request = post("/v1/orders/remove-by-hash", body, purpose=Purpose.ORDER)
+        request = _removal(order_hash)
         for _ in range(2):
             if account_signer.fresh(account_signer.seen_ms):
                 yield request
@@ -147,6 +147,18 @@ class PredictOrders:
             if isinstance(done, Filled | Rejected) or account_signer.wallet_topic == token:
                 return done
         return done
+
+    def withdraw(self, signer: Signer, standing: Standing) -> Talk[bool]:
+        """By the order's hash, with the session token of the list that showed it."""
+        account_signer = own(signer)
+        if not account_signer.fresh(account_signer.seen_ms):
+            return False
+        reply = yield _removal(standing.venue_order_id)
+        try:
+            removed = read(_removed, reply.body).removed if isinstance(reply, Response) else ()
+        except ValueError:
+            return False
+        return standing.venue_order_id in removed
 
     def open_orders(
         self, signer: Signer, listings: Sequence[Listing]
@@ -186,6 +198,11 @@ class PredictOrders:
     def clock(self) -> Talk[int | Unavailable]:
         """See `account.clock`."""
         return account.clock()
+
+
+def _removal(order_hash: str) -> Request:
+    body = {"data": {"hashes": [order_hash]}}
+    return post("/v1/orders/remove-by-hash", body, purpose=Purpose.ORDER)
 
 
 # --- what the reply to POST /v1/orders proves ---

@@ -279,6 +279,12 @@ class WalletEvent(msgspec.Struct, rename="camel"):
     fill: EventFill | None = None
 
 
+class Removed(msgspec.Struct):
+    """POST /v1/orders/remove-by-hash (card 11): what is off the book by it."""
+
+    removed: list[str] = []
+
+
 # --- positions (card 11) ---
 
 
