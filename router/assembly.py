@@ -19,11 +19,13 @@ from router.runtime.accounts import Account
 from router.runtime.balances import Balances
 from router.runtime.catalog import Catalog
 from router.runtime.changes import Changes, KeyBook
+from router.runtime.checks import Checks
 from router.runtime.clock import Clock, SystemClock
 from router.runtime.control_settings import LimitBook, limit_book
 from router.runtime.controls import Controls
 from router.runtime.desks import Desks
 from router.runtime.feeds import Feeds
+from router.runtime.gates import Gates
 from router.runtime.hands import Tools
 from router.runtime.keys import KeyRing
 from router.runtime.ladders import Ladders
@@ -120,6 +122,7 @@ class Instance:
         self.market.transport.may_act = lambda: self.store.owned
         desks = Desks(venues, self.market.metrics, self.market.clock)
         self.streams = Streams(self.market.transport, self.market.clock, self.market.metrics, desks)
+        self.gates = Gates(Path(config.store.directory), self.market.metrics)
         self.tools = self._tools(desks)
         self.router = Router(
             self.tools,
@@ -156,6 +159,7 @@ class Instance:
             ),
             clock=market.clock,
             metrics=market.metrics,
+            checks=Checks(self.venues, ledger, market.metrics, gates=self.gates),
         )
 
     def _changes(self) -> Changes:
@@ -181,6 +185,7 @@ class Instance:
             await self._watch(registry)
             await self._listen()
         await self.store.open()
+        self.gates.read()
         if not standby:
             await self.changes.start()
             await self._watch(registry)

@@ -11,6 +11,7 @@ from structlog.contextvars import bind_contextvars
 from registry.index import Registry
 from registry.model import Outcome
 from router.core.errors import (
+    AccountSuspended,
     Controlled,
     Refusal,
     RegistryDown,
@@ -64,9 +65,7 @@ class Router:
         self.answer_ms = answer_ms
         """How long a caller waits at most; what is then unknown is reported open."""
         self._traits: dict[str, Traits] = {name: venue.traits for name, venue in tools.venues.items()}
-        self._planner = Planner(
-            ladders, tools.balances, tools.ledger, controls=tools.controls, clock=tools.clock
-        )
+        self._planner = Planner(tools, ladders)
         self._lanes = Lanes(tools.metrics)
         self._tasks = Tasks()
         self._once = Once(tools, self._traits, self._tasks.keep, duplicate_ms=duplicate_ms)
@@ -185,8 +184,7 @@ class Router:
             self._once.give(account.account_id, claim)
 
     async def _admitted(self, account: Account, asked: MarketOrder, request_id: str, claim: Claim) -> Report:
-        if self._stopping:
-            raise Stopping("the router is shutting down")
+        self._accepting(account)
         if self._tools.store.failing is not None:
             raise StoreUnavailable("orders cannot be recorded at the moment, so none is taken")
         outcome = self._outcome(account, asked)
@@ -195,8 +193,7 @@ class Router:
         try:
             await self._take_lane(account)
             try:
-                if self._stopping:
-                    raise Stopping("the router is shutting down")
+                self._accepting(account)
                 return await self._route(
                     account, outcome, claim, request_id=request_id, deadline_ms=deadline_ms
                 )
@@ -208,6 +205,13 @@ class Router:
             if not self._stopping:
                 raise
             raise Stopping("the router shut down before the order was planned") from None
+
+    def _accepting(self, account: Account) -> None:
+        """Raises Stopping or AccountSuspended where no order may be planned any more."""
+        if self._stopping:
+            raise Stopping("the router is shutting down")
+        if self._tools.checks.gates.why_closed(account.account_id) is not None:
+            raise AccountSuspended
 
     async def _take_lane(self, account: Account) -> None:
         """Wait for the account's lane, for half of the time its caller waits for an answer."""
@@ -231,7 +235,7 @@ class Router:
             account_id=account.account_id,
             request_id=request_id,
             asked=asked,
-            orders=self._planner.orders(draft),
+            orders=self._planner.orders(account, draft),
             considered=draft.plan.considered,
             at_ms=max(self._tools.clock.now_ms(), claim.at_ms),  # a key that had expired then has now
             key=claim.key,
@@ -240,8 +244,10 @@ class Router:
         controls.permit_first(account.account_id, planned.orders, confirmed=asked.confirm)
         claim.route_id = planned.route_id
         bind_contextvars(route=planned.route_id)
-        self._executions.hold(account, planned.orders)
         execution = Execution(planned, held_back=draft.bounded.held_back)
+        if not self._tools.checks.planned(execution, planned.orders):
+            raise AccountSuspended
+        self._executions.hold(account, planned.orders)
         rounds = Rounds(self._planner, account, outcome=outcome, draft=draft)
         left_ms = max(deadline_ms - self._tools.clock.monotonic_ms(), self.answer_ms // 4)
         await self._executions.perform(account, execution, rounds, reply_ms=left_ms)

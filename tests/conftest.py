@@ -9,11 +9,15 @@ import ipaddress
 import os
 import random
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 import uvloop
 from hypothesis import HealthCheck, settings
+
+from router.core.invariants import Invariant
+from router.core.model import AccountId
+from router.runtime.checks import Checks
 
 SEED_BITS = 32
 LOCAL_NAMES = frozenset({"localhost", ""})
@@ -45,6 +49,23 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     profile = os.environ.get("HYPOTHESIS_PROFILE", "default")
     seed = terminalreporter.config.option.hypothesis_seed
     terminalreporter.write_line(f"repeat with HYPOTHESIS_PROFILE={profile} pytest --hypothesis-seed={seed}")
+
+
+@pytest.fixture(autouse=True)
+def broken_invariants(request: pytest.FixtureRequest) -> Iterator[list[Invariant]]:
+    """What the routers of this test found broken. Only a test that asks for it may leave anything here."""
+    found: list[Invariant] = []
+    broken = Checks.broken
+
+    def heard(checks: Checks, invariant: Invariant, account: AccountId, what: str) -> None:
+        found.append(invariant)
+        broken(checks, invariant, account, what)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Checks, "broken", heard)
+        yield found
+    if "breaks" not in request.keywords:
+        assert found == [], "an invariant was broken: see the log above"
 
 
 def _is_local(host: str) -> bool:

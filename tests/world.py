@@ -22,9 +22,11 @@ from router.core.report import Report
 from router.runtime.accounts import Account, open_account
 from router.runtime.balances import Balances
 from router.runtime.catalog import Catalog
+from router.runtime.checks import Checks
 from router.runtime.control_settings import LimitBook
 from router.runtime.controls import Controls
 from router.runtime.desks import Desks
+from router.runtime.gates import Gates
 from router.runtime.hands import Tools
 from router.runtime.ladders import Ladders
 from router.runtime.metrics import Metrics
@@ -346,6 +348,7 @@ class World:
             balances=Balances(self.venues, self.network, self.clock, age_ms=2_000),
             clock=self.clock,
             metrics=self.metrics,
+            checks=Checks(self.venues, ledger, self.metrics, gates=Gates(None, self.metrics)),
         )
         ladders = Ladders(traded, books, catalog, self.clock, silent_ms=5_000)
         known = dict.fromkeys(accounts, self.account)

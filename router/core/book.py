@@ -182,6 +182,11 @@ class Book:
         """The lowest ask, whatever the book's state."""
         return self.asks.best()
 
+    @property
+    def heard_ms(self) -> int | None:
+        """When the connection of a live book was last heard; None where it is not live."""
+        return self._pulse.heard_ms if self._pulse is not None and self.state is _LIVE else None
+
     def attach(self, pulse: Pulse) -> None:
         """Fed from now on by the connection with this pulse."""
         self._pulse = pulse

@@ -9,6 +9,7 @@ Refusal                    the caller can act on it; this request sent nothing t
 ├── TooBusy                the account has too many routes waiting
 ├── InProgress             the same order is under way: by its key, or as its twin
 ├── KeyReused              the key stands for another order
+├── AccountSuspended       a check failed: an operator must look before the account trades again
 ├── Stopping               the router is shutting down
 │                          controls before trading (router.core.controls); each tells rule, value and limit:
 ├── RiskLimit              more money than may be in one order, in a minute, or open at once
@@ -68,6 +69,15 @@ class InProgress(Refusal):
 
 class KeyReused(Refusal):
     """The key was given with another order."""
+
+
+class AccountSuspended(Refusal):
+    """The account's gate is closed: something about its orders was found that must never be."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a check of this account's orders failed: it takes none until the operator has looked"
+        )
 
 
 class Stopping(Refusal):

@@ -45,6 +45,10 @@ class Ledger:
         for watcher in self.watchers:
             watcher.released(account, order_id)
 
+    def holds(self, account: AccountId, order_id: OrderId) -> bool:
+        """Whether anything is reserved for the order."""
+        return order_id in self._holds.get(account, ())
+
     def open(self, account: AccountId) -> list[Order]:
         """The account's orders without a last word, oldest first."""
         return list(self._holds.get(account, {}).values())

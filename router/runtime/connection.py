@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import structlog
 
+from router.core.invariants import Alarm
 from router.runtime.session import Session, Shared
 from venues.base.http import Silence
 from venues.base.listing import Native
@@ -99,7 +100,7 @@ class Connection:
         """Only a bug in a feed gets here: say so loudly, and keep the other books coming."""
         if task.cancelled() or self._task is None:
             return
-        self._shared.metrics.violations.labels("feed_crashed").inc()
+        self._shared.metrics.violations.labels(Alarm.FEED_CRASHED.value).inc()
         log.error("feed.crashed", venue=self._shared.venue.name, exc_info=task.exception())
         self.start()
 

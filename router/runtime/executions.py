@@ -13,6 +13,7 @@ from structlog.contextvars import bound_contextvars
 
 from router.core.execution import Effect, Execution
 from router.core.idempotency import Claim
+from router.core.invariants import Alarm
 from router.core.model import AccountId
 from router.core.records import Finished, Planned, Released, StoredRoute
 from router.runtime.accounts import Account
@@ -78,7 +79,7 @@ class Executions:
         planned = stored.planned
         account = self._accounts.get(planned.account_id)
         if account is None:
-            self._tools.metrics.violations.labels("orphaned_route").inc()
+            self._tools.metrics.violations.labels(Alarm.ORPHANED_ROUTE.value).inc()
             log.error("route.orphaned", route=planned.route_id, account=planned.account_id)
             return
         execution = Execution(planned, stored.answers)
@@ -123,9 +124,11 @@ class Executions:
             claim = self._once.voiding(account.account_id, execution.planned.key)
             self._tasks.keep(self._voided(execution.planned, claim))
         elif failure is not None:
-            self._tools.metrics.violations.labels("internal_error").inc()
+            self._tools.metrics.violations.labels(Alarm.INTERNAL_ERROR.value).inc()
             log.error("route.crashed", route=execution.planned.route_id, exc_info=failure)
             self._tasks.keep(self._resumed(account, execution, again_ms))
+        elif not running.cancelled():
+            self._tools.checks.ended(account.account_id, execution)
         hands.reply(execution)
 
     async def _resumed(self, account: Account, execution: Execution, after_ms: int) -> None:
@@ -160,7 +163,7 @@ class Executions:
     def _ask_again(self, account: Account, execution: Execution, *, again_ms: int = RESUME_MS_MIN) -> None:
         """Nobody waits for it any more; its open orders are looked up until they have their last words."""
         nobody: asyncio.Future[None] = self._tasks.loop.create_future()
-        hands = RouteHands(self._tools, account, nobody, more=no_more, check=none_leaves)
+        hands = RouteHands(self._tools, account, nobody, more=no_more, check=none_leaves, resumed=execution)
         effects = execution.resume(self._tools.clock.now_ms())
         planned = execution.planned
         with bound_contextvars(request=planned.request_id, route=planned.route_id):

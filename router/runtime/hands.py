@@ -8,6 +8,7 @@ import structlog
 
 from router.core.errors import Controlled
 from router.core.execution import Effect, Execution
+from router.core.invariants import Alarm
 from router.core.late import traded
 from router.core.ledger import Ledger
 from router.core.model import AccountId, RouteId
@@ -15,6 +16,7 @@ from router.core.records import Extended, Record
 from router.runtime import route_lines
 from router.runtime.accounts import Account
 from router.runtime.balances import Balances
+from router.runtime.checks import Checks, RouteChecks
 from router.runtime.clock import Clock
 from router.runtime.controls import Controls
 from router.runtime.desks import Desks, Hear
@@ -44,6 +46,7 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
     controls: Controls
     clock: Clock
     metrics: Metrics
+    checks: Checks
 
 
 More = Callable[[Execution], Awaitable[tuple[Sequence[Order], bool]]]
@@ -68,10 +71,19 @@ class RouteHands:
     """Implements `router.runtime.runner.Hands` for one route of one account."""
 
     def __init__(
-        self, tools: Tools, account: Account, replied: asyncio.Future[None], *, more: More, check: Check
+        self,
+        tools: Tools,
+        account: Account,
+        replied: asyncio.Future[None],
+        *,
+        more: More,
+        check: Check,
+        resumed: Execution | None = None,
     ) -> None:
+        """`resumed` is the execution where the store already has its intent."""
         self._tools, self._account, self._replied = tools, account, replied
         self._more, self._check = more, check
+        self._checks = RouteChecks(tools.checks, account.account_id, resumed)
         self._hear: Hear = _deaf
         self._began_ms = tools.clock.monotonic_ms()
         self._logged: dict[OrderId, Answer] = {}
@@ -84,9 +96,12 @@ class RouteHands:
     async def append(self, *records: Record) -> None:
         """See `Hands`."""
         await self._tools.store.append(*records)
+        self._checks.recorded(records)
 
     async def place(self, order: Order) -> Answer:
         """See `Hands`."""
+        if not self._checks.may_leave(order):
+            return Unknown(order.order_id, "not sent: a check failed")
         venue = self._tools.venues[order.listing.venue]
         signer = self._account.signers[venue.name]
         try:
@@ -131,6 +146,9 @@ class RouteHands:
     async def extend(self, execution: Execution) -> Sequence[Effect]:
         """See `Hands`. What is to be sent is held first."""
         orders, held_back = await self._more(execution)
+        checks = self._tools.checks
+        if checks.gates.why_closed(self._account.account_id) or not checks.planned(execution, orders):
+            orders, held_back = (), False
         for order in orders:
             self._tools.ledger.hold(self._account.account_id, order)
         return execution.extended(orders, held_back=held_back, now_ms=self.now_ms())
@@ -141,8 +159,12 @@ class RouteHands:
             self._replied.set_result(None)
 
     def settled(self, execution: Execution, answer: Answer) -> None:
-        """See `Hands`. A hold goes with its order's last word; what the order cost goes with it."""
+        """See `Hands`."""
         known, order = execution.known.get(answer.order_id), execution.orders[answer.order_id]
+        self._settle(execution, order, known)
+        self._checks.learnt(order, known)
+
+    def _settle(self, execution: Execution, order: Order, known: Answer | None) -> None:
         before = self._logged.get(order.order_id)
         if known is None:
             return
@@ -172,7 +194,7 @@ class RouteHands:
 
     def crashed(self, order: Order, bug: BaseException) -> None:
         """See `Hands`."""
-        self._tools.metrics.violations.labels("internal_error").inc()
+        self._tools.metrics.violations.labels(Alarm.INTERNAL_ERROR.value).inc()
         log.error("order.crashed", venue=order.listing.venue, order=order.order_id, exc_info=bug)
 
     def not_recorded(self, record: Record, error: StoreDown) -> None:
@@ -196,7 +218,7 @@ def _deaf(_: Answer) -> None:
 def counted_late(tools: Tools, account: AccountId, ended: Ended, before: Filled | Rejected) -> None:
     """A fill showed up after the last word: count and log it, and read the balance before the next order."""
     order = ended.order
-    tools.metrics.violations.labels("late_fill").inc()
+    tools.metrics.violations.labels(Alarm.LATE_FILL.value).inc()
     tools.balances.distrust(account, order.listing.venue)
     log.error(
         "order.late_fill",

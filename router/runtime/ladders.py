@@ -42,6 +42,15 @@ class Ladders:
         self._kept.move_to_end(key)
         return kept[2].read(self._clock.monotonic_ms())
 
+    def heard_ms(self, listing: Listing) -> int | None:
+        """When a listing's live book was last heard of; None where it has none."""
+        book = self._books.get((listing.venue, listing.native))
+        return book.heard_ms if book is not None else None
+
+    def silent_ms_max(self, venue: str) -> int:
+        """For how long a venue's books may be silent and still be used."""
+        return min(self._silent_ms, self._venues[venue].limits.silent_ms_max)
+
     def missing(self, key: ListingKey) -> str | None:
         """What a listing still needs before anything of it was ever on offer; None when nothing, or never."""
         if key.venue not in self._venues or self._catalog.unlisted(key):
@@ -62,8 +71,8 @@ class Ladders:
             terms = self._catalog.terms(listing) if listing.venue in venues else None
             if terms is not None and _mirrored(terms.listing) not in named:
                 named.add(listing)
-                silent_ms = min(self._silent_ms, self._venues[listing.venue].limits.silent_ms_max)
-                sources.append(Source(terms, self._books.open(listing.venue, listing.native), silent_ms))
+                book = self._books.open(listing.venue, listing.native)
+                sources.append(Source(terms, book, self.silent_ms_max(listing.venue)))
         return MergedSide(sources, side, self._tables)
 
 

@@ -67,6 +67,7 @@ class LateFills:
         """The stored route tells the truth from now on, also where its caller was told something else."""
         before, ended.last = ended.last, found
         counted_late(self._tools, account, ended, before)
+        self._tools.checks.traded(account, ended.order, found)
         while not await self._written(ended, found):
             await self._tools.clock.sleep(OWED_RETRY_MS)
 

@@ -4,6 +4,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
+from router.core.invariants import Alarm, Invariant
+
 LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """From a loopback venue to the longest deadline."""
 COMMIT_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.0)
@@ -175,6 +177,13 @@ class Metrics:
             "crossbook_invariant_violations",
             "Promises found broken while running: any count is an alarm",
             ("invariant",),
+            registry=registry,
+        )
+        for invariant in (*Invariant, *Alarm):  # shown from the start, so that one can be alerted on
+            self.violations.labels(invariant.value)
+        self.accounts_closed = Gauge(
+            "crossbook_accounts_closed",
+            "Accounts that take no orders until an operator has looked",
             registry=registry,
         )
 

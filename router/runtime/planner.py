@@ -8,14 +8,11 @@ from registry.model import Outcome
 from router.core.allocate import allocate
 from router.core.bound import Bounded, bound
 from router.core.controls import check_now, check_sale, collared, within_depth, without_closing
-from router.core.errors import NotEnoughFunds, NothingAllocated, Refusal, RiskLimit, TooDeep
-from router.core.ledger import Ledger
+from router.core.errors import AccountSuspended, NotEnoughFunds, NothingAllocated, Refusal, RiskLimit, TooDeep
 from router.core.merge import Merged, Offer
 from router.core.model import MarketOrder, Means, Plan, PlannedOrder
 from router.runtime.accounts import Account
-from router.runtime.balances import Balances
-from router.runtime.clock import Clock
-from router.runtime.controls import Controls
+from router.runtime.hands import Tools
 from router.runtime.ladders import Ladders
 from venues.base.listing import ListingKey
 from venues.base.orders import Order, OrderId, Side
@@ -42,11 +39,9 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 class Planner:
     """Plans the rounds of one route after the other; the caller holds the account's lane."""
 
-    def __init__(
-        self, ladders: Ladders, balances: Balances, ledger: Ledger, *, controls: Controls, clock: Clock
-    ) -> None:
-        self._ladders, self._balances, self._ledger = ladders, balances, ledger
-        self._controls, self._clock = controls, clock
+    def __init__(self, tools: Tools, ladders: Ladders) -> None:
+        self._ladders, self._balances, self._ledger = ladders, tools.balances, tools.ledger
+        self._controls, self._clock, self._checks = tools.controls, tools.clock, tools.checks
 
     async def draft(self, account: Account, asked: MarketOrder, outcome: Outcome) -> Draft:
         """The best plan now. NotEnoughFunds, NothingAllocated or a control's refusal when there is none."""
@@ -77,10 +72,21 @@ class Planner:
         limits, now_ms = self._controls.limits(account.account_id), self._clock.now_ms()
         check_now(limits, order, merged, bid=bid, ask=ask, now_ms=now_ms)
 
-    def orders(self, draft: Draft) -> tuple[Order, ...]:
-        """With ids and stamps: from here on it can be sent, and looked up after a crash."""
-        now_ms = self._clock.now_ms()
-        return tuple(self._order(part, now_ms) for part in draft.bounded.orders)
+    def orders(self, account: Account, draft: Draft) -> tuple[Order, ...]:
+        """With ids and stamps: from here on it can be sent, and looked up after a crash.
+
+        To be called in the moment the draft was made. AccountSuspended when a book was not to be used.
+        """
+        now_ms, monotonic_ms = self._clock.now_ms(), self._clock.monotonic_ms()
+        orders = tuple(self._order(part, now_ms) for part in draft.bounded.orders)
+        for order in orders:
+            heard_ms = self._ladders.heard_ms(order.listing)
+            limit_ms = self._ladders.silent_ms_max(order.listing.venue)
+            if not self._checks.fresh(
+                account.account_id, order, heard_ms, now_ms=monotonic_ms, limit_ms=limit_ms
+            ):
+                raise AccountSuspended
+        return orders
 
     async def caught_up(self, account: Account, draft: Draft, outcome: Outcome, side: Side) -> bool:
         """Wait until the books show what this round's orders took; False when they do not in time."""

@@ -36,7 +36,7 @@ class Rounds:
         asked = self._further(execution, left)
         try:
             self._draft = await self._planner.draft(self._account, asked, self._outcome)
-            orders = self._planner.orders(self._draft)
+            orders = self._planner.orders(self._account, self._draft)
             self._planner.permit(self._account, orders, confirmed=asked.confirm)
         except Refusal:
             return (), False

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 import structlog
 
+from router.core.invariants import Alarm
 from router.core.model import AccountId
 from router.runtime.accounts import Account
 from router.runtime.clock import Clock
@@ -147,7 +148,7 @@ class Stream:
         """Only a bug in a venue's folder gets here: say so, and go on."""
         if task.cancelled() or self._task is None:
             return
-        self._shared.metrics.violations.labels("stream_crashed").inc()
+        self._shared.metrics.violations.labels(Alarm.STREAM_CRASHED.value).inc()
         log.error("stream.crashed", venue=self._venue.name, exc_info=task.exception())
         self.start()
 

@@ -18,6 +18,7 @@ WORDS: Mapping[type[errors.Refusal], Word] = MappingProxyType(
         errors.TooBusy: Word(429, "rate_limited"),
         errors.InProgress: Word(409, "in_progress"),
         errors.KeyReused: Word(422, "idempotency_key_reused"),
+        errors.AccountSuspended: Word(503, "account_suspended"),
         errors.Stopping: Word(503, "shutting_down"),
         errors.RiskLimit: Word(400, errors.RiskLimit.word),
         errors.InvalidSize: Word(400, errors.InvalidSize.word),
