@@ -22,6 +22,7 @@ from registry.model import Outcome, OutcomeId
 from router.core.book import Books, Pulse
 from router.runtime.catalog import Catalog
 from router.runtime.clock import SystemClock
+from router.runtime.door import Guard
 from router.runtime.ladders import Ladders
 from venues import discover
 from venues.base.contract import Feed, Signer, Venue
@@ -69,7 +70,13 @@ class Far:
             self.simulator.exchange.set_book(native, bids, asks, NOW)
 
     async def perform(
-        self, venue: Venue, talk: Talk[T], *, signer: Signer | None = None, deadline_ms: int
+        self,
+        venue: Venue,
+        talk: Talk[T],
+        *,
+        signer: Signer | None = None,
+        deadline_ms: int,
+        guard: Guard | None = None,
     ) -> T:
         """See `Door`."""
         return through(talk, self._answer_and_keep)
@@ -109,7 +116,13 @@ class Tape:
         self._replies = {name: iter(each.catalogue) for name, each in heard.items()}
 
     async def perform(
-        self, venue: Venue, talk: Talk[T], *, signer: Signer | None = None, deadline_ms: int
+        self,
+        venue: Venue,
+        talk: Talk[T],
+        *,
+        signer: Signer | None = None,
+        deadline_ms: int,
+        guard: Guard | None = None,
     ) -> T:
         """See `Door`."""
         return through(talk, lambda _: next(self._replies[venue.name]))

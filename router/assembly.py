@@ -35,6 +35,7 @@ from router.runtime.reconcile import Reconciler
 from router.runtime.registry_file import read_registry
 from router.runtime.store.sqlite import SqliteStore
 from router.runtime.streams import Streams
+from router.runtime.switch import Switch
 from router.runtime.transport import Transport
 from router.runtime.vault.credentials import Credentials
 from router.sections import Config, ServerConfig
@@ -45,6 +46,8 @@ from venues.base.events import FeedEvent, Regrid
 STOP_MS_MAX = 10_000
 """How long orders under way may take to end when the router is stopped."""
 
+HALT_FILE = "halt"
+"""In the store's directory, where the settings name no other."""
 BASE_URL = re.compile(r"(https?|wss?)://[^\s/?#]+(/[^\s?#]*[^\s?#/])?")
 
 log = structlog.get_logger(__name__)
@@ -123,6 +126,7 @@ class Instance:
         desks = Desks(venues, self.market.metrics, self.market.clock)
         self.streams = Streams(self.market.transport, self.market.clock, self.market.metrics, desks)
         self.gates = Gates(Path(config.store.directory), self.market.metrics)
+        self.switch = Switch(self.store, self.market.clock, self.market.metrics, file=halt_file_of(config))
         self.tools = self._tools(desks)
         self.router = Router(
             self.tools,
@@ -155,7 +159,12 @@ class Instance:
             ),
             desks=desks,
             controls=Controls(
-                limits_of(self.config), self.store, ledger, clock=market.clock, metrics=market.metrics
+                limits_of(self.config),
+                self.store,
+                ledger,
+                switch=self.switch,
+                clock=market.clock,
+                metrics=market.metrics,
             ),
             clock=market.clock,
             metrics=market.metrics,
@@ -186,6 +195,8 @@ class Instance:
             await self._listen()
         await self.store.open()
         self.gates.read()
+        self.switch.open(await self.store.trail())
+        self.switch.watch()
         if not standby:
             await self.changes.start()
             await self._watch(registry)
@@ -215,6 +226,7 @@ class Instance:
         await self.streams.stop()
         await self.market.stop()
         await self.changes.stop()
+        await self.switch.close()
         await self.store.close()
 
     @property
@@ -244,6 +256,11 @@ def hosts_of(config: Config, venues: Mapping[str, Venue]) -> dict[str, dict[str,
             if not BASE_URL.fullmatch(url):
                 raise ConfigError(f"{at}: a base URL without a slash at its end, like http://127.0.0.1:9000")
     return {name: settings.hosts for name, settings in config.venues.items()}
+
+
+def halt_file_of(config: Config) -> Path:
+    """The file whose presence halts."""
+    return Path(config.controls.halt_file or Path(config.store.directory) / HALT_FILE)
 
 
 def limits_of(config: Config) -> LimitBook:

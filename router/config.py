@@ -91,6 +91,10 @@ def _anchored(config: Config, folder: Path) -> Config:
         vault=config.vault and change(config.vault, master=master.anchored(config.vault.master, folder)),
         registry=change(config.registry, file=str(folder / config.registry.file)),
         store=change(config.store, directory=str(folder / config.store.directory)),
+        controls=change(
+            config.controls,
+            halt_file=str(folder / config.controls.halt_file) if config.controls.halt_file else None,
+        ),
     )
 
 

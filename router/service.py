@@ -241,7 +241,7 @@ class Router:
             key=claim.key,
             cut=draft.cut,
         )
-        controls.permit_first(account.account_id, planned.orders, confirmed=asked.confirm)
+        controls.permit_first(account.account_id, asked, planned.orders)
         claim.route_id = planned.route_id
         bind_contextvars(route=planned.route_id)
         execution = Execution(planned, held_back=draft.bounded.held_back)

@@ -15,6 +15,8 @@ from router.core.records import (
     decode,
     encode,
 )
+from router.core.trail import GENESIS, Change, Trail, check, link
+from router.core.trail import encode as encode_change
 from router.runtime.store.protocol import RecordRefused, StoreDown, StoreLost
 from venues.base.units import Size
 
@@ -24,6 +26,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.lines: list[bytes] = []
+        self.changes: list[tuple[int, bytes, bytes]] = []
         self._routes: dict[RouteId, list[bytes]] = {}
         self._keys: dict[tuple[AccountId, Key], RouteId] = {}
         self._replies: dict[RouteId, Replied] = {}
@@ -89,6 +92,18 @@ class MemoryStore:
                 self._routes.setdefault(record.route_id, []).append(line)
         if isinstance(record, Planned) and record.key:
             self._keys[record.account_id, record.key] = record.route_id
+
+    async def note(self, change: Change) -> None:
+        """See `Store`."""
+        if self.failing is not None:
+            raise StoreDown(self.failing)
+        before = self.changes[-1][2] if self.changes else GENESIS
+        body = encode_change(change)
+        self.changes.append((len(self.changes) + 1, body, link(before, body)))
+
+    async def trail(self) -> Trail:
+        """See `Store`."""
+        return check(self.changes)
 
     async def unfinished(self) -> list[StoredRoute]:
         """See `Store`."""

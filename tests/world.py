@@ -8,6 +8,7 @@ import copy
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -26,12 +27,14 @@ from router.runtime.checks import Checks
 from router.runtime.control_settings import LimitBook
 from router.runtime.controls import Controls
 from router.runtime.desks import Desks
+from router.runtime.door import Guard
 from router.runtime.gates import Gates
 from router.runtime.hands import Tools
 from router.runtime.ladders import Ladders
 from router.runtime.metrics import Metrics
 from router.runtime.paces import Paces
 from router.runtime.store.protocol import Store
+from router.runtime.switch import Switch
 from router.service import Router
 from tests.limits import WIDE
 from tests.memory_store import MemoryStore
@@ -73,7 +76,13 @@ class Network:
         self.latency_ms = 5
 
     async def perform(
-        self, venue: Venue, talk: Talk[T], *, signer: Signer | None = None, deadline_ms: int
+        self,
+        venue: Venue,
+        talk: Talk[T],
+        *,
+        signer: Signer | None = None,
+        deadline_ms: int,
+        guard: Guard | None = None,
     ) -> T:
         """See `Door`."""
         end_ms = self.clock.monotonic_ms() + deadline_ms
@@ -84,10 +93,12 @@ class Network:
             except StopIteration as stop:
                 done: T = stop.value
                 return done
-            if await self.paces.wait(venue, request.purpose, signer, end_ms):
-                reply = await self.exchange(venue, request, signer)
-            else:
+            if not await self.paces.wait(venue, request.purpose, signer, end_ms):
                 reply = Silence("paced", sent=False)
+            elif request.purpose is Purpose.ORDER and guard is not None and (why := guard()):
+                reply = Silence(why, sent=False)
+            else:
+                reply = await self.exchange(venue, request, signer)
 
     async def exchange(self, venue: Venue, request: Request, signer: Signer | None) -> Reply:
         """One request and what comes back, or does not."""
@@ -290,6 +301,7 @@ class World:
         self.lines: list[Line] = []
         self.ears: dict[str, Ear] = {}
         self._connecting: set[asyncio.Task[None]] = set()
+        self.halt_file = Path("no-such-folder") / "halt"
         self.limits: LimitBook = WIDE
         """Of the routers that start from now on."""
         self.mishear: Callable[[], str] = lambda: ""
@@ -337,9 +349,13 @@ class World:
             line.subscribe(self.registry.natives(line.venue.name))
         desks = Desks(self.venues, self.metrics, self.clock)
         await self._listen(traded, desks)
-        ledger = Ledger()
+        ledger, switch = Ledger(), Switch(self.disk(), self.clock, self.metrics, file=self.halt_file)
+        switch.open(await self.store.trail())
+        self.switch = switch
         tools = Tools(
-            controls=Controls(self.limits, self.disk(), ledger, clock=self.clock, metrics=self.metrics),
+            controls=Controls(
+                self.limits, self.disk(), ledger, switch=switch, clock=self.clock, metrics=self.metrics
+            ),
             desks=desks,
             venues=self.venues,
             transport=self.network,

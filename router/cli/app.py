@@ -1,7 +1,7 @@
 """The words of the command line: what each takes, and how its errors are shown."""
 
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import closing
 from enum import Enum
 from pathlib import Path
@@ -16,6 +16,7 @@ from router.cli import book as book_view
 from router.cli import client
 from router.cli import demo as demo_run
 from router.cli import doctor as doctor_run
+from router.cli import halts as halts_file
 from router.cli import keys as keys_commands
 from router.cli import order as order_call
 from router.cli import record as record_run
@@ -26,6 +27,7 @@ from router.cli.scenario import NoScenario
 from router.cli.scenario import names as scenarios
 from router.cli.signals import INTERRUPTED, interrupted
 from router.config import ConfigError
+from router.core.halts import Scope
 from router.runtime import logs
 from router.runtime.accounts import CredentialError
 from router.runtime.aside import Aside
@@ -131,6 +133,35 @@ def order(
         sys.exit("crossbook: --key (CROSSBOOK_API_KEY) and --account (CROSSBOOK_ACCOUNT) are required")
     asked = {"predexonId": outcome, "side": side, "amount" if side == "buy" else "size": quantity}
     _run(order_call.place(url, (key, account), asked, raw=typer.echo if json else None))
+
+
+@app.command()
+def halt(
+    kind: Annotated[str, typer.Argument(help="all, account, venue or market")],
+    name: Annotated[str, typer.Argument(help="Which one; a market is an outcome's id or VENUE:BOOK.")] = "",
+    why: Annotated[str, typer.Option(help="For those who find it halted.")] = "",
+    config: ConfigFile = Path("crossbook.toml"),
+) -> None:
+    """Stop trading at once: nothing new is sent; cancels and look-ups go on. Survives restarts."""
+    _file_of_halts(lambda scope: halts_file.halt(config, scope, why, emit=typer.echo), kind, name)
+
+
+@app.command()
+def resume(
+    kind: Annotated[str, typer.Argument(help="all, account, venue or market")],
+    name: Annotated[str, typer.Argument(help="Which one.")] = "",
+    config: ConfigFile = Path("crossbook.toml"),
+) -> None:
+    """Lift what `halt` stopped."""
+    _file_of_halts(lambda scope: halts_file.resume(config, scope, emit=typer.echo), kind, name)
+
+
+def _file_of_halts(act: Callable[[Scope], int], kind: str, name: str) -> None:
+    try:
+        code = act(Scope(kind, name))
+    except (*EXPECTED, ValueError) as error:
+        sys.exit(f"crossbook: {error}")
+    raise typer.Exit(code)
 
 
 @app.command()

@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 async def serve(path: Path, redactor: Redactor, errors: Aside) -> None:
     """Run until SIGINT or SIGTERM. SIGHUP reads registry and certificate anew, each whole or not at all.
 
+    SIGUSR1 halts all trading.
+
     Raises StoreLost when another process has taken over: then this one has ended too.
     """
     venues = discover()
@@ -33,7 +35,9 @@ async def serve(path: Path, redactor: Redactor, errors: Aside) -> None:
     instance = Instance(config, venues, redactor)
     errors.count_dropped(instance.market.metrics.log_lines_dropped.inc)
     stop, changed = interrupted(), asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, changed.set)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, changed.set)
+    loop.add_signal_handler(signal.SIGUSR1, instance.switch.signalled)
     try:
         if await _ended(instance.start(), stop):
             settle_memory()

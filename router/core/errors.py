@@ -90,8 +90,8 @@ class Controlled(Exception):
     word: ClassVar[str]
     """What programs read."""
 
-    def __init__(self, rule: str, value: str, limit: str) -> None:
-        super().__init__(f"{rule}: {value}; the limit is {limit}")
+    def __init__(self, rule: str, value: str, limit: str, *, sentence: str | None = None) -> None:
+        super().__init__(sentence or f"{rule}: {value}; the limit is {limit}")
         self.rule, self.value, self.limit = rule, value, limit
 
 

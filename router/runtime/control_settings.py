@@ -32,6 +32,8 @@ class ControlsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     confirm_below_usd: Fraction = "0.01"
     confirm_above_usd: Fraction = "0.99"
     confirm_medians: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 10
+    halt_file: str | None = None
+    """Its presence halts trading; `halt` in the store's directory when nothing is said."""
 
 
 class CashConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -29,6 +29,7 @@ from router.runtime.clock import Clock
 from router.runtime.control_settings import LimitBook
 from router.runtime.metrics import Metrics
 from router.runtime.store.protocol import Store
+from router.runtime.switch import Switch
 from venues.base.orders import Filled, Order, OrderId, Rejected
 from venues.base.units import Cash, Size
 
@@ -39,8 +40,16 @@ class Controls:
     """Asked before an order is planned, before its intent is written and when it is sent."""
 
     def __init__(
-        self, book: LimitBook, store: Store, ledger: Ledger, *, clock: Clock, metrics: Metrics
+        self,
+        book: LimitBook,
+        store: Store,
+        ledger: Ledger,
+        *,
+        switch: Switch,
+        clock: Clock,
+        metrics: Metrics,
     ) -> None:
+        self.switch = switch
         self._book, self._store, self._ledger = book, store, ledger
         self._clock, self._metrics = clock, metrics
         self._turnovers: dict[AccountId, Turnover] = {}
@@ -54,8 +63,9 @@ class Controls:
         return self._book.of(account_id)
 
     def admit(self, account_id: AccountId, asked: MarketOrder) -> None:
-        """Before anything is done for it. Raises TooFast, RiskLimit or InvalidSize."""
+        """Before anything is done for it. Raises Halted, TooFast, RiskLimit or InvalidSize."""
         limits, now_ms = self.limits(account_id), self._clock.monotonic_ms()
+        self.switch.check(account_id, asked.outcome)
         check_asked(limits, asked)
         rate = self._rates.get(account_id)
         if rate is None:
@@ -89,9 +99,11 @@ class Controls:
         """What one more order of the account may be for at this venue."""
         return room(self.limits(account_id).cash_at(venue), self._used(account_id, venue))
 
-    def permit(self, account_id: AccountId, orders: Sequence[Order], *, confirmed: bool) -> None:
+    def permit(self, account_id: AccountId, asked: MarketOrder, orders: Sequence[Order]) -> None:
         """Before the intent of these orders, with nothing between this and their holds. Or a refusal."""
-        limits = self.limits(account_id)
+        limits, confirmed = self.limits(account_id), asked.confirm
+        for order in orders:
+            self.switch.check(account_id, asked.outcome, order.listing.key)
         check_prices(limits, orders, confirmed=confirmed)
         for order in orders:
             check_rules(order)
@@ -100,12 +112,12 @@ class Controls:
             cash = Cash(sum(at_worst(order) for order in orders if order.listing.venue == venue))
             check_cash(limits.cash_at(venue), self._used(account_id, venue), cash, where=venue)
 
-    def permit_first(self, account_id: AccountId, orders: Sequence[Order], *, confirmed: bool) -> None:
+    def permit_first(self, account_id: AccountId, asked: MarketOrder, orders: Sequence[Order]) -> None:
         """The same for the first orders of a route, whose size is compared with the account's usual one."""
-        self.permit(account_id, orders, confirmed=confirmed)
+        self.permit(account_id, asked, orders)
         size, sizes = Size(sum(order.size for order in orders)), self._sizes[account_id]
         now_ms = self._clock.now_ms()
-        check_usual(self.limits(account_id), sizes.lately(now_ms), size, confirmed=confirmed)
+        check_usual(self.limits(account_id), sizes.lately(now_ms), size, confirmed=asked.confirm)
         sizes.add(size, now_ms)
 
     def check_sent(self, account_id: AccountId, order: Order) -> None:

@@ -17,7 +17,7 @@ from router.core.invariants import Alarm
 from router.core.model import AccountId
 from router.core.records import Finished, Planned, Released, StoredRoute
 from router.runtime.accounts import Account
-from router.runtime.hands import RouteHands, Tools, no_more, none_leaves
+from router.runtime.hands import Nothing, RouteHands, Tools
 from router.runtime.late import LateFills
 from router.runtime.once import Once
 from router.runtime.rounds import Rounds
@@ -64,7 +64,7 @@ class Executions:
         Raises StoreDown if the intent itself could not be written: then nothing was sent.
         """
         replied: asyncio.Future[None] = self._tasks.loop.create_future()
-        hands = RouteHands(self._tools, account, replied, more=rounds.extend, check=rounds.check)
+        hands = RouteHands(self._tools, account, replied, rounds)
         running = self._start(account, execution, execution.start(), hands=hands, reply_ms=reply_ms)
         self._unanswered.add(replied)
         try:
@@ -163,7 +163,7 @@ class Executions:
     def _ask_again(self, account: Account, execution: Execution, *, again_ms: int = RESUME_MS_MIN) -> None:
         """Nobody waits for it any more; its open orders are looked up until they have their last words."""
         nobody: asyncio.Future[None] = self._tasks.loop.create_future()
-        hands = RouteHands(self._tools, account, nobody, more=no_more, check=none_leaves, resumed=execution)
+        hands = RouteHands(self._tools, account, nobody, Nothing(), resumed=execution)
         effects = execution.resume(self._tools.clock.now_ms())
         planned = execution.planned
         with bound_contextvars(request=planned.request_id, route=planned.route_id):

@@ -1,7 +1,9 @@
 """The hands of one route's runner: its account's keys, the transport, the store and the holds."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Protocol
 
 import msgspec
 import structlog
@@ -49,22 +51,50 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
     checks: Checks
 
 
-More = Callable[[Execution], Awaitable[tuple[Sequence[Order], bool]]]
-"""The orders of a further round, and whether that round too holds something back."""
+class Further(Protocol):
+    """What one route may still send."""
+
+    async def extend(self, execution: Execution) -> tuple[Sequence[Order], bool]:
+        """The orders of a further round, and whether that round too holds something back."""
+        ...
+
+    def check(self, order: Order) -> None:
+        """Once more when the order is to leave. Raises the refusal of a control."""
+        ...
+
+    def check_halts(self, order: Order) -> None:
+        """In the last moment before its bytes leave. Raises Halted."""
+        ...
 
 
-async def no_more(_: Execution) -> tuple[Sequence[Order], bool]:
+class Nothing:
     """A route taken up after a restart ends with what it has: nobody waits for more."""
-    return (), False
+
+    async def extend(self, execution: Execution) -> tuple[Sequence[Order], bool]:
+        """None."""
+        return (), False
+
+    def check(self, order: Order) -> None:
+        """Nothing is sent."""
+        raise AssertionError("a route taken up again sends nothing")
+
+    check_halts = check
 
 
-Check = Callable[[Order], None]
-"""A last look at an order that is to leave; raises the refusal of a control."""
+class _Guard:
+    """Asked in the last moment before an order's bytes leave; remembers why they did not."""
 
+    def __init__(self, check: Callable[[], None]) -> None:
+        self._check = check
+        self.refusal: Controlled | None = None
 
-def none_leaves(_: Order) -> None:
-    """A route taken up after a restart sends nothing."""
-    raise AssertionError("a route taken up again sends nothing")
+    def __call__(self) -> str | None:
+        try:
+            self._check()
+        except Controlled as refusal:
+            self.refusal = refusal
+            return refusal.word
+        return None
 
 
 class RouteHands:
@@ -75,14 +105,12 @@ class RouteHands:
         tools: Tools,
         account: Account,
         replied: asyncio.Future[None],
+        further: Further,
         *,
-        more: More,
-        check: Check,
         resumed: Execution | None = None,
     ) -> None:
         """`resumed` is the execution where the store already has its intent."""
-        self._tools, self._account, self._replied = tools, account, replied
-        self._more, self._check = more, check
+        self._tools, self._account, self._replied, self._further = tools, account, replied, further
         self._checks = RouteChecks(tools.checks, account.account_id, resumed)
         self._hear: Hear = _deaf
         self._began_ms = tools.clock.monotonic_ms()
@@ -105,13 +133,18 @@ class RouteHands:
         venue = self._tools.venues[order.listing.venue]
         signer = self._account.signers[venue.name]
         try:
-            self._check(order)
+            self._further.check(order)
         except Controlled as refusal:
             return self._withheld(order, refusal)
         self._tools.desks.open(self._account.account_id, order, self._hear)
         talk = venue.orders.place(order, signer)
+        guard = _Guard(partial(self._further.check_halts, order))
         deadline_ms = venue.limits.order_ms_max
-        answer = await self._tools.transport.perform(venue, talk, signer=signer, deadline_ms=deadline_ms)
+        answer = await self._tools.transport.perform(
+            venue, talk, signer=signer, deadline_ms=deadline_ms, guard=guard
+        )
+        if guard.refusal is not None and isinstance(answer, Rejected):
+            return self._withheld(order, guard.refusal)
         self._count(order, answer)
         return answer
 
@@ -145,7 +178,7 @@ class RouteHands:
 
     async def extend(self, execution: Execution) -> Sequence[Effect]:
         """See `Hands`. What is to be sent is held first."""
-        orders, held_back = await self._more(execution)
+        orders, held_back = await self._further.extend(execution)
         checks = self._tools.checks
         if checks.gates.why_closed(self._account.account_id) or not checks.planned(execution, orders):
             orders, held_back = (), False

@@ -173,6 +173,7 @@ class Metrics:
                 registry=registry,
             )
         )
+        self.halts = Gauge("crossbook_halts", "Halts that stand now", registry=registry)
         self.violations = Counter(
             "crossbook_invariant_violations",
             "Promises found broken while running: any count is an alarm",

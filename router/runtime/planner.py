@@ -8,7 +8,15 @@ from registry.model import Outcome
 from router.core.allocate import allocate
 from router.core.bound import Bounded, bound
 from router.core.controls import check_now, check_sale, collared, within_depth, without_closing
-from router.core.errors import AccountSuspended, NotEnoughFunds, NothingAllocated, Refusal, RiskLimit, TooDeep
+from router.core.errors import (
+    AccountSuspended,
+    Halted,
+    NotEnoughFunds,
+    NothingAllocated,
+    Refusal,
+    RiskLimit,
+    TooDeep,
+)
 from router.core.merge import Merged, Offer
 from router.core.model import MarketOrder, Means, Plan, PlannedOrder
 from router.runtime.accounts import Account
@@ -60,12 +68,17 @@ class Planner:
         tops = {each.listing.key: top for each, top in zip(merged.terms, merged.tops, strict=True)}
         return Draft(asked=_only(held_to, cut), cut=cut, plan=plan, bounded=bounded, tops=tops)
 
-    def permit(self, account: Account, orders: Sequence[Order], *, confirmed: bool) -> None:
+    def permit(self, account: Account, asked: MarketOrder, orders: Sequence[Order]) -> None:
         """Before the orders of a further round are recorded and held. Raises the refusal of a control."""
-        self._controls.permit(account.account_id, orders, confirmed=confirmed)
+        self._controls.permit(account.account_id, asked, orders)
+
+    def check_halts(self, account: Account, order: Order, outcome: Outcome) -> None:
+        """In the last moment before the order's bytes leave. Raises Halted."""
+        self._controls.switch.check(account.account_id, outcome.outcome_id, order.listing.key)
 
     def check(self, account: Account, order: Order, outcome: Outcome) -> None:
         """Once more when the order is to leave. Raises the refusal of a control."""
+        self.check_halts(account, order, outcome)
         self._controls.check_sent(account.account_id, order)
         merged = self._ladders.read(outcome, order.side, account.venues)
         bid, ask = self._best(account, outcome, merged)
@@ -118,6 +131,7 @@ class Planner:
         """The order within the collar and its share of what is on offer; what is left if that is less."""
         limits = self._controls.limits(account.account_id)
         bid, ask = self._best(account, outcome, merged)
+        asked = self._without_halted(account, asked, outcome, merged)
         check_sale(limits, asked, bid)
         held_to = collared(limits, without_closing(limits, asked, merged, self._clock.now_ms()), bid, ask)
         whole = asked.amount or asked.size
@@ -125,6 +139,22 @@ class Planner:
         if most == whole:
             return held_to, None
         return held_to, most
+
+    def _without_halted(
+        self, account: Account, asked: MarketOrder, outcome: Outcome, merged: Merged
+    ) -> MarketOrder:
+        """The order without venues on which it is halted. Raises Halted when no other is left."""
+        halted: dict[str, Halted] = {}
+        for terms in merged.terms:
+            try:
+                self._controls.switch.check(account.account_id, outcome.outcome_id, terms.listing.key)
+            except Halted as refusal:
+                halted[terms.listing.venue] = refusal
+        if not halted:
+            return asked
+        if all(terms.listing.venue in halted for terms in merged.terms):
+            raise next(iter(halted.values()))
+        return msgspec.structs.replace(asked, exclude_venues=asked.exclude_venues | halted.keys())
 
     @staticmethod
     def _nothing(

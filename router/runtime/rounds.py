@@ -37,7 +37,7 @@ class Rounds:
         try:
             self._draft = await self._planner.draft(self._account, asked, self._outcome)
             orders = self._planner.orders(self._account, self._draft)
-            self._planner.permit(self._account, orders, confirmed=asked.confirm)
+            self._planner.permit(self._account, asked, orders)
         except Refusal:
             return (), False
         return orders, self._draft.bounded.held_back
@@ -45,6 +45,10 @@ class Rounds:
     def check(self, order: Order) -> None:
         """Once more when the order is to leave. Raises the refusal of a control."""
         self._planner.check(self._account, order, self._outcome)
+
+    def check_halts(self, order: Order) -> None:
+        """In the last moment before its bytes leave. Raises Halted."""
+        self._planner.check_halts(self._account, order, self._outcome)
 
     def _further(self, execution: Execution, left: Cash) -> MarketOrder:
         """What the caller still wants: on the venues that had an order, once no more of them may be used."""

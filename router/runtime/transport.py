@@ -18,6 +18,7 @@ from prometheus_client import Counter, Histogram
 from yarl import URL
 
 from router.runtime.clock import Clock
+from router.runtime.door import Guard
 from router.runtime.http1 import Base, Broken, Line, Lines
 from router.runtime.metrics import Metrics
 from router.runtime.paces import Paces
@@ -107,21 +108,35 @@ class Transport:
         base = self._hosts.get(venue.name, {}).get(request.host) or venue.hosts[request.host]
         return URL(base + request.target, encoded=True)
 
-    async def send(self, venue: Venue, request: Request, *, signer: Signer | None, deadline_ms: int) -> Reply:
+    async def send(
+        self,
+        venue: Venue,
+        request: Request,
+        *,
+        signer: Signer | None,
+        deadline_ms: int,
+        guard: Guard | None = None,
+    ) -> Reply:
         """One request, sent at most once (a DATA or ACCOUNT read may be repeated on a dead connection).
 
         `deadline_ms` is how long from now the whole of it may take: waiting, signing, sending, reading.
-        A `private` request needs a signer. Redirects are not followed.
+        A `private` request needs a signer. Redirects are not followed. `guard`: see `Door`.
         """
         started_ms = self._clock.monotonic_ms()
-        reply = await self._attempt(venue, request, signer, deadline_ms)
+        reply = await self._attempt(venue, request, signer, deadline_ms=deadline_ms, guard=guard)
         self._count(venue, request, reply, self._clock.monotonic_ms() - started_ms)
         return reply
 
     async def perform(
-        self, venue: Venue, talk: Talk[T], *, signer: Signer | None = None, deadline_ms: int
+        self,
+        venue: Venue,
+        talk: Talk[T],
+        *,
+        signer: Signer | None = None,
+        deadline_ms: int,
+        guard: Guard | None = None,
     ) -> T:
-        """Hold a conversation and return what it learnt.
+        """Hold a conversation and return what it learnt. `guard`: see `Door`.
 
         When `deadline_ms` from now has passed, whatever it still asks for is answered by a Silence that
         proves nothing was sent, so that it ends in a value.
@@ -135,7 +150,7 @@ class Transport:
                 value: T = stop.value
                 return value
             left_ms = end_ms - self._clock.monotonic_ms()
-            reply = await self.send(venue, request, signer=signer, deadline_ms=left_ms)
+            reply = await self.send(venue, request, signer=signer, deadline_ms=left_ms, guard=guard)
         talk.close()
         raise EndlessTalkError(f"{venue.name}: more than {STEPS_MAX} requests in one conversation")
 
@@ -165,7 +180,13 @@ class Transport:
             return silence
 
     async def _attempt(
-        self, venue: Venue, request: Request, signer: Signer | None, deadline_ms: int
+        self,
+        venue: Venue,
+        request: Request,
+        signer: Signer | None,
+        *,
+        deadline_ms: int,
+        guard: Guard | None,
     ) -> Reply:
         if deadline_ms <= 0:
             return Silence("deadline", sent=False)
@@ -181,7 +202,9 @@ class Transport:
                 if not await self._paces.wait(venue, request.purpose, signer, end_ms):
                     return Silence("paced", sent=False)
                 ready = await self._ready(venue, request, signer, end_ms)
-                return ready if isinstance(ready, Silence) else await self._exchange(venue, ready, end_ms)
+                if isinstance(ready, Silence):
+                    return ready
+                return await self._exchange(venue, ready, end_ms, guard)
             finally:
                 slots.give()
         except SlotsFull:
@@ -215,7 +238,7 @@ class Transport:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._signing, lambda: signer.sign(request, self._clock.now_ms()))
 
-    async def _exchange(self, venue: Venue, request: Request, end_ms: int) -> Reply:
+    async def _exchange(self, venue: Venue, request: Request, end_ms: int, guard: Guard | None) -> Reply:
         """Send it, wait for the reply. Only a read is sent again, once, when a kept connection was dead."""
         lines = self._lines
         if lines is None:
@@ -230,9 +253,9 @@ class Transport:
                         line = await lines.connect(base.origin)
                 except Broken as broken:
                     return Silence(broken.word, sent=False)
-            if request.purpose is not Purpose.DATA and not self.may_act():
+            if why := self._why_not(request, guard):
                 lines.keep(base.origin, line, self._clock.monotonic_ms())
-                return Silence("not_owner", sent=False)
+                return Silence(why, sent=False)
             try:
                 reply = await self._reply(line, data, end_ms)
             except Broken as broken:
@@ -242,6 +265,12 @@ class Transport:
                 return Silence(broken.word, sent=True)
             lines.keep(base.origin, line, self._clock.monotonic_ms())
             return reply
+
+    def _why_not(self, request: Request, guard: Guard | None) -> str | None:
+        """Why this request may not leave now."""
+        if request.purpose is not Purpose.DATA and not self.may_act():
+            return "not_owner"
+        return guard() if guard is not None and request.purpose is Purpose.ORDER else None
 
     async def _reply(self, line: Line, data: bytes, end_ms: int) -> Response:
         """Raises Broken. A connection that did not bring the whole reply is closed, whatever the reason."""

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import msgspec
 
+from router.runtime.door import Guard
 from tests.core.curves import FlatFee
 from tests.core.samples import listing
 from venues import discover
@@ -43,7 +44,13 @@ class Door:
     """Holds conversations that ask for nothing."""
 
     async def perform(
-        self, venue: Venue, talk: Talk[T], *, signer: Signer | None = None, deadline_ms: int
+        self,
+        venue: Venue,
+        talk: Talk[T],
+        *,
+        signer: Signer | None = None,
+        deadline_ms: int,
+        guard: Guard | None = None,
     ) -> T:
         try:
             next(talk)

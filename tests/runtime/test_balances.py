@@ -9,6 +9,7 @@ import msgspec
 from router.core.model import AccountId
 from router.runtime.accounts import Account
 from router.runtime.balances import Balances
+from router.runtime.door import Guard
 from tests.core.samples import listing, order
 from tests.virtual_time import VirtualClock, VirtualLoop, run
 from venues import discover
@@ -40,7 +41,13 @@ class Bank:
         self.reads = 0
 
     async def perform(
-        self, venue: Venue, talk: Talk[T], *, signer: Signer | None = None, deadline_ms: int
+        self,
+        venue: Venue,
+        talk: Talk[T],
+        *,
+        signer: Signer | None = None,
+        deadline_ms: int,
+        guard: Guard | None = None,
     ) -> T:
         self.reads += 1
         await self.clock.sleep(READ_MS // 2)

@@ -12,6 +12,7 @@ import pytest
 from registry.index import Registry
 from registry.model import Outcome, OutcomeId
 from router.core.book import Books
+from router.runtime.door import Guard
 from router.runtime.feeds import DIALS_AT_ONCE, Feeds
 from router.runtime.metrics import Metrics
 from router.runtime.paces import Paces
@@ -100,7 +101,15 @@ class Wires(Transport):
         self.wires.append(Wire(self._simulator, far, self._time))
         return self.wires[-1]
 
-    async def send(self, venue: Venue, request: Request, *, signer: Signer | None, deadline_ms: int) -> Reply:
+    async def send(
+        self,
+        venue: Venue,
+        request: Request,
+        *,
+        signer: Signer | None,
+        deadline_ms: int,
+        guard: Guard | None = None,
+    ) -> Reply:
         """See `Transport`."""
         end_ms = self._time.monotonic_ms() + deadline_ms
         if not await self._pace.wait(venue, request.purpose, signer, end_ms):

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from router.core.model import AccountId, RouteId
 from router.core.records import Answered, Finished, Planned, StoredRoute
+from router.core.trail import Change, Trail
 from router.runtime.metrics import Metrics
 from router.runtime.store.protocol import ROUTES_MAX, RecordRefused, Store, StoreDown, StoreTaken
 from router.runtime.store.sqlite import SqliteStore
@@ -234,3 +235,33 @@ async def test_ownership_ends_with_closing(opener: Opener) -> None:
         store = opener()
         await store.open()
         await store.close()
+
+
+def change(what: str) -> Change:
+    return Change(at_ms=7, by="key ops", what=what, subject="all", why="żółć")
+
+
+async def test_a_trail_survives_reopening_whole_and_in_order(opener: Opener) -> None:
+    for names in (("a", "b"), ("c",)):
+        store = opener()
+        await store.open()
+        for name in names:
+            await store.note(change(name))
+        await store.close()
+    again = opener()
+    await again.open()
+    assert await again.trail() == Trail((change("a"), change("b"), change("c")), None)
+    await again.close()
+
+
+async def test_changes_at_once_are_one_chain(store: Store) -> None:
+    await asyncio.gather(*(store.note(change(str(number))) for number in range(100)))
+    trail = await store.trail()
+    assert trail.broken is None
+    assert [each.what for each in trail.changes] == [str(number) for number in range(100)]
+
+
+async def test_a_closed_store_takes_no_change(store: Store) -> None:
+    await store.close()
+    with pytest.raises(StoreDown):
+        await store.note(change("a"))

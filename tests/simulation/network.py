@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
+from router.runtime.door import Guard
 from router.runtime.metrics import Metrics
 from router.runtime.transport import REQUEST_MS_MAX
 from tests.simulation.trace import Trace
@@ -63,7 +64,13 @@ class Wild(Network):
         self.dead = False
 
     async def perform(
-        self, venue: Venue, talk: Talk[T], *, signer: Signer | None = None, deadline_ms: int
+        self,
+        venue: Venue,
+        talk: Talk[T],
+        *,
+        signer: Signer | None = None,
+        deadline_ms: int,
+        guard: Guard | None = None,
     ) -> T:
         """See `Door`."""
         end_ms = self.clock.monotonic_ms() + deadline_ms
@@ -75,11 +82,13 @@ class Wild(Network):
             except StopIteration as stop:
                 done: T = stop.value
                 return done
-            if await self.paces.wait(venue, request.purpose, signer, end_ms):
+            if not await self.paces.wait(venue, request.purpose, signer, end_ms):
+                reply = Silence("paced", sent=False)
+            elif request.purpose is Purpose.ORDER and guard is not None and (why := guard()):
+                reply = Silence(why, sent=False)
+            else:
                 left_ms = min(end_ms - self.clock.monotonic_ms(), REQUEST_MS_MAX[request.purpose])
                 reply = await self._sent(venue, request, signer, left_ms)
-            else:
-                reply = Silence("paced", sent=False)
 
     async def _sent(self, venue: Venue, request: Request, signer: Signer | None, left_ms: int) -> Reply:
         """One request and what comes back, or does not."""

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from router.core.model import AccountId, Key, RouteId
 from router.core.records import Keyed, Record, StoredRoute
+from router.core.trail import Change, Trail
 from venues.base.units import Size
 
 ROUTES_MAX = 500
@@ -105,4 +106,15 @@ class Store(Protocol):
 
         Since `since_ms`, at most ROUTES_MAX. Raises as `unfinished`.
         """
+        ...
+
+    async def note(self, change: Change) -> None:
+        """Put a change on the trail, bound to the one before; return once it would survive a power cut.
+
+        Raises StoreDown.
+        """
+        ...
+
+    async def trail(self) -> Trail:
+        """All changes, oldest first, and whether they are what was written. Raises StoreDown."""
         ...

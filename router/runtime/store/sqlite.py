@@ -11,6 +11,7 @@ import structlog
 
 from router.core.model import AccountId, Key, RouteId
 from router.core.records import Keyed, Record, Replied, StoredRoute, assemble, decode
+from router.core.trail import Change, Trail, check
 from router.runtime.metrics import Metrics
 from router.runtime.store import sqlite_owner
 from router.runtime.store.lease import BEATS, Lease, running_ms
@@ -158,6 +159,17 @@ class SqliteStore:
 
     async def append(self, *records: Record) -> None:
         """See `Store`."""
+        await self._write(*records)
+
+    async def note(self, change: Change) -> None:
+        """See `Store`."""
+        await self._write(change)
+
+    async def trail(self) -> Trail:
+        """See `Store`."""
+        return check(await self._rows("SELECT number, body, hash FROM trail ORDER BY number", (), _row))
+
+    async def _write(self, *records: Record | Change) -> None:
         writer = self._writer
         if writer is None:
             raise StoreDown(self._closed)
@@ -294,6 +306,10 @@ class SqliteStore:
             if reader is not None:
                 reader.close()
             raise StoreDown(f"cannot read: {error}") from error
+
+
+def _row(number: int, body: bytes, digest: bytes) -> tuple[int, bytes, bytes]:
+    return number, body, digest
 
 
 def _texts(route_id: str, body: bytes) -> tuple[str, bytes]:

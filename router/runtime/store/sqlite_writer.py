@@ -11,8 +11,10 @@ from enum import Enum
 import msgspec
 import structlog
 
+from router.core import trail
 from router.core.idempotency import KEPT_MS
 from router.core.records import Finished, Planned, Record, Released, Replied, encode
+from router.core.trail import Change
 from router.runtime.metrics import Metrics
 from router.runtime.store import sqlite_owner
 from router.runtime.store.lease import Lease
@@ -53,7 +55,7 @@ class Wake(Enum):
 class Waiting(msgspec.Struct, frozen=True):
     """Records that are written together or not at all, and who waits for them."""
 
-    records: tuple[Record, ...]
+    records: tuple[Record | Change, ...]
     bodies: list[bytes]
     done: asyncio.Future[None]
 
@@ -90,11 +92,12 @@ class Writer:
         self._metrics.store_owned.set(1)
         self._thread.start()
 
-    def submit(self, records: tuple[Record, ...]) -> asyncio.Future[None]:
+    def submit(self, records: tuple[Record | Change, ...]) -> asyncio.Future[None]:
         """Queue them; the future ends when all are durable, or with a StoreFault."""
         done = self._loop.create_future()
         self.waiting += 1
-        self._queue.put(Waiting(records, [encode(record) for record in records], done))
+        bodies = [trail.encode(each) if isinstance(each, Change) else encode(each) for each in records]
+        self._queue.put(Waiting(records, bodies, done))
         return done
 
     def give_up(self, done: asyncio.Future[None]) -> None:
@@ -148,7 +151,7 @@ class Writer:
             self._transact(batch)
         except sqlite3.IntegrityError as error:
             if len(batch) == 1:
-                return [RecordRefused(f"{batch[0].records[0].route_id}: {error}")]
+                return [RecordRefused(f"{_name(batch[0].records[0])}: {error}")]
             return [outcome for item in batch for outcome in self._commit([item])]
         except StoreLost as lost:
             self._lose(lost)
@@ -265,8 +268,23 @@ class Writer:
                 item.done.set_exception(outcome)
 
 
-def _insert(connection: sqlite3.Connection, record: Record, body: bytes, epoch: int) -> None:
+def _name(record: Record | Change) -> str:
+    return record.subject if isinstance(record, Change) else record.route_id
+
+
+def _note(connection: sqlite3.Connection, body: bytes) -> None:
+    """The next row of the trail."""
+    last = connection.execute("SELECT number, hash FROM trail ORDER BY number DESC LIMIT 1").fetchone()
+    number, before = last or (0, trail.GENESIS)
+    digest = trail.link(before, body)
+    connection.execute("INSERT INTO trail (number, body, hash) VALUES (?, ?, ?)", (number + 1, body, digest))
+    log.info("trail.written", number=number + 1, hash=digest.hex())
+
+
+def _insert(connection: sqlite3.Connection, record: Record | Change, body: bytes, epoch: int) -> None:
     match record:
+        case Change():
+            return _note(connection, body)
         case Replied():
             return _reply(connection, record, body)
         case Released():
