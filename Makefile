@@ -9,6 +9,7 @@
 #                 Node and npm too, and fetches the clients. CONFORMANCE="NAME ..." takes these clients or venues only
 #   make vectors  only the venues' golden vectors; CROSSBOOK_VECTORS=DIR reads them from another folder
 #   make streams  10,000 streams of market data per venue over a bad line; CROSSBOOK_STREAMS=N tries N
+#   make fuzz     5,000 calls made up from the interface's own description (docs/testing.md); N=20000 makes more
 #   make sim      simulated days of the whole router with everything that goes wrong (docs/testing.md). SEED=7 shows one,
 #                 N=50000 tries many, FIRST=70000 from there, LONG=1 longer ones, SIM_JOBS=1 on one core
 #   make lock     resolve requirements.lock anew from pyproject.toml; LOCK_FLAGS=--upgrade takes newer versions
@@ -26,7 +27,7 @@ RESOLVE := $(LOCK_TOOLS)/bin/uv pip compile --quiet --universal --python-version
   --no-emit-index-url --no-header $(LOCK_FLAGS)
 
 .DELETE_ON_ERROR:
-.PHONY: setup demo check test bench conformance vectors streams sim lock conformance-lock format
+.PHONY: setup demo check test bench conformance vectors streams fuzz sim lock conformance-lock format
 
 setup: $(READY)
 
@@ -68,6 +69,9 @@ vectors: setup
 
 streams: setup
 	CROSSBOOK_STREAMS=$(or $(CROSSBOOK_STREAMS),10000) $(BIN)/pytest -q -n $(JOBS) --dist worksteal tests/venues/test_conformance_streams.py
+
+fuzz: setup
+	CROSSBOOK_FUZZ=$(or $(N),5000) $(BIN)/pytest -q -s tests/http/test_fuzz.py
 
 sim: setup
 	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(N),--seeds $(N)) $(if $(FIRST),--first $(FIRST)) \

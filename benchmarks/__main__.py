@@ -18,6 +18,7 @@ BENCHMARKS = {
     "signing": "a signed order or request of each kind",
     "store": "one durable record, against the bare disk",
     "http": "POST of an order with 1 and 6 legs, against a bare server",
+    "door": "the same beside 5,000 idle sockets, slow heads, slow bodies and 10 MB bodies",
 }
 
 

@@ -32,7 +32,9 @@ SERVERS = "benchmarks.http_servers"
 def request(path: str, legs: int, key: str = "") -> bytes:
     """A whole HTTP request."""
     body = json.dumps({"predexonId": OUTCOMES[legs], "side": "buy", "amount": AMOUNTS[legs]}).encode()
-    head = f"POST {path} HTTP/1.1\r\nHost: router\r\nContent-Type: application/json\r\nx-api-key: {key}\r\n"
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nx-api-key: {key}\r\n"
+    )
     return head.encode() + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
 
 

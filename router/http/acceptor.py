@@ -17,7 +17,7 @@ from router.runtime.addresses import neighbour
 
 BACKLOG = 1_024
 """Clients that wait in the system; it may allow fewer."""
-ACCEPTS_MAX = 64
+ACCEPTS_MAX = 8
 """Connections taken in one turn of the loop: the requests of the others go on in between."""
 RETRY_MS = 500
 """Until the next try when no connection could be taken, for instance because there are no files left."""

@@ -26,6 +26,7 @@ from tests.world import ACCOUNT, YES, World
 from venues.base.units import ONE, Price, Size
 
 HEAD_MS = 150
+REFILL_S = 0.05
 PATH = f"/api/accounts/{ACCOUNT}/router/orders"
 ORDER = msgspec.json.encode({"predexonId": YES, "side": "buy", "amount": "5.00"})
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -119,6 +120,27 @@ async def serving(
         world.network.latency_ms = 0
         await router.stop(2_000)
         await listener.stop()
+
+
+@asynccontextmanager
+async def offering(server: Server) -> AsyncIterator[None]:
+    """Somebody always offers something, however much is bought."""
+
+    async def refill() -> None:
+        world, name = server.world, min(server.world.natives)
+        asks = [(Price(440_000), Size(1_000 * ONE))]
+        while True:
+            world.simulators[name].exchange.set_book(world.natives[name][0], [], asks, world.clock.now_ms())
+            world.pump()
+            await asyncio.sleep(REFILL_S)
+
+    refilling = asyncio.create_task(refill())
+    try:
+        yield
+    finally:
+        refilling.cancel()
+        with suppress(asyncio.CancelledError):
+            await refilling
 
 
 async def until(true: Callable[[], bool] | Callable[[], Awaitable[bool]], wait_s: float = 3.0) -> None:
