@@ -12,6 +12,8 @@
 #   make fuzz     5,000 calls made up from the interface's own description (docs/testing.md); N=20000 makes more
 #   make sim      simulated days of the whole router with everything that goes wrong (docs/testing.md). SEED=7 shows one,
 #                 N=50000 tries many, FIRST=70000 from there, LONG=1 longer ones, SIM_JOBS=1 on one core
+#   make faults   routers in processes of their own, killed at every named point and at random (docs/testing.md): the
+#                 whole of what `make test` tries a sample of. 20 minutes
 #   make lock     resolve requirements.lock anew from pyproject.toml; LOCK_FLAGS=--upgrade takes newer versions
 #   make conformance-lock  the same for each official client, from its requirements.in or package.json
 
@@ -27,7 +29,7 @@ RESOLVE := $(LOCK_TOOLS)/bin/uv pip compile --quiet --universal --python-version
   --no-emit-index-url --no-header $(LOCK_FLAGS)
 
 .DELETE_ON_ERROR:
-.PHONY: setup demo check test bench conformance vectors streams fuzz sim lock conformance-lock format
+.PHONY: setup demo check test bench conformance vectors streams fuzz sim faults lock conformance-lock format
 
 setup: $(READY)
 
@@ -76,6 +78,9 @@ fuzz: setup
 sim: setup
 	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(N),--seeds $(N)) $(if $(FIRST),--first $(FIRST)) \
 	  $(if $(LONG),--long) $(if $(SIM_JOBS),--jobs $(SIM_JOBS))
+
+faults: setup
+	CROSSBOOK_FAULTS=1 $(BIN)/pytest -q -n $(JOBS) --dist worksteal -m faults
 
 format: setup
 	$(BIN)/ruff format .
