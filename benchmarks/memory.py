@@ -77,6 +77,7 @@ class Far:
         signer: Signer | None = None,
         deadline_ms: int,
         guard: Guard | None = None,
+        urgent: bool = False,
     ) -> T:
         """See `Door`."""
         return through(talk, self._answer_and_keep)
@@ -123,6 +124,7 @@ class Tape:
         signer: Signer | None = None,
         deadline_ms: int,
         guard: Guard | None = None,
+        urgent: bool = False,
     ) -> T:
         """See `Door`."""
         return through(talk, lambda _: next(self._replies[venue.name]))

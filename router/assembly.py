@@ -34,10 +34,12 @@ from router.runtime.metrics import Metrics
 from router.runtime.reconcile import Reconciler
 from router.runtime.registry_file import read_registry
 from router.runtime.store.sqlite import SqliteStore
-from router.runtime.streams import Streams
+from router.runtime.streams import Shared, Streams
 from router.runtime.switch import Switch
 from router.runtime.transport import Transport
 from router.runtime.vault.credentials import Credentials
+from router.runtime.venue_gates import Means, VenueGates
+from router.runtime.watch import Watch
 from router.sections import Config, ServerConfig
 from router.service import Router
 from venues.base.contract import Signer, Venue
@@ -124,9 +126,12 @@ class Instance:
         self.store.on_lost = self.lost.set
         self.market.transport.may_act = lambda: self.store.owned
         desks = Desks(venues, self.market.metrics, self.market.clock)
-        self.streams = Streams(self.market.transport, self.market.clock, self.market.metrics, desks)
         self.gates = Gates(Path(config.store.directory), self.market.metrics)
         self.switch = Switch(self.store, self.market.clock, self.market.metrics, file=halt_file_of(config))
+        self.venue_gates, self.watch = gates_of(self.market, config, venues, list(self.accounts.values()))
+        self.streams = Streams(
+            Shared(self.market.transport, self.market.clock, self.market.metrics, desks, self.venue_gates)
+        )
         self.tools = self._tools(desks)
         self.router = Router(
             self.tools,
@@ -169,6 +174,8 @@ class Instance:
             clock=market.clock,
             metrics=market.metrics,
             checks=Checks(self.venues, ledger, market.metrics, gates=self.gates),
+            venue_gates=self.venue_gates,
+            times=market.transport.times,
         )
 
     def _changes(self) -> Changes:
@@ -200,6 +207,7 @@ class Instance:
         if not standby:
             await self.changes.start()
             await self._watch(registry)
+        await self.watch.start()
         self.streams.start(self.accounts.values(), self.market.venues.values())
         resumed = await self.router.recover()
         self.reconciler.start()
@@ -223,6 +231,7 @@ class Instance:
         await self.router.stop(0 if self.lost.is_set() else STOP_MS_MAX)
         await self.listener.stop()
         await self.reconciler.stop()
+        await self.watch.stop()
         await self.streams.stop()
         await self.market.stop()
         await self.changes.stop()
@@ -241,6 +250,17 @@ def certificate_of(server: ServerConfig) -> Certificate | None:
     if server.tls_certificate is None or server.tls_key is None:
         return None
     return Certificate(Path(server.tls_certificate), Path(server.tls_key))
+
+
+def gates_of(
+    market: MarketData, config: Config, venues: Mapping[str, Venue], accounts: list[Account]
+) -> tuple[VenueGates, Watch]:
+    """The order gates, and what watches the venues traded now to open them again."""
+    transport = market.transport
+    means = Means(transport.breakers, transport.times, market.clock, market.metrics)
+    gates = VenueGates(venues, means, unknown_max=config.routing.unknown_max)
+    gates.on_shut = market.catalog.shut
+    return gates, Watch(market.venues, transport, means, gates=gates, accounts=accounts)
 
 
 def hosts_of(config: Config, venues: Mapping[str, Venue]) -> dict[str, dict[str, str]]:

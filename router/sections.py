@@ -66,6 +66,8 @@ class RoutingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How often accounts with orders of the last hour are compared with what their venues list."""
     cancel_strays: bool = False
     """Resting orders that no route knows, or that had their last word, are cancelled; else they are told."""
+    unknown_max: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 3
+    """Orders in doubt of one account at one venue: with more of them no further one leaves."""
     listings_refresh_ms: Annotated[int, msgspec.Meta(ge=1_000, le=86_400_000)] = 60_000
     """How often fees, ticks and status of listings are read again."""
 

@@ -68,6 +68,7 @@ class Router:
         self._planner = Planner(tools, ladders)
         self._lanes = Lanes(tools.metrics)
         self._tasks = Tasks()
+        tools.balances.keep = self._tasks.keep
         self._once = Once(tools, self._traits, self._tasks.keep, duplicate_ms=duplicate_ms)
         self._executions = Executions(tools, accounts, self._once, tasks=self._tasks, answer_ms=answer_ms)
         self._registry: Registry | None = None
@@ -237,6 +238,7 @@ class Router:
             asked=asked,
             orders=self._planner.orders(account, draft),
             considered=draft.plan.considered,
+            left_out=draft.left_out,
             at_ms=max(self._tools.clock.now_ms(), claim.at_ms),  # a key that had expired then has now
             key=claim.key,
             cut=draft.cut,

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from router.runtime import breakers, venue_gates
+from router.runtime.metrics import Metrics
 from tests.shape import LAYERS
 from venues import discover
 from venues.sim.control import Tunable
@@ -16,6 +18,14 @@ GLOSSARY = {
     *("venue", "outcome", "listing", "level", "offer", "plan", "order", "route"),
     *("answer", "fill", "hold", "account"),
 }
+
+GATE_REASONS = (
+    *((breakers, name) for name in ("BREAKER_OPEN", "RATE_LIMITED", "RESTARTS")),
+    *(
+        (venue_gates, name)
+        for name in ("CLOCK_OFFSET", "RECONCILING", "UNKNOWN_ORDERS", "STREAM_DOWN", "NO_ORDERS")
+    ),
+)
 
 
 def ids(path: Path) -> str:
@@ -132,3 +142,16 @@ def test_every_decision_is_dated_and_says_what_would_change_it() -> None:
         assert re.match(r"\d{4}-\d{2}-\d{2} · \S", title), title
         for word in ("**What.**", "**Why.**", "**What would change our mind.**"):
             assert word in entry, f"{title}: no {word}"
+
+
+def test_every_reason_of_a_closed_gate_is_documented_and_no_other() -> None:
+    section = text_of("operations.md").partition("## Gates of venues")[2].partition("### Books")[0]
+    written = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+    known = [getattr(module, name) for module, name in GATE_REASONS]
+    assert sorted(written) == sorted(known)
+
+
+def test_every_metric_of_operations_exists() -> None:
+    written = set(re.findall(r"`(crossbook_\w+?)(?:_total)?(?:\{[\w,]+\})?`", text_of("operations.md")))
+    assert len(written) >= 6
+    assert written <= {family.name for family in Metrics().registry.collect()}

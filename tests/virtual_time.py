@@ -129,6 +129,17 @@ class VirtualClock:
         return self._ids
 
 
+class OwnClock(VirtualClock):
+    """The clock of the machine the router runs on, which somebody may set wrong."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        super().__init__(loop)
+        self.shift_ms = 0
+
+    def now_ms(self) -> int:
+        return super().now_ms() + self.shift_ms
+
+
 def run(loop: VirtualLoop, work: Coroutine[Any, Any, T]) -> T:
     """Run to the end, as `asyncio.run` does."""
     try:

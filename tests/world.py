@@ -8,6 +8,7 @@ import copy
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -22,6 +23,7 @@ from router.core.model import AccountId, MarketOrder
 from router.core.report import Report
 from router.runtime.accounts import Account, open_account
 from router.runtime.balances import Balances
+from router.runtime.breakers import Breakers
 from router.runtime.catalog import Catalog
 from router.runtime.checks import Checks
 from router.runtime.control_settings import LimitBook
@@ -35,10 +37,13 @@ from router.runtime.metrics import Metrics
 from router.runtime.paces import Paces
 from router.runtime.store.protocol import Store
 from router.runtime.switch import Switch
+from router.runtime.times import VenueTimes
+from router.runtime.venue_gates import Means, VenueGates
+from router.runtime.watch import Watch
 from router.service import Router
 from tests.limits import WIDE
 from tests.memory_store import MemoryStore
-from tests.virtual_time import VirtualClock, VirtualLoop
+from tests.virtual_time import OwnClock, VirtualClock, VirtualLoop
 from venues import discover
 from venues.base.contract import Signer, Venue
 from venues.base.events import Ask, Refused, Say
@@ -65,15 +70,23 @@ Misdeed = Callable[[str, Request], str]
 class Network:
     """Requests go straight into the simulators. Implements `router.runtime.door.Door`."""
 
-    def __init__(self, simulators: Mapping[str, Simulator], clock: VirtualClock, metrics: Metrics) -> None:
-        self.simulators, self.clock = simulators, clock
+    def __init__(
+        self, simulators: Mapping[str, Simulator], clock: VirtualClock, metrics: Metrics, own: OwnClock
+    ) -> None:
+        """`clock` is the venues', `own` the router's."""
+        self.simulators, self.clock, self.own, self.metrics = simulators, clock, own, metrics
         self.paces = Paces(clock, metrics)
+        self.restart()
         self.misdeed: Misdeed = lambda _venue, _request: ""
         self.before_order: Callable[[str], None] = lambda _venue: None
         """Called before a venue receives an order: the market may move."""
         self.after: Callable[[], object] = lambda: None
         """Called after every exchange: the venues' frames are on their way."""
         self.latency_ms = 5
+
+    def restart(self) -> None:
+        """A new process: what the old one knew of the venues is gone."""
+        self.breakers, self.times = Breakers(self.own, self.metrics), VenueTimes(self.own)
 
     async def perform(
         self,
@@ -83,6 +96,7 @@ class Network:
         signer: Signer | None = None,
         deadline_ms: int,
         guard: Guard | None = None,
+        urgent: bool = False,
     ) -> T:
         """See `Door`."""
         end_ms = self.clock.monotonic_ms() + deadline_ms
@@ -93,19 +107,35 @@ class Network:
             except StopIteration as stop:
                 done: T = stop.value
                 return done
-            if not await self.paces.wait(venue, request.purpose, signer, end_ms):
+            reply = self.breakers.refusal(venue.name, request.purpose, urgent=urgent)
+            if reply is not None:
+                continue
+            if self.clock.monotonic_ms() >= end_ms:
+                reply = Silence("deadline", sent=False)
+            elif not await self.paces.wait(venue, request.purpose, signer, end_ms=end_ms, urgent=urgent):
                 reply = Silence("paced", sent=False)
             elif request.purpose is Purpose.ORDER and guard is not None and (why := guard()):
                 reply = Silence(why, sent=False)
             else:
-                reply = await self.exchange(venue, request, signer)
+                reply = await self.in_time(venue, request, signer, end_ms)
+            self.breakers.saw(venue, request.purpose, reply)
+
+    async def in_time(self, venue: Venue, request: Request, signer: Signer | None, end_ms: int) -> Reply:
+        """The reply, if it comes before the caller's time is over."""
+        try:
+            async with asyncio.timeout((end_ms - self.clock.monotonic_ms()) / 1_000):
+                return await self.exchange(venue, request, signer)
+        except TimeoutError:
+            return Silence("deadline", sent=True)
 
     async def exchange(self, venue: Venue, request: Request, signer: Signer | None) -> Reply:
         """One request and what comes back, or does not."""
         await self.clock.sleep(self.latency_ms)
         misdeed = self.misdeed(venue.name, request)
         if misdeed == "refused":
-            return Silence("refused", sent=False)
+            return Silence("connect: refused", sent=False)
+        if misdeed == "dead":
+            await self.clock.sleep(600_000)
         if misdeed == "lost":
             await self.clock.sleep(1_000)
             return Silence("deadline", sent=True)
@@ -132,10 +162,15 @@ class Network:
         simulator, now_ms = self.simulators[venue.name], self.clock.now_ms()
         if request.private:
             assert signer is not None
-            request = signer.sign(request, now_ms)
+            request = signer.sign(request, self.times.now_ms(venue.name))
         simulator.tick(now_ms)
         base = simulator.hosts("", "").get(request.host, "")
-        return simulator.answer(call_of(replace(request, path=base + request.path)), now_ms)
+        return dated(simulator.answer(call_of(replace(request, path=base + request.path)), now_ms), now_ms)
+
+
+def dated(response: Response, now_ms: int) -> Response:
+    """With the `Date` that the simulator's server puts into its head."""
+    return replace(response, headers={"date": formatdate(now_ms // 1_000, usegmt=True), **response.headers})
 
 
 def call_of(request: Request) -> Call:
@@ -230,6 +265,7 @@ class Ear:
         assert not isinstance(socket, Response), socket
         self.socket: Socket = socket
         self.connected = True
+        self.world.gates.stream(ACCOUNT, self.venue.name, up=True)
         self._take(self.feed.opening())
         for native in self.world.natives[self.venue.name]:
             self._take(self.feed.watch([native]))
@@ -257,6 +293,7 @@ class Ear:
                     self.desks.news(ACCOUNT, self.venue.name, event)
                 case Refused(_, fatal=True):
                     self.connected = False
+                    self.world.gates.stream(ACCOUNT, self.venue.name, up=False)
                     self.world.again(self)
                 case _:
                     raise AssertionError(event)
@@ -265,6 +302,8 @@ class Ear:
 class World:
     """One outcome pair on every venue, one account, and a router that can be killed and started again."""
 
+    beat_ms = 1_000
+    """How often the gates are looked at."""
     make_metrics: Callable[[], Metrics] = staticmethod(Metrics)
 
     def __init__(
@@ -278,6 +317,8 @@ class World:
     ) -> None:
         """`kinds` says by venue what kind of market and account it is; standard ones by default."""
         self.clock = VirtualClock(loop)
+        self.own = OwnClock(loop)
+        """The router's; the venues go by `clock`."""
         self.metrics = self.make_metrics()
         self.luck = random.Random(seed)
         self.venues = discover()
@@ -295,7 +336,7 @@ class World:
                 simulator.knobs |= kind.get("knobs", {})
         self.account: Account = _opened(credentials, self.venues)
         self.registry = Registry(self._outcomes())
-        self.network = Network(self.simulators, self.clock, self.metrics)
+        self.network = Network(self.simulators, self.clock, self.metrics, self.own)
         self.network.after = lambda: loop.call_later(FRAME_MS / 1000, self.pump)
         self.store = MemoryStore()
         self.lines: list[Line] = []
@@ -304,6 +345,7 @@ class World:
         self.halt_file = Path("no-such-folder") / "halt"
         self.limits: LimitBook = WIDE
         """Of the routers that start from now on."""
+        self.watch: Watch | None = None
         self.mishear: Callable[[], str] = lambda: ""
         """What goes wrong with a frame of an account's own stream: "", "lost" or "twice"."""
 
@@ -333,9 +375,11 @@ class World:
     ) -> Router:
         """A fresh router on the surviving store and venues. It trades these venues, all by default."""
         traded = {n: venue for n, venue in self.venues.items() if venues is None or n in venues}
+        await self.rest()
+        self.network.restart()
         books = Books({name: venue.limits for name, venue in traded.items()})
         signers = self.account.signers
-        catalog = self.catalog = Catalog(traded, self.network, self.clock, refresh_ms=60_000, signers=signers)
+        catalog = self.catalog = Catalog(traded, self.network, self.own, refresh_ms=60_000, signers=signers)
         for name in traded:
             catalog.watch(name, self.registry.natives(name))
         while await catalog.refresh():
@@ -347,32 +391,52 @@ class World:
         ]
         for line in self.lines:
             line.subscribe(self.registry.natives(line.venue.name))
-        desks = Desks(self.venues, self.metrics, self.clock)
+        desks = Desks(self.venues, self.metrics, self.own)
+        gates = await self._watched(traded)
         await self._listen(traded, desks)
         ledger, switch = Ledger(), Switch(self.disk(), self.clock, self.metrics, file=self.halt_file)
         switch.open(await self.store.trail())
         self.switch = switch
         tools = Tools(
             controls=Controls(
-                self.limits, self.disk(), ledger, switch=switch, clock=self.clock, metrics=self.metrics
+                self.limits, self.disk(), ledger, switch=switch, clock=self.own, metrics=self.metrics
             ),
+            venue_gates=gates,
+            times=self.network.times,
             desks=desks,
             venues=self.venues,
             transport=self.network,
             store=self.disk(),
             ledger=ledger,
-            balances=Balances(self.venues, self.network, self.clock, age_ms=2_000),
-            clock=self.clock,
+            balances=Balances(self.venues, self.network, self.own, age_ms=2_000),
+            clock=self.own,
             metrics=self.metrics,
             checks=Checks(self.venues, ledger, self.metrics, gates=Gates(None, self.metrics)),
         )
-        ladders = Ladders(traded, books, catalog, self.clock, silent_ms=5_000)
+        ladders = Ladders(traded, books, catalog, self.own, silent_ms=5_000)
         known = dict.fromkeys(accounts, self.account)
         router = Router(tools, known, ladders, answer_ms=answer_ms, duplicate_ms=duplicate_ms)
         router.use(self.registry)
         self.pump()
         await router.recover()
         return router
+
+    async def rest(self) -> None:
+        """The process that ran is gone, and with it what watched the venues beside the orders."""
+        if self.watch is not None:
+            await self.watch.stop()
+
+    async def _watched(self, traded: Mapping[str, Venue]) -> VenueGates:
+        """The gates, and what opens them again."""
+        network = self.network
+        means = Means(network.breakers, network.times, self.own, network.metrics)
+        self.gates = VenueGates(self.venues, means)
+        self.gates.on_shut = self.catalog.shut
+        self.watch = Watch(
+            traded, network, means, gates=self.gates, accounts=[self.account], beat_ms=self.beat_ms
+        )
+        await self.watch.start()
+        return self.gates
 
     async def _listen(self, traded: Mapping[str, Venue], desks: Desks) -> None:
         """Connect the account's own streams."""

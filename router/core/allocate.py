@@ -99,9 +99,7 @@ class Market:
             pools.append(place)
 
     def _wanted(self, terms: Terms) -> bool:
-        venue = terms.listing.venue
-        chosen = self.asked.venues is None or venue in self.asked.venues
-        return chosen and venue not in self.asked.exclude_venues
+        return self.asked.wants(terms.listing.venue)
 
     def _worst_price(self) -> Price | None:
         """The worst raw price the caller accepts, if any."""

@@ -44,6 +44,10 @@ class MarketOrder(msgspec.Struct, frozen=True, kw_only=True):
     confirm: bool = False
     """The caller means it, though it looks like a slip."""
 
+    def wants(self, venue: str) -> bool:
+        """Whether the caller lets this venue be used."""
+        return (self.venues is None or venue in self.venues) and venue not in self.exclude_venues
+
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """Everything allocation must know about one listing, besides its book."""
@@ -96,6 +100,14 @@ class Considered(msgspec.Struct, frozen=True, kw_only=True):
     min_order_size, excluded, max_venues."""
     fee_bps_at_top_e4: int
     """Fee at the best level in ten-thousandths of a basis point of its price (24.6975 bps is 246975)."""
+
+
+class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
+    """A venue of which nothing could be used: its gate is closed, or none of its books is usable."""
+
+    venue: str
+    reason: str
+    """A word of docs/operations.md."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

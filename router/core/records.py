@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from router.core.model import AccountId, Considered, Key, MarketOrder, RouteId
+from router.core.model import AccountId, Considered, Key, LeftOut, MarketOrder, RouteId
 from venues.base.orders import Answer, Order
 
 
@@ -23,6 +23,8 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, tag="planned"):
     cut: int | None = None
     """Millionths of the amount or size that were planned at most, where less than asked: its share of what
     was on offer."""
+    left_out: tuple[LeftOut, ...] = ()
+    """Venues that could not be used at all when it was planned."""
 
 
 class Extended(msgspec.Struct, frozen=True, kw_only=True, tag="extended"):

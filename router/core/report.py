@@ -5,7 +5,8 @@ from enum import Enum
 
 import msgspec
 
-from router.core.model import Considered, MarketOrder, RouteId
+from router.core.gated import spoken
+from router.core.model import Considered, LeftOut, MarketOrder, RouteId
 from router.core.records import Planned
 from venues.base.contract import Traits
 from venues.base.orders import (
@@ -60,6 +61,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     asked: MarketOrder
     fills: tuple[FillLine, ...]
     considered: tuple[Considered, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    """Venues that could not be used at all, with the reason; the seed dialect tells it in `reasoning`."""
     reasoning: str
 
     @property
@@ -93,7 +96,8 @@ def report(planned: Planned, known: Mapping[OrderId, Answer], traits: Mapping[st
         asked=planned.asked,
         fills=lines,
         considered=planned.considered,
-        reasoning=reasoning(planned.asked, lines, planned.considered) + _cut(planned.cut),
+        left_out=planned.left_out,
+        reasoning=reasoning(planned.asked, lines, planned.considered, planned.left_out) + _cut(planned.cut),
     )
 
 
@@ -135,8 +139,13 @@ def complete(order: Order, size: Size, cash: Cash, traits: Traits) -> bool:
     return order.size - size < order.listing.lot
 
 
-def reasoning(asked: MarketOrder, lines: Sequence[FillLine], considered: Sequence[Considered]) -> str:
-    """One or two sentences that a person understands."""
+def reasoning(
+    asked: MarketOrder,
+    lines: Sequence[FillLine],
+    considered: Sequence[Considered],
+    left_out: Sequence[LeftOut],
+) -> str:
+    """A few sentences that a person understands."""
     used = [line for line in lines if line.size > 0]
     verb = "Bought" if asked.side is Side.BUY else "Sold"
     parts = [f"{plain(line.size)} at {plain(line.price)} on {line.venue}" for line in used]
@@ -157,6 +166,8 @@ def reasoning(asked: MarketOrder, lines: Sequence[FillLine], considered: Sequenc
         second = f" Not all was done on {_listed(list(dict.fromkeys(rest)))}."
     if dropped:
         second += f" Not used: {_listed(dropped)}."
+    if left_out:
+        second += f" Left out: {_listed([spoken(entry) for entry in left_out])}."
     return first + second
 
 

@@ -5,7 +5,9 @@ shows it. So the picture errs on the side of too little, and the venue's own che
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 from router.core.model import AccountId
 from router.runtime.accounts import Account
@@ -17,8 +19,13 @@ from venues.base.listing import Listing, ListingKey
 from venues.base.orders import Filled, Order, Pending, Side, Working
 from venues.base.units import Cash, Size
 
+R = TypeVar("R")
 READ_MS_MAX = 2_000
 """Longest wait for one balance or position read."""
+STRAGGLE_MS_MAX = 500
+"""Longest wait for the other venues once one has answered: one that is slow keeps no order waiting."""
+SLOW = "slow"
+"""Why a venue counts as unread that has not answered by then. Its answer is taken when it comes."""
 
 
 class _Purse:
@@ -37,6 +44,10 @@ class Balances:
     def __init__(self, venues: Mapping[str, Venue], transport: Door, clock: Clock, *, age_ms: int) -> None:
         self._venues, self._transport, self._clock, self._age_ms = venues, transport, clock, age_ms
         self._purses: dict[tuple[AccountId, str], _Purse] = {}
+        self._reading: dict[tuple[AccountId, str], asyncio.Task[Mapping[str, Cash] | Unavailable]] = {}
+        """Reads of funds under way: nobody asks for the same twice at a time."""
+        self.keep: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]] = asyncio.ensure_future
+        """Runs a read that may outlive the plan it is for; it ends by READ_MS_MAX."""
 
     async def funds(
         self, account: Account, venues: Sequence[str]
@@ -61,7 +72,8 @@ class Balances:
         by_venue: dict[str, list[Listing]] = {}
         for listing in listings:
             by_venue.setdefault(listing.venue, []).append(listing)
-        results = await asyncio.gather(*(self._held(account, v, group) for v, group in by_venue.items()))
+        asking = [self.keep(self._held(account, v, group)) for v, group in by_venue.items()]
+        results = await self._in_time(asking)
         shares: dict[ListingKey, Size] = {}
         unread: dict[str, str] = {}
         for venue, result in zip(by_venue, results, strict=True):
@@ -96,7 +108,27 @@ class Balances:
     async def _read_all(
         self, account: Account, venues: Sequence[str]
     ) -> list[Mapping[str, Cash] | Unavailable]:
-        return await asyncio.gather(*(self._read(account, venue) for venue in venues))
+        asking = []
+        for venue in venues:
+            key = account.account_id, venue
+            reading = self._reading.get(key)
+            if reading is None:
+                reading = self._reading[key] = self.keep(self._read(account, venue))
+                reading.add_done_callback(partial(self._read_ended, key))
+            asking.append(reading)
+        return await self._in_time(asking)
+
+    def _read_ended(self, key: tuple[AccountId, str], _: object) -> None:
+        del self._reading[key]
+
+    async def _in_time(self, asking: Sequence[asyncio.Task[R]]) -> list[R | Unavailable]:
+        """What each read found, as far as it came in time."""
+        if len(asking) == 1:
+            return [await asking[0]]
+        if asking:
+            await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(asking, timeout=STRAGGLE_MS_MAX / 1_000)
+        return [task.result() if task.done() else Unavailable(SLOW) for task in asking]
 
     async def _read(self, account: Account, venue: str) -> Mapping[str, Cash] | Unavailable:
         purse = self._purses.setdefault((account.account_id, venue), _Purse())

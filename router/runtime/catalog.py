@@ -83,6 +83,13 @@ class Catalog:
         if listing is not None and listing.grid != event.grid:
             self._keep(msgspec.structs.replace(listing, grid=event.grid))
 
+    def shut(self, key: ListingKey) -> None:
+        """The venue said that it takes no orders for this listing: left out until it is read again."""
+        listing = self._listings.get((key.venue, key.native))
+        if listing is not None and listing.tradable:
+            log.warning("catalog.shut", venue=key.venue, native=key.native)
+            self._keep(msgspec.structs.replace(listing, tradable=False))
+
     async def refresh(self) -> dict[str, str]:
         """Read everything anew. Returns the venues that could not be read, with the reason."""
         results = await asyncio.gather(*(self._read(name, sorted(n)) for name, n in self._natives.items()))

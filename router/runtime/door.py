@@ -22,9 +22,11 @@ class Door(Protocol):
         signer: Signer | None = None,
         deadline_ms: int,
         guard: Guard | None = None,
+        urgent: bool = False,
     ) -> T:
         """Hold a conversation and return what it learnt. Never raises for what the venue did.
 
         `guard` is asked about each ORDER request in the last moment before its bytes leave.
+        `urgent` is for what must go on while a venue fails: look-ups of orders in doubt, cancels.
         """
         ...

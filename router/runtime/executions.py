@@ -84,6 +84,7 @@ class Executions:
             return
         execution = Execution(planned, stored.answers)
         self.hold(account, execution.open_orders)
+        self._tools.venue_gates.resumed(planned.account_id, execution.open_orders)
         self._ask_again(account, execution)
 
     def hold(self, account: Account, orders: Iterable[Order]) -> None:

@@ -26,10 +26,14 @@ from router.runtime.door import Door
 from router.runtime.ended import Ended
 from router.runtime.metrics import Metrics
 from router.runtime.store.protocol import Store, StoreDown
+from router.runtime.times import VenueTimes
+from router.runtime.venue_gates import VenueGates
 from venues.base.contract import Venue
 from venues.base.orders import Answer, Filled, Order, OrderId, Rejected, Unknown
 from venues.base.units import plain
 
+NOT_SENT = "not_sent"
+"""Code of an order that did not leave: its venue's gate closed between plan and sending."""
 LOOK_UP_MS_MAX = 2_000
 """Longest wait for one look-up; the next one follows."""
 
@@ -49,6 +53,8 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     metrics: Metrics
     checks: Checks
+    venue_gates: VenueGates
+    times: VenueTimes
 
 
 class Further(Protocol):
@@ -132,6 +138,9 @@ class RouteHands:
             return Unknown(order.order_id, "not sent: a check failed")
         venue = self._tools.venues[order.listing.venue]
         signer = self._account.signers[venue.name]
+        why = self._tools.venue_gates.why_closed(self._account.account_id, venue.name)
+        if why is not None:
+            return Rejected(order.order_id, NOT_SENT, why)
         try:
             self._further.check(order)
         except Controlled as refusal:
@@ -159,8 +168,10 @@ class RouteHands:
         if venue is None or signer is None:
             return Unknown(order.order_id, "the account's settings no longer give access to the venue")
         self._tools.desks.open(self._account.account_id, order, self._hear)
-        talk = venue.orders.look_up(order, signer, answer, self._tools.clock.now_ms())
-        found = await self._tools.transport.perform(venue, talk, signer=signer, deadline_ms=LOOK_UP_MS_MAX)
+        talk = venue.orders.look_up(order, signer, answer, self._tools.times.now_ms(venue.name))
+        found = await self._tools.transport.perform(
+            venue, talk, signer=signer, deadline_ms=LOOK_UP_MS_MAX, urgent=True
+        )
         self._count(order, found)
         return found
 
@@ -194,6 +205,7 @@ class RouteHands:
     def settled(self, execution: Execution, answer: Answer) -> None:
         """See `Hands`."""
         known, order = execution.known.get(answer.order_id), execution.orders[answer.order_id]
+        self._tools.venue_gates.answered(self._account.account_id, order, answer, known)
         self._settle(execution, order, known)
         self._checks.learnt(order, known)
 

@@ -34,6 +34,7 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry if registry is not None else CollectorRegistry()
         self._transport(self.registry)
+        self._gates(self.registry)
         self._feeds(self.registry)
         self._store(self.registry)
         self._orders(self.registry)
@@ -61,10 +62,37 @@ class Metrics:
             ("venue", "purpose"),
             registry=registry,
         )
+        self.repeats = Counter(
+            "crossbook_transport_repeats",
+            "Reads sent a second time, by why",
+            ("venue", "reason"),
+            registry=registry,
+        )
         self.in_flight = Gauge(
             "crossbook_transport_in_flight",
             "HTTP requests being sent or awaited",
             ("venue", "purpose"),
+            registry=registry,
+        )
+
+    def _gates(self, registry: CollectorRegistry) -> None:
+        labels = ("venue", "purpose")
+        self.breaker_state = Gauge(
+            "crossbook_breaker_state", "0 closed, 1 half open, 2 open", labels, registry=registry
+        )
+        self.breaker_openings = Counter(
+            "crossbook_breaker_openings", "How often a breaker opened", labels, registry=registry
+        )
+        self.venue_gate_closed = Gauge(
+            "crossbook_venue_gate_closed",
+            "For how many accounts the venue takes no orders from us now, by why",
+            ("venue", "reason"),
+            registry=registry,
+        )
+        self.clock_offset = Gauge(
+            "crossbook_clock_offset_seconds",
+            "How far the venue's clock is ahead of this machine's",
+            ("venue",),
             registry=registry,
         )
 

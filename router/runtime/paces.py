@@ -17,16 +17,24 @@ class Paces:
         self._clock, self._metrics = clock, metrics
         self._budgets: dict[tuple[str, int], Budget] = {}
 
-    async def wait(self, venue: Venue, purpose: Purpose, signer: Signer | None, end_ms: int) -> bool:
+    async def wait(
+        self,
+        venue: Venue,
+        purpose: Purpose,
+        signer: Signer | None,
+        *,
+        end_ms: int,
+        urgent: bool = False,
+    ) -> bool:
         """Until the venue's paces allow a call, which is then spent; False when that would be too late.
 
-        `end_ms` is on the clock's monotonic scale.
+        `end_ms` is on the clock's monotonic scale. What is `urgent`, such as a cancel, may wait until then.
         """
         if not venue.limits.paces:
             return True
         budget = self._budgets.setdefault((venue.name, id(signer)), Budget(venue.limits.paces))
         latest_ms = end_ms
-        if purpose is Purpose.ORDER:
+        if purpose is Purpose.ORDER and not urgent:
             latest_ms = min(end_ms, self._clock.monotonic_ms() + ORDER_PACED_MS_MAX)
         while wait_ms := budget.wait_ms(purpose, now_ms := self._clock.monotonic_ms()):
             if now_ms + wait_ms > latest_ms:

@@ -1,6 +1,6 @@
 """From what is asked to orders that can be sent: offers, means, plan, bounds, ids and stamps."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -17,8 +17,9 @@ from router.core.errors import (
     RiskLimit,
     TooDeep,
 )
+from router.core.gated import REFUSED_BEFORE, left_out, spoken, without
 from router.core.merge import Merged, Offer
-from router.core.model import MarketOrder, Means, Plan, PlannedOrder
+from router.core.model import LeftOut, MarketOrder, Means, Plan, PlannedOrder
 from router.runtime.accounts import Account
 from router.runtime.hands import Tools
 from router.runtime.ladders import Ladders
@@ -42,20 +43,36 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     bounded: Bounded
     tops: Mapping[ListingKey, Offer | None]
     """The best offer of each listing when it was made."""
+    left_out: tuple[LeftOut, ...]
+    """The venues of which nothing could be used."""
 
 
 class Planner:
     """Plans the rounds of one route after the other; the caller holds the account's lane."""
 
     def __init__(self, tools: Tools, ladders: Ladders) -> None:
-        self._ladders, self._balances, self._ledger = ladders, tools.balances, tools.ledger
+        self._tools, self._ladders, self._balances, self._ledger = (
+            tools,
+            ladders,
+            tools.balances,
+            tools.ledger,
+        )
         self._controls, self._clock, self._checks = tools.controls, tools.clock, tools.checks
 
-    async def draft(self, account: Account, asked: MarketOrder, outcome: Outcome) -> Draft:
-        """The best plan now. NotEnoughFunds, NothingAllocated or a control's refusal when there is none."""
-        merged = self._ladders.read(outcome, asked.side, account.venues)
+    async def draft(
+        self,
+        account: Account,
+        asked: MarketOrder,
+        outcome: Outcome,
+        refused: Collection[ListingKey] = (),
+    ) -> Draft:
+        """The best plan now. NotEnoughFunds, NothingAllocated or a control's refusal when there is none.
+
+        `refused` are the listings on which the venue has refused an order of the same route.
+        """
+        merged = self._read(account, asked, outcome, refused)
         means, unread = await self._means(account, asked, merged)
-        merged = self._ladders.read(outcome, asked.side, account.venues)  # reading the means took time
+        merged = self._read(account, asked, outcome, refused)  # reading the means took time
         held_to, cut = self._held_to(account, asked, outcome, merged)
         capped = self._capped(account, means, merged)
         if cut == 0:
@@ -66,7 +83,8 @@ class Planner:
         if not bounded.orders:
             raise self._nothing(held_to, merged, means, unread, cut=cut)
         tops = {each.listing.key: top for each, top in zip(merged.terms, merged.tops, strict=True)}
-        return Draft(asked=_only(held_to, cut), cut=cut, plan=plan, bounded=bounded, tops=tops)
+        out = left_out(merged, asked)
+        return Draft(asked=_only(held_to, cut), cut=cut, plan=plan, bounded=bounded, tops=tops, left_out=out)
 
     def permit(self, account: Account, asked: MarketOrder, orders: Sequence[Order]) -> None:
         """Before the orders of a further round are recorded and held. Raises the refusal of a control."""
@@ -90,8 +108,8 @@ class Planner:
 
         To be called in the moment the draft was made. AccountSuspended when a book was not to be used.
         """
-        now_ms, monotonic_ms = self._clock.now_ms(), self._clock.monotonic_ms()
-        orders = tuple(self._order(part, now_ms) for part in draft.bounded.orders)
+        monotonic_ms = self._clock.monotonic_ms()
+        orders = tuple(self._order(part) for part in draft.bounded.orders)
         for order in orders:
             heard_ms = self._ladders.heard_ms(order.listing)
             limit_ms = self._ladders.silent_ms_max(order.listing.venue)
@@ -101,9 +119,15 @@ class Planner:
                 raise AccountSuspended
         return orders
 
-    async def caught_up(self, account: Account, draft: Draft, outcome: Outcome, side: Side) -> bool:
-        """Wait until the books show what this round's orders took; False when they do not in time."""
-        taken = {part.listing.key for part in draft.bounded.orders}
+    async def caught_up(
+        self, account: Account, draft: Draft, outcome: Outcome, refused: Collection[ListingKey]
+    ) -> bool:
+        """Wait until the books show what this round's orders took; False when they do not in time.
+
+        On the listings that are `refused` they took nothing.
+        """
+        side = draft.bounded.orders[0].side
+        taken = {part.listing.key for part in draft.bounded.orders}.difference(refused)
         for _ in range(CATCH_UP_MS_MAX // POLL_MS):
             merged = self._ladders.read(outcome, side, account.venues)
             now = {each.listing.key: top for each, top in zip(merged.terms, merged.tops, strict=True)}
@@ -112,7 +136,16 @@ class Planner:
             await self._clock.sleep(POLL_MS)
         return False
 
-    def _order(self, part: PlannedOrder, now_ms: int) -> Order:
+    def _read(
+        self, account: Account, asked: MarketOrder, outcome: Outcome, refused: Collection[ListingKey]
+    ) -> Merged:
+        """What is on offer, without what the account may not trade now."""
+        merged = self._ladders.read(outcome, asked.side, account.venues)
+        shut = self._tools.venue_gates.closed(account.account_id, account.venues)
+        reasons = {key: shut[key.venue] for key in outcome.listings if key.venue in shut}
+        return without(merged, {**reasons, **dict.fromkeys(refused, REFUSED_BEFORE)})
+
+    def _order(self, part: PlannedOrder) -> Order:
         return Order(
             order_id=OrderId(self._clock.new_id()),
             listing=part.listing,
@@ -121,7 +154,7 @@ class Planner:
             size=part.size,
             cash=part.cash,
             reserve=part.fee_reserve,
-            created_ms=now_ms,
+            created_ms=self._tools.times.now_ms(part.listing.venue),
             salt=self._clock.new_salt(),
         )
 
@@ -205,7 +238,11 @@ class Planner:
         means = self._ledger.free(account.account_id, funds, {})
         have = sum(means.funds.values())
         if venues and not unread and have < asked.amount:
-            raise NotEnoughFunds(f"insufficient balance: need {plain(asked.amount)}, have {plain(have)}")
+            gone = ", ".join(spoken(entry) for entry in left_out(merged, asked))
+            uncounted = f"; not counted: {gone}" if gone else ""
+            raise NotEnoughFunds(
+                f"insufficient balance: need {plain(asked.amount)}, have {plain(have)}{uncounted}"
+            )
         return means, unread
 
 
@@ -223,6 +260,6 @@ def _why_nothing(plan: Plan, merged: Merged, unread: Mapping[str, str]) -> str:
     reasons = [
         f"{entry.venue}: {entry.dropped.replace('_', ' ')}" for entry in plan.considered if entry.dropped
     ]
-    reasons += [f"{key.venue}: book {why.replace('_', ' ')}" for key, why in merged.unusable.items()]
+    reasons += [f"{key.venue}: {why.replace('_', ' ')}" for key, why in merged.unusable.items()]
     reasons += [f"{venue}: balance unreadable ({why})" for venue, why in unread.items()]
     return f"nothing could be allocated ({'; '.join(reasons) or 'no venue has a usable book'})"

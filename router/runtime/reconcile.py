@@ -251,7 +251,9 @@ class Reconciler:
     async def _take_off(self, account: AccountId, venue: Venue, row: Standing) -> None:
         signer, order = self._accounts[account].signers[venue.name], row.venue_order_id
         talk = venue.orders.withdraw(signer, row)
-        taken = await self._tools.transport.perform(venue, talk, signer=signer, deadline_ms=READ_MS_MAX)
+        taken = await self._tools.transport.perform(
+            venue, talk, signer=signer, deadline_ms=READ_MS_MAX, urgent=True
+        )
         log.warning("order.taken_off", account=account, venue=venue.name, venue_order=order, taken=taken)
 
 

@@ -10,7 +10,8 @@ from router.core.execution import Execution
 from router.core.model import MarketOrder
 from router.runtime.accounts import Account
 from router.runtime.planner import Draft, Planner
-from venues.base.orders import Filled, Order
+from venues.base.listing import ListingKey
+from venues.base.orders import Filled, Order, Rejected
 from venues.base.units import Cash
 
 LEFT_BPS_MIN = 50
@@ -30,12 +31,12 @@ class Rounds:
         left = self._left(execution)
         if left * 10_000 < self._asked.amount * LEFT_BPS_MIN:
             return (), False
-        side = self._asked.side
-        if not await self._planner.caught_up(self._account, self._draft, self._outcome, side):
+        refused = refused_on(execution)
+        if not await self._planner.caught_up(self._account, self._draft, self._outcome, refused):
             return (), False
         asked = self._further(execution, left)
         try:
-            self._draft = await self._planner.draft(self._account, asked, self._outcome)
+            self._draft = await self._planner.draft(self._account, asked, self._outcome, refused)
             orders = self._planner.orders(self._account, self._draft)
             self._planner.permit(self._account, asked, orders)
         except Refusal:
@@ -65,3 +66,12 @@ class Rounds:
         assert not execution.open_orders, "a round is planned when the one before has ended"
         spent = sum(a.cash + a.fee.cash for a in execution.known.values() if isinstance(a, Filled))
         return Cash(max(0, self._asked.amount - spent))
+
+
+def refused_on(execution: Execution) -> frozenset[ListingKey]:
+    """The listings on which an order was refused: the next one would be too."""
+    return frozenset(
+        order.listing.key
+        for order in execution.orders.values()
+        if isinstance(execution.known.get(order.order_id), Rejected)
+    )

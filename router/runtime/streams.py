@@ -15,6 +15,7 @@ from router.runtime.desks import Desks
 from router.runtime.metrics import Metrics
 from router.runtime.sockets import Closed, Ping, Pong, Socket, SocketLost
 from router.runtime.transport import Transport
+from router.runtime.venue_gates import VenueGates
 from venues.base.contract import PrivateEvent, PrivateFeed, Signer, Venue
 from venues.base.events import Refused, Say
 from venues.base.http import Silence, Unavailable
@@ -43,13 +44,14 @@ class Shared(msgspec.Struct, frozen=True):
     clock: Clock
     metrics: Metrics
     desks: Desks
+    gates: VenueGates
 
 
 class Streams:
     """Starts and stops them all."""
 
-    def __init__(self, transport: Transport, clock: Clock, metrics: Metrics, desks: Desks) -> None:
-        self._shared = Shared(transport, clock, metrics, desks)
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
         self._streams: dict[tuple[AccountId, str], Stream] = {}
 
     def start(self, accounts: Iterable[Account], venues: Iterable[Venue]) -> None:
@@ -138,10 +140,12 @@ class Stream:
         self._live = _Live(shared, (self._account, venue.name), feed, socket)
         gauge.inc()
         shared.desks.back(self._account, venue.name)
+        shared.gates.stream(self._account, venue.name, up=True)
         try:
             return await self._live.until_over(list(self._watched))
         finally:
             self._live = None
+            shared.gates.stream(self._account, venue.name, up=False)
             gauge.dec()
 
     def _ended(self, task: asyncio.Task[None]) -> None:

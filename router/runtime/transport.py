@@ -5,11 +5,10 @@ request provably never got a connection. The reasons are short stable words, for
 """
 
 import asyncio
-import re
 import ssl
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import aiohttp
 import structlog
@@ -17,19 +16,22 @@ from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import Counter, Histogram
 from yarl import URL
 
+from router.runtime.breakers import Breakers
 from router.runtime.clock import Clock
 from router.runtime.door import Guard
 from router.runtime.http1 import Base, Broken, Line, Lines
 from router.runtime.metrics import Metrics
 from router.runtime.paces import Paces
+from router.runtime.sendable import fault
 from router.runtime.slots import Slots, SlotsFull
 from router.runtime.sockets import Socket, dial
+from router.runtime.times import OFFSET_MS_MAX, VenueTimes, date_of
 from router.runtime.wire import new_session
 from venues.base.contract import Signer, Venue
 from venues.base.http import Purpose, Reply, Request, Response, Silence, Talk
 
 IN_FLIGHT_MAX = 32
-"""Requests at once, per venue and purpose: orders never wait behind data."""
+"""Requests at once, per venue and purpose, and as many urgent ones: orders never wait behind data."""
 WAITING_MAX = 64
 """Requests waiting for that; more would only expire in the queue."""
 REQUEST_MS_MAX: Mapping[Purpose, int] = {
@@ -40,18 +42,21 @@ REQUEST_MS_MAX: Mapping[Purpose, int] = {
 """The longest one request may take, whatever its caller allows: a slot is not held for ever."""
 SIGNING_THREADS = 2
 """An RSA signature takes a quarter of a millisecond: two threads sign more than any venue accepts."""
+UNAUTHORIZED = 401
 STEPS_MAX = 256
 """Requests in one conversation: far above the longest list of pages."""
 
 T = TypeVar("T")
 
-_TARGET = re.compile(r"(?:/[\x21-\x7e]*)?")
-"""Empty is the base URL itself: a chain's endpoint has a path of its own, or none."""
-_METHOD = re.compile(r"[A-Z]+")
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HEADER_TEXT = re.compile(r"[\t\x20-\x7e]*")
-
 log = structlog.stdlib.get_logger("crossbook.transport")
+
+
+class Manner(NamedTuple):
+    """How one request is to be sent. See `Door`."""
+
+    end_ms: int
+    urgent: bool
+    guard: Guard | None
 
 
 class EndlessTalkError(RuntimeError):
@@ -79,8 +84,9 @@ class Transport:
         self._lines: Lines | None = None
         self._bases: dict[str, Base] = {}
         self._paces = Paces(clock, metrics)
+        self.breakers, self.times = Breakers(clock, metrics), VenueTimes(clock)
         self._signing: ThreadPoolExecutor | None = None
-        self._slots: dict[tuple[str, Purpose], Slots] = {}
+        self._slots: dict[tuple[str, Purpose, bool], Slots] = {}
         self._counted: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
         self.may_act: Callable[[], bool] = lambda: True
         """Asked at the last moment before a request other than DATA leaves; without it nothing is sent."""
@@ -116,14 +122,18 @@ class Transport:
         signer: Signer | None,
         deadline_ms: int,
         guard: Guard | None = None,
+        urgent: bool = False,
     ) -> Reply:
-        """One request, sent at most once (a DATA or ACCOUNT read may be repeated on a dead connection).
+        """One request, sent at most once; a DATA or ACCOUNT read may be sent twice: `_again`.
 
         `deadline_ms` is how long from now the whole of it may take: waiting, signing, sending, reading.
-        A `private` request needs a signer. Redirects are not followed. `guard`: see `Door`.
+        A `private` request needs a signer. Redirects are not followed. `guard`, `urgent`: see `Door`.
         """
         started_ms = self._clock.monotonic_ms()
-        reply = await self._attempt(venue, request, signer, deadline_ms=deadline_ms, guard=guard)
+        manner = Manner(started_ms + deadline_ms, urgent, guard)
+        reply = await self._guarded(venue, request, signer, manner)
+        if self._again(venue, request, reply, started_ms):
+            reply = await self._guarded(venue, request, signer, manner)
         self._count(venue, request, reply, self._clock.monotonic_ms() - started_ms)
         return reply
 
@@ -135,8 +145,9 @@ class Transport:
         signer: Signer | None = None,
         deadline_ms: int,
         guard: Guard | None = None,
+        urgent: bool = False,
     ) -> T:
-        """Hold a conversation and return what it learnt. `guard`: see `Door`.
+        """Hold a conversation and return what it learnt. `guard`, `urgent`: see `Door`.
 
         When `deadline_ms` from now has passed, whatever it still asks for is answered by a Silence that
         proves nothing was sent, so that it ends in a value.
@@ -150,7 +161,9 @@ class Transport:
                 value: T = stop.value
                 return value
             left_ms = end_ms - self._clock.monotonic_ms()
-            reply = await self.send(venue, request, signer=signer, deadline_ms=left_ms, guard=guard)
+            reply = await self.send(
+                venue, request, signer=signer, deadline_ms=left_ms, guard=guard, urgent=urgent
+            )
         talk.close()
         raise EndlessTalkError(f"{venue.name}: more than {STEPS_MAX} requests in one conversation")
 
@@ -179,32 +192,49 @@ class Transport:
             self._report(venue, request, silence)
             return silence
 
-    async def _attempt(
-        self,
-        venue: Venue,
-        request: Request,
-        signer: Signer | None,
-        *,
-        deadline_ms: int,
-        guard: Guard | None,
-    ) -> Reply:
-        if deadline_ms <= 0:
+    async def _guarded(self, venue: Venue, request: Request, signer: Signer | None, manner: Manner) -> Reply:
+        """Sent if the venue's breakers let it pass, which are told what came of it."""
+        refusal = self.breakers.refusal(venue.name, request.purpose, urgent=manner.urgent)
+        if refusal is not None:
+            return refusal
+        reply = await self._attempt(venue, request, signer, manner)
+        self.breakers.saw(venue, request.purpose, reply)
+        return reply
+
+    def _again(self, venue: Venue, request: Request, reply: Reply, started_ms: int) -> bool:
+        """Whether a signed read was refused for its time, which the reply has set right. Never an order."""
+        if not request.private or not isinstance(reply, Response) or reply.status != UNAUTHORIZED:
+            return False
+        told_ms = date_of(reply)
+        if told_ms is None or abs(told_ms - self.times.now_ms(venue.name)) <= OFFSET_MS_MAX:
+            return False
+        believed = self.times.measured(venue.name, told_ms, before_ms=started_ms, sure=True)
+        return (
+            believed
+            and request.purpose is not Purpose.ORDER
+            and self.breakers.may_repeat(venue.name, "clock")
+        )
+
+    async def _attempt(self, venue: Venue, request: Request, signer: Signer | None, manner: Manner) -> Reply:
+        now_ms = self._clock.monotonic_ms()
+        if manner.end_ms <= now_ms:
             return Silence("deadline", sent=False)
         if self._lines is None:
             return Silence("closed", sent=False)
-        end_ms = self._clock.monotonic_ms() + min(deadline_ms, REQUEST_MS_MAX[request.purpose])
-        slots = self._slots_of(venue, request.purpose)
+        urgent, end_ms = manner.urgent, min(manner.end_ms, now_ms + REQUEST_MS_MAX[request.purpose])
+        slots = self._slots_of(venue, request.purpose, urgent=urgent)
         try:
             if not slots.take_free():
                 async with asyncio.timeout(self._left_s(end_ms)):
                     await slots.take()
             try:
-                if not await self._paces.wait(venue, request.purpose, signer, end_ms):
+                paced = self._paces.wait(venue, request.purpose, signer, end_ms=end_ms, urgent=urgent)
+                if not await paced:
                     return Silence("paced", sent=False)
                 ready = await self._ready(venue, request, signer, end_ms)
                 if isinstance(ready, Silence):
                     return ready
-                return await self._exchange(venue, ready, end_ms, guard)
+                return await self._exchange(venue, ready, end_ms, manner.guard)
             finally:
                 slots.give()
         except SlotsFull:
@@ -225,18 +255,18 @@ class Transport:
             try:
                 if venue.traits.slow_signature:
                     async with asyncio.timeout(self._left_s(end_ms)):
-                        request = await self._signed_elsewhere(request, signer)
+                        request = await self._signed_elsewhere(venue, request, signer)
                 else:
-                    request = signer.sign(request, self._clock.now_ms())
+                    request = signer.sign(request, self.times.now_ms(venue.name))
             except ValueError as error:
                 return Silence(f"unsigned: {type(error).__name__}", sent=False)
-        fault = _fault(request)
-        return Silence(f"unsendable: {fault}", sent=False) if fault else request
+        why = fault(request)
+        return Silence(f"unsendable: {why}", sent=False) if why else request
 
-    async def _signed_elsewhere(self, request: Request, signer: Signer) -> Request:
+    async def _signed_elsewhere(self, venue: Venue, request: Request, signer: Signer) -> Request:
         assert self._signing is not None
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._signing, lambda: signer.sign(request, self._clock.now_ms()))
+        loop, now_ms = asyncio.get_running_loop(), self.times.now_ms(venue.name)
+        return await loop.run_in_executor(self._signing, lambda: signer.sign(request, now_ms))
 
     async def _exchange(self, venue: Venue, request: Request, end_ms: int, guard: Guard | None) -> Reply:
         """Send it, wait for the reply. Only a read is sent again, once, when a kept connection was dead."""
@@ -246,6 +276,7 @@ class Transport:
         base = self._base(venue, request)
         data = base.render(request)
         line = lines.idle(base.origin, self._clock.monotonic_ms())
+        self.breakers.sent(venue.name)
         while True:
             if line is None:
                 try:
@@ -259,10 +290,11 @@ class Transport:
             try:
                 reply = await self._reply(line, data, end_ms)
             except Broken as broken:
-                if broken.unheard and line.used and request.purpose is not Purpose.ORDER:
-                    line = None
-                    continue
-                return Silence(broken.word, sent=True)
+                dead = broken.unheard and line.used and request.purpose is not Purpose.ORDER
+                if not dead or not self.breakers.may_repeat(venue.name, "dead_connection"):
+                    return Silence(broken.word, sent=True)
+                line = None
+                continue
             lines.keep(base.origin, line, self._clock.monotonic_ms())
             return reply
 
@@ -293,13 +325,14 @@ class Transport:
             base = self._bases[text] = Base(text)
         return base
 
-    def _slots_of(self, venue: Venue, purpose: Purpose) -> Slots:
-        key = (venue.name, purpose)
+    def _slots_of(self, venue: Venue, purpose: Purpose, *, urgent: bool) -> Slots:
+        """What is urgent has a lane of its own: a flood of orders keeps no cancel waiting."""
+        key = (venue.name, purpose, urgent)
         slots = self._slots.get(key)
         if slots is None:
             slots = self._slots[key] = Slots(IN_FLIGHT_MAX, WAITING_MAX)
-            gauge = self._metrics.in_flight.labels(venue.name, purpose.value)
-            gauge.set_function(lambda: slots.running)
+            kind = f"{purpose.value}{'_urgent' if urgent else ''}"
+            self._metrics.in_flight.labels(venue.name, kind).set_function(lambda: slots.running)
         return slots
 
     def _count(self, venue: Venue, request: Request, reply: Reply, ms: int) -> None:
@@ -334,18 +367,6 @@ class Transport:
 def _expire(reply: "asyncio.Future[Response]") -> None:
     if not reply.done():
         reply.set_exception(Broken("deadline"))
-
-
-def _fault(request: Request) -> str | None:
-    """What of this request HTTP cannot carry, or None. A stray line break would be a second request."""
-    if not _METHOD.fullmatch(request.method):
-        return "method"
-    if not _TARGET.fullmatch(request.target) or "#" in request.target:
-        return "target"
-    for name, value in request.headers.items():
-        if not (_HEADER_NAME.fullmatch(name) and _HEADER_TEXT.fullmatch(value)):
-            return "header"
-    return None
 
 
 def _word(error: Exception) -> str:

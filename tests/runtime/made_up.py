@@ -51,6 +51,7 @@ class Door:
         signer: Signer | None = None,
         deadline_ms: int,
         guard: Guard | None = None,
+        urgent: bool = False,
     ) -> T:
         try:
             next(talk)

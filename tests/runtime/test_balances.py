@@ -48,6 +48,7 @@ class Bank:
         signer: Signer | None = None,
         deadline_ms: int,
         guard: Guard | None = None,
+        urgent: bool = False,
     ) -> T:
         self.reads += 1
         await self.clock.sleep(READ_MS // 2)

@@ -240,7 +240,8 @@ def test_it_compares_at_start_and_when_a_stream_is_back_and_regularly_while_orde
         asked: list[Request] = []
 
         def listen(_venue: str, request: Request) -> str:
-            asked.append(request)
+            if request.purpose is Purpose.ACCOUNT:  # the venues' clocks are read regularly as well
+                asked.append(request)
             return ""
 
         async def asked_within(ms: int) -> bool:

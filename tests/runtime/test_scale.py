@@ -109,10 +109,11 @@ class Wires(Transport):
         signer: Signer | None,
         deadline_ms: int,
         guard: Guard | None = None,
+        urgent: bool = False,
     ) -> Reply:
         """See `Transport`."""
         end_ms = self._time.monotonic_ms() + deadline_ms
-        if not await self._pace.wait(venue, request.purpose, signer, end_ms):
+        if not await self._pace.wait(venue, request.purpose, signer, end_ms=end_ms):
             return Silence("paced", sent=False)
         return self._simulator.answer(call_of(self._signed(request, signer)), self._time.now_ms())
 

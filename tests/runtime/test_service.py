@@ -94,6 +94,7 @@ def test_an_intent_that_is_not_on_disk_leaves_nothing_behind() -> None:
             await world.route(router, buy(AMOUNT))
         await world.clock.sleep(5_000)
         assert (world.store.lines, held(router), executed(world)) == ([], 0, 0)
+        await world.rest()
         assert len(asyncio.all_tasks()) == 1
 
     run(loop, live())

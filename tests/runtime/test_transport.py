@@ -296,7 +296,8 @@ async def test_random_damage_to_a_reply_never_raises() -> None:
 
     async with rude(script) as server, door() as transport:
         for _ in damaged:
-            found = await transport.send(acme(server.url), POST, signer=None, deadline_ms=2_000)
+            venue = acme(server.url)
+            found = await transport.send(venue, POST, signer=None, deadline_ms=2_000, urgent=True)
             assert isinstance(found, Response) or found.sent
 
 

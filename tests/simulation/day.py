@@ -77,6 +77,7 @@ class DayWorld(World):
     """The world on a disk that each router opens anew."""
 
     make_metrics = staticmethod(_metrics)
+    beat_ms = 4_000
     session: Session
 
     def disk(self) -> Store:
@@ -144,6 +145,7 @@ class Day:
         await self._settle(router)
         await asyncio.gather(*callers)
         await self._ask_again(router)
+        await self.world.rest()
         self._audit(router)
 
     async def _settle(self, router: Router) -> None:
@@ -164,6 +166,7 @@ class Day:
             world.simulators,
             world.clock,
             world.metrics,
+            world.own,
             luck=self._wire_luck,
             harm=self._chance,
             trace=self.trace,
@@ -185,6 +188,7 @@ class Day:
         self.trace.note(self.world.clock.monotonic_ms(), "router killed")
         self.seen["kills"] += 1
         self.seen["killed at work"] += bool(router._tasks.running)
+        await self.world.rest()
         while router._tasks.running:
             dying = list(router._tasks.running)
             for task in dying:

@@ -11,14 +11,13 @@ from typing import NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
-from router.runtime.door import Guard
 from router.runtime.metrics import Metrics
 from router.runtime.transport import REQUEST_MS_MAX
 from tests.simulation.trace import Trace
-from tests.virtual_time import VirtualClock
-from tests.world import Network, call_of
+from tests.virtual_time import OwnClock, VirtualClock
+from tests.world import Network, call_of, dated
 from venues.base.contract import Signer, Venue
-from venues.base.http import Purpose, Reply, Request, Response, Silence, Talk
+from venues.base.http import Purpose, Reply, Request, Response, Silence
 from venues.sim.contract import Simulator
 
 T = TypeVar("T")
@@ -50,57 +49,33 @@ class Wild(Network):
         simulators: Mapping[str, Simulator],
         clock: VirtualClock,
         metrics: Metrics,
+        own: OwnClock,
         *,
         luck: random.Random,
         harm: Callable[[Request], float],
         trace: Trace,
     ) -> None:
         """`harm` is the chance that something goes wrong with a request now."""
-        super().__init__(simulators, clock, metrics)
+        super().__init__(simulators, clock, metrics, own)
         self._luck, self._harm, self._trace = luck, harm, trace
         self._loop = asyncio.get_running_loop()
         self.on_order: Callable[[str], None] = lambda _venue: None
         """Called when a venue has dealt with an order."""
         self.dead = False
 
-    async def perform(
-        self,
-        venue: Venue,
-        talk: Talk[T],
-        *,
-        signer: Signer | None = None,
-        deadline_ms: int,
-        guard: Guard | None = None,
-    ) -> T:
-        """See `Door`."""
-        end_ms = self.clock.monotonic_ms() + deadline_ms
-        reply: Reply | None = None
-        while True:
-            assert not self.dead, "a dead router sends"
-            try:
-                request = talk.send(reply) if reply is not None else next(talk)
-            except StopIteration as stop:
-                done: T = stop.value
-                return done
-            if not await self.paces.wait(venue, request.purpose, signer, end_ms):
-                reply = Silence("paced", sent=False)
-            elif request.purpose is Purpose.ORDER and guard is not None and (why := guard()):
-                reply = Silence(why, sent=False)
-            else:
-                left_ms = min(end_ms - self.clock.monotonic_ms(), REQUEST_MS_MAX[request.purpose])
-                reply = await self._sent(venue, request, signer, left_ms)
-
-    async def _sent(self, venue: Venue, request: Request, signer: Signer | None, left_ms: int) -> Reply:
+    async def in_time(self, venue: Venue, request: Request, signer: Signer | None, end_ms: int) -> Reply:
         """One request and what comes back, or does not."""
+        assert not self.dead, "a dead router sends"
+        left_ms = min(end_ms - self.clock.monotonic_ms(), REQUEST_MS_MAX[request.purpose])
         if left_ms <= 0:
             return Silence("deadline", sent=False)
         fate = self._fate(request)
         if fate.fault == "refused":
             await self.clock.sleep(fate.there_ms)
-            return Silence("refused", sent=False)
+            return Silence("connect: refused", sent=False)
         if request.private:
             assert signer is not None
-            request = signer.sign(request, self.clock.now_ms())
+            request = signer.sign(request, self.times.now_ms(venue.name))
         reply: asyncio.Future[Reply] = self._loop.create_future()
         if fate.fault != "lost":
             self._loop.call_later(fate.there_ms / 1000, self._arrive, venue, request, fate, reply)
@@ -153,7 +128,7 @@ class Wild(Network):
         simulator, now_ms = self.simulators[venue.name], self.clock.now_ms()
         simulator.tick(now_ms)
         base = simulator.hosts("", "").get(request.host, "")
-        return simulator.answer(call_of(replace(request, path=base + request.path)), now_ms)
+        return dated(simulator.answer(call_of(replace(request, path=base + request.path)), now_ms), now_ms)
 
     def _back(self, reply: asyncio.Future[Reply], answer: Response, fate: Fate) -> None:
         self._loop.call_later(fate.back_ms / 1000, _told, reply, answer)

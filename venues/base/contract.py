@@ -4,7 +4,7 @@ Everything here is pure: a venue never opens a socket, reads a clock or rolls di
 arrive in the values, replies arrive through conversations (`Talk`), frames through `Feed.receive`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -261,6 +261,14 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
     """With `buys_in_cash`: the notional of a buy is a multiple of this many millionths."""
     slow_signature: bool = False
     """Signing takes more than 100 microseconds: it runs in a worker thread."""
+    needs_stream: bool = False
+    """No order goes to it while the account's own stream is down: only the stream tells of its end."""
+    restarts_425: bool = False
+    """It answers 425 while its matching engine restarts; afterwards it takes no orders that take."""
+    shut_codes: Collection[str] = ()
+    """Codes of a `Rejected` by which it says that this one market is not traded now."""
+    phase_codes: Collection[str] = ()
+    """Codes of a `Rejected` by which it says that it takes no orders that take, on any market."""
 
 
 class Pace(msgspec.Struct, frozen=True):
@@ -278,8 +286,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     silent_ms_max: int
     """Without a frame or heartbeat for this long, a connection is dead."""
     frame_bytes_max: int = 4 * 1024 * 1024
-    order_ms_max: int = 5_000
+    order_ms_max: int = 3_000
     """How long to wait for the reply to an order."""
+    phase_ms: int = 120_000
+    """How long a venue that takes no orders, or restarts, is left alone before one is tried again. The only
+    card that names a time has two minutes after a restart."""
     levels_max: int = 10_000
     paces: tuple[Pace, ...] = ()
     """What the venue allows; a call that would break one waits, or is refused before it is sent."""

@@ -29,7 +29,7 @@ VENUE = Venue(
             secret=False,
         ),
     ),
-    traits=Traits(slow_signature=True),
+    traits=Traits(slow_signature=True, shut_codes=frozenset({"market_closed", "market_inactive"})),
     limits=Limits(
         # Five subscriptions of 200. The venue allows 500,000; this many are lost together with a connection.
         listings_per_connection=1_000,

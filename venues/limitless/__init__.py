@@ -2,7 +2,7 @@
 
 from venues.base.contract import Limits, Pace, Secret, Traits, Venue
 from venues.base.http import Purpose
-from venues.limitless.answers import COLLATERAL
+from venues.limitless.answers import COLLATERAL, MAINTENANCE
 from venues.limitless.feed import LimitlessFeed
 from venues.limitless.fees import LimitlessFees
 from venues.limitless.link import SILENT_MS
@@ -27,7 +27,7 @@ VENUE = Venue(
         Secret("token_id", 'profile → API tokens: a scoped token with "trading"; its id', secret=False),
         Secret("token_secret", "shown once, when the token is made"),
     ),
-    traits=Traits(),
+    traits=Traits(phase_codes=MAINTENANCE),
     limits=Limits(
         # Larger subscriptions are not known to work; 20 sockets at once are (card 5).
         listings_per_connection=50,

@@ -8,6 +8,7 @@ from venues.polymarket.fees import PolymarketFees
 from venues.polymarket.listings import NAME, PolymarketListings
 from venues.polymarket.orders import PolymarketOrders
 from venues.polymarket.private import PolymarketPrivate
+from venues.polymarket.refusals import PHASES, SHUT
 from venues.polymarket.signer import PolymarketSigner
 from venues.polymarket.sim import PolymarketSimulator
 from venues.polymarket.trades import COLLATERAL
@@ -37,7 +38,7 @@ VENUE = Venue(
         "socket": "wss://ws-subscriptions-clob.polymarket.com",
     },
     secrets=_SECRETS,
-    traits=Traits(buys_in_cash=True, cash_lot=CENT),
+    traits=Traits(buys_in_cash=True, cash_lot=CENT, restarts_425=True, shut_codes=SHUT, phase_codes=PHASES),
     limits=Limits(
         # Not published: above 500 assets initial snapshots fail, 200 are safe.
         listings_per_connection=200,

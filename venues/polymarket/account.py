@@ -41,18 +41,16 @@ def holdings(signer: Signer, listings: Sequence[Listing]) -> Talk[Mapping[Listin
 
 def clock() -> Talk[int | Unavailable]:
     """GET /time has whole seconds."""
-    reply = yield Request(method="GET", path="/time", purpose=Purpose.DATA)
     try:
-        return wire.read(reply, _time) * 1000
+        return wire.read((yield Request(method="GET", path="/time", purpose=Purpose.DATA)), _time) * 1000
     except ValueError as error:
         return Unavailable(f"clock: {error}")
 
 
 def _balance(signer: PolymarketSigner, kind: str, token: str) -> Talk[int | Unavailable]:
     """A balance in millionths, as the venue's cache of the chain has it."""
-    query = [("signature_type", str(signer.signature_type)), ("asset_type", kind)]
-    if token:
-        query.append(("token_id", token))
+    of_token = [("token_id", token)] if token else []
+    query = [("signature_type", str(signer.signature_type)), ("asset_type", kind), *of_token]
     reply = yield get("/balance-allowance", *query)
     try:
         return micros(wire.read(reply, _balances).balance) // ONE

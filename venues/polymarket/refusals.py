@@ -14,6 +14,8 @@ CLOSED, CLOSED_CODES = 503, ("post_only_mode", "trading is currently disabled", 
 JUDGING = frozenset({200, 400})
 """The words decide; 200 comes with success false. With any other status nothing is proven."""
 
+SHUT, PHASES = ("market_not_ready", "no_orderbook"), ("post_only_mode", "trading_disabled")
+"""Our codes for a market that is not traded now, and for a venue that takes no orders that take (card 9)."""
 KNOWN_ALREADY = "duplicated"
 CODES = (
     ("no orders found to match with fak", "no_match"),

@@ -24,7 +24,7 @@ VENUE = Venue(
         Secret("key_id", "polymarket.us/developer: the id shown beside the API key", secret=False),
         Secret("secret_key", "Shown once, when the key is made: base64 text"),
     ),
-    traits=Traits(),
+    traits=Traits(shut_codes=frozenset({"ORD_REJECT_REASON_EXCHANGE_CLOSED"})),
     limits=Limits(
         # Ten subscriptions of 100; the venue names no limit, its card asks for a second connection above.
         listings_per_connection=1_000,

@@ -34,7 +34,7 @@ VENUE = Venue(
         "rpc": "https://bsc-dataseed.bnbchain.org",
     },
     secrets=_SECRETS,
-    traits=Traits(),
+    traits=Traits(shut_codes=frozenset({"create_order_market_not_trading"})),
     limits=Limits(
         # Its own limit is not known; none was seen below this.
         listings_per_connection=100,

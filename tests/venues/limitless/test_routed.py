@@ -16,6 +16,7 @@ from tests.world import NO, YES, Kind, World, buy, sell
 from venues.base.http import Purpose, Request
 from venues.base.orders import SHARES
 from venues.base.units import ONE, Price, Size
+from venues.limitless import VENUE
 
 NAME = "limitless"
 Book = list[tuple[Price, Size]]
@@ -192,6 +193,7 @@ def test_nothing_is_sent_while_the_venue_is_maintained() -> None:
             await world.route(router, buy(2 * ONE))
         simulator.knobs["maintenance"] = ""
         assert await world.catalog.refresh() == {}
+        await world.clock.sleep(VENUE.limits.phase_ms)
         return await world.route(router, buy(2 * ONE))
 
     assert routed(work).fills[0].status is FillStatus.FILLED

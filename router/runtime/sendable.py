@@ -1,0 +1,23 @@
+"""Whether HTTP can carry a request as a venue wrote it."""
+
+import re
+
+from venues.base.http import Request
+
+_TARGET = re.compile(r"(?:/[\x21-\x7e]*)?")
+"""Empty is the base URL itself: a chain's endpoint has a path of its own, or none."""
+_METHOD = re.compile(r"[A-Z]+")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_TEXT = re.compile(r"[\t\x20-\x7e]*")
+
+
+def fault(request: Request) -> str | None:
+    """What of this request HTTP cannot carry, or None. A stray line break would be a second request."""
+    if not _METHOD.fullmatch(request.method):
+        return "method"
+    if not _TARGET.fullmatch(request.target) or "#" in request.target:
+        return "target"
+    for name, value in request.headers.items():
+        if not (_HEADER_NAME.fullmatch(name) and _HEADER_TEXT.fullmatch(value)):
+            return "header"
+    return None

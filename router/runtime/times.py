@@ -1,0 +1,77 @@
+"""What time it is at each venue. Steps of this machine's clock change nothing once it has started.
+
+Orders are stamped and signed with the venue's time, and looked up by it: whether an order may still arrive
+is decided by how long ago it was made, on one and the same clock.
+"""
+
+from email.utils import mktime_tz, parsedate_tz
+
+from router.runtime.clock import Clock
+from venues.base.http import Response
+
+OFFSET_MS_MAX = 2_000
+"""Our clock and a venue's may differ by this: more, and no order goes there."""
+ROUND_TRIP_MS_MAX = 2_000
+"""A reply that took longer says too little about the time."""
+RESOLUTION_MS = 1_000
+"""Venues tell whole seconds: what differs by less is our own clock, which is finer."""
+
+
+class VenueTimes:
+    """The venues' clocks, each as a distance from our monotonic one."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._ours = clock.now_ms() - clock.monotonic_ms()
+        self._known: dict[str, int] = {}
+        """Distance by venue."""
+        self._doubted: dict[str, int] = {}
+        """One that contradicts what is known, until it is measured again."""
+
+    def now_ms(self, venue: str) -> int:
+        """Unix milliseconds at the venue; by our clock as it was at the start while none was measured."""
+        return self._clock.monotonic_ms() + self._known.get(venue, self._ours)
+
+    def offset_ms(self, venue: str) -> int:
+        """How far the venue is ahead of this machine's clock now; a measurement in doubt counts."""
+        distance = self._doubted.get(venue, self._known.get(venue, self._ours))
+        return self._clock.monotonic_ms() + distance - self._clock.now_ms()
+
+    def sure(self, venue: str) -> bool:
+        """Whether its time was measured, and the last measurement confirmed."""
+        return venue in self._known and venue not in self._doubted
+
+    def near(self, venue: str) -> bool:
+        """Whether both clocks agree well enough to trade."""
+        return abs(self.offset_ms(venue)) <= OFFSET_MS_MAX
+
+    def measured(self, venue: str, venue_ms: int, *, before_ms: int, sure: bool = False) -> bool:
+        """The venue told its time in a request sent at `before_ms`, monotonic. False: measure again.
+
+        A time far from what was known is believed when a second measurement confirms it, or when it is
+        `sure`: then the venue has refused a signature for its time.
+        """
+        after_ms = self._clock.monotonic_ms()
+        if after_ms - before_ms > ROUND_TRIP_MS_MAX:
+            return False
+        distance = venue_ms - (before_ms + after_ms) // 2
+        ours = self._clock.now_ms() - after_ms
+        if abs(distance - ours) <= RESOLUTION_MS:
+            distance = ours
+        before = self._doubted.pop(venue, self._known.get(venue, ours))
+        if abs(distance - before) > OFFSET_MS_MAX and not sure:
+            self._doubted[venue] = distance
+            return False
+        self._known[venue] = distance
+        return True
+
+
+def date_of(response: Response) -> int | None:
+    """The `Date` of a reply as Unix milliseconds, the middle of its second; None where there is none."""
+    parsed = parsedate_tz(response.headers.get("date", ""))
+    if parsed is None:
+        return None
+    try:
+        return int(mktime_tz(parsed)) * 1_000 + 500
+    except (ValueError, OverflowError):
+        return None
