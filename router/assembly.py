@@ -140,6 +140,8 @@ class Instance:
             answer_ms=config.routing.answer_ms,
             duplicate_ms=config.routing.duplicate_ms,
         )
+        if config.controls.cancel_on_halt:
+            self.switch.on_halt = self.router.cancel_soon
         self.reconciler = Reconciler(
             self.tools,
             self.accounts,

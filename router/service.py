@@ -9,7 +9,7 @@ import structlog
 from structlog.contextvars import bind_contextvars
 
 from registry.index import Registry
-from registry.model import Outcome
+from registry.model import Outcome, OutcomeId
 from router.core.errors import (
     AccountSuspended,
     Controlled,
@@ -21,12 +21,15 @@ from router.core.errors import (
     UnknownOutcome,
 )
 from router.core.execution import Execution
+from router.core.halts import Scope
 from router.core.idempotency import Claim, Kept
 from router.core.model import AccountId, Key, MarketOrder
 from router.core.records import Planned
 from router.core.report import Report, report
 from router.runtime import route_lines
 from router.runtime.accounts import Account
+from router.runtime.cancel_all import CancelAll, Wanted
+from router.runtime.cancel_all import Outcome as CancelOutcome
 from router.runtime.executions import Executions
 from router.runtime.hands import Tools
 from router.runtime.ladders import Ladders
@@ -36,6 +39,7 @@ from router.runtime.once import Once, Show
 from router.runtime.planner import Planner
 from router.runtime.rounds import Rounds
 from router.runtime.store.protocol import StoreDown
+from router.runtime.switch import Switch
 from router.runtime.tasks import Tasks
 from venues.base.contract import Traits
 from venues.base.listing import ListingKey
@@ -71,6 +75,7 @@ class Router:
         tools.balances.keep = self._tasks.keep
         self._once = Once(tools, self._traits, self._tasks.keep, duplicate_ms=duplicate_ms)
         self._executions = Executions(tools, accounts, self._once, tasks=self._tasks, answer_ms=answer_ms)
+        self._cancels = CancelAll(tools, accounts, ladders.listings)
         self._registry: Registry | None = None
         self._unseeded: dict[ListingKey, None] = {}
         """Listings of the registry that were never seen with metadata and book."""
@@ -108,6 +113,27 @@ class Router:
         run = partial(self._measured, account, asked, request_id)
         asking = self._once.ask(account.account_id, asked, key, run=run, show=show, answer_ms=self.answer_ms)
         return self._routed(asking)
+
+    @property
+    def switch(self) -> Switch:
+        """What is halted."""
+        return self._tools.controls.switch
+
+    async def halt(self, scope: Scope, *, by: str, why: str) -> bool:
+        """Nothing of this scope leaves any more; whether it is on record. Raises TooManyHalts."""
+        try:
+            await self.switch.halt(scope, by=by, why=why)
+        except StoreDown:
+            return False
+        return True
+
+    async def cancel_all(self, scope: Scope) -> CancelOutcome:
+        """Take everything of this scope that rests at a venue off its book."""
+        return await self._cancels.run(self._wanted(scope))
+
+    def cancel_soon(self, scope: Scope) -> None:
+        """The same, while nobody waits for it."""
+        self._tasks.keep(self.cancel_all(scope))
 
     def waiting_for(self) -> list[str]:
         """What must happen before orders can be taken; empty when they can."""
@@ -254,6 +280,22 @@ class Router:
         left_ms = max(deadline_ms - self._tools.clock.monotonic_ms(), self.answer_ms // 4)
         await self._executions.perform(account, execution, rounds, reply_ms=left_ms)
         return report(execution.planned, execution.known, self._traits)
+
+    def _wanted(self, scope: Scope) -> Wanted:
+        """Whose orders where a scope is about."""
+        match scope.kind:
+            case "account":
+                return Wanted(account=AccountId(scope.name))
+            case "venue":
+                return Wanted(venue=scope.name)
+            case "market":
+                outcome = self._registry.outcome(OutcomeId(scope.name)) if self._registry else None
+                if outcome is not None:
+                    return Wanted(books=frozenset((key.venue, key.native) for key in outcome.listings))
+                venue, _, native = scope.name.partition(":")
+                return Wanted(books=frozenset({(venue, native)}))
+            case _:
+                return Wanted()
 
     def _outcome(self, account: Account, asked: MarketOrder) -> Outcome:
         if self._registry is None:

@@ -11,6 +11,7 @@ from structlog.contextvars import bind_contextvars
 from router.http import body, health, manual
 from router.http.acceptor import Acceptor
 from router.http.door import Door, Guard, Turned, make_safe
+from router.http.native import halts
 from router.http.predexon import routes as predexon
 from router.http.protocol import Protocol
 from router.http.reaper import Fleet, Limits
@@ -41,7 +42,11 @@ def make_app(router: Router, keys: KeyRing, metrics: Metrics, *, door: Door | No
     app = web.Application(client_max_size=body.BYTES_MAX, middlewares=[_attend])
     app[METRICS] = metrics
     app[GUARD] = Guard(door or Door())
-    routes = [*predexon.routes(router, keys, metrics), *health.routes(router, metrics)]
+    routes = [
+        *predexon.routes(router, keys, metrics),
+        *halts.routes(router, keys, metrics),
+        *health.routes(router, metrics),
+    ]
     mount(app, [*routes, *manual.routes(routes)])
     app.on_response_prepare.append(_stamp)
     return app

@@ -34,6 +34,8 @@ class ControlsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     confirm_medians: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 10
     halt_file: str | None = None
     """Its presence halts trading; `halt` in the store's directory when nothing is said."""
+    cancel_on_halt: bool = False
+    """Every halt, by file and signal too, takes what rests in its scope off the books."""
 
 
 class CashConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -51,6 +51,10 @@ class Ladders:
         """For how long a venue's books may be silent and still be used."""
         return min(self._silent_ms, self._venues[venue].limits.silent_ms_max)
 
+    def listings(self, venue: str) -> list[Listing]:
+        """What is known of a venue's books in the registry."""
+        return self._catalog.listings(venue)
+
     def missing(self, key: ListingKey) -> str | None:
         """What a listing still needs before anything of it was ever on offer; None when nothing, or never."""
         if key.venue not in self._venues or self._catalog.unlisted(key):

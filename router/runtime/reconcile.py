@@ -109,9 +109,9 @@ class Reconciler:
         ended = self._tools.desks.ended.of(account_id, name)
         orders = [*(each.order for each in ended), *self._open(account_id, name)]
         own = [order.listing for order in orders]
-        wanted = _both_ways([*own, *(self._listings(name) if whole else ())])
+        wanted = both_ways([*own, *(self._listings(name) if whole else ())])
         resting = await self._read(venue, signer, wanted, venue.orders.open_orders)
-        over = await self._read(venue, signer, _both_ways(own), venue.orders.history)
+        over = await self._read(venue, signer, both_ways(own), venue.orders.history)
         strays, undead = self._judged(account_id, name, resting[0])
         booked = await self._catch_up(account_id, name, [*resting[0], *over[0]], ended)
         found = Found(strays=strays, undead=undead, booked=booked, unread=resting[1] or over[1])
@@ -257,7 +257,7 @@ class Reconciler:
         log.warning("order.taken_off", account=account, venue=venue.name, venue_order=order, taken=taken)
 
 
-def _both_ways(listings: Sequence[Listing]) -> list[Listing]:
+def both_ways(listings: Sequence[Listing]) -> list[Listing]:
     """Each book's two outcomes, each once: a venue lists an order by the one it was made for."""
     found = {listing.key: listing for listing in listings}
     for listing in listings:

@@ -19,6 +19,9 @@ from tests.world import ACCOUNT, World
 
 ROUTES: dict[tuple[str, str], Scope | None] = {
     ("POST", "/api/accounts/{account_id}/router/orders"): Scope.TRADE,
+    ("POST", "/native/halts"): Scope.ADMIN,
+    ("GET", "/native/halts"): Scope.ADMIN,
+    ("DELETE", "/native/halts"): Scope.ADMIN,
     ("GET", "/health"): None,
     ("GET", "/ready"): None,
     ("GET", "/metrics"): None,

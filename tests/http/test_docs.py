@@ -8,6 +8,7 @@ import msgspec
 from router import sections
 from router.core.errors import Refusal
 from router.http.body import BodyError
+from router.http.native import refusals as native
 from router.http.predexon import refusals
 from router.http.predexon.refusals import ACCESS_WORDS, BODY_WORDS, WORDS
 from router.http.words import INTERNAL_ERROR, Word
@@ -21,6 +22,9 @@ SETTINGS = (DOCS / "settings.md").read_text()
 
 KNOWN = {word for word in vars(refusals).values() if isinstance(word, Word)}
 KNOWN |= {INTERNAL_ERROR, *WORDS.values(), *BODY_WORDS.values(), *ACCESS_WORDS.values()}
+DIALECT = frozenset(KNOWN)
+"""What the answer to an order may say."""
+KNOWN |= set(native.WORDS.values())
 
 
 def test_every_refusal_has_a_word() -> None:

@@ -1,0 +1,256 @@
+"""`/native/halts` over HTTP: what callers are told, what is cancelled, what is on the trail."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from router.core.halts import ALL, Scope
+from router.core.model import AccountId
+from router.http.app import Listener, make_app
+from router.runtime.cancel_all import CANCEL_MS_MAX
+from router.runtime.keys import ApiKey, KeyId, KeyRing, digest, new_key
+from router.runtime.keys import Scope as Right
+from router.runtime.metrics import Metrics
+from router.service import Router
+from tests.http.test_app import answer_of
+from tests.virtual_time import VirtualLoop, run
+from tests.world import ACCOUNT, YES, World
+from venues.base.http import Purpose, Request
+from venues.base.orders import Order, OrderId, Side, TimeInForce
+from venues.base.units import ONE, Cash, Price, Size
+
+ORDER = {"predexonId": YES, "side": "buy", "amount": "5.00"}
+LISTED_MS = 3_000
+"""The slowest venue lists a resting order by then."""
+PLACE = f"/api/accounts/{ACCOUNT}/router/orders"
+
+
+class Ops:
+    """A router over HTTP with an admin's key and a trader's."""
+
+    def __init__(self, world: World, router: Router) -> None:
+        self.world, self.router, self.port = world, router, 0
+        self.admin, self.trader = new_key(), new_key()
+
+    def ring(self) -> KeyRing:
+        rights = {self.admin: Right.ADMIN, self.trader: Right.TRADE}
+        names = {self.admin: "ops", self.trader: "bot"}
+        return KeyRing(
+            [
+                ApiKey(
+                    name=KeyId(names[text]),
+                    sha256=digest(text),
+                    accounts=frozenset({ACCOUNT}),
+                    scopes=frozenset({right}),
+                )
+                for text, right in rights.items()
+            ],
+            lambda: 0,
+        )
+
+    async def ask(
+        self, method: str, path: str, body: object = None, *, key: str | None = None
+    ) -> tuple[int, dict[str, Any]]:
+        """Status and body."""
+        data = b"" if body is None else msgspec.json.encode(body)
+        head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        head += f"x-api-key: {key or self.admin}\r\n"
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data)
+        status, _, told = answer_of(await asyncio.wait_for(reader.read(), 10))
+        writer.close()
+        return status, msgspec.json.decode(told)
+
+    def books(self) -> None:
+        """Deep books everywhere."""
+        for name, natives in self.world.natives.items():
+            bids, asks = [(Price(440_000), Size(1_000 * ONE))], [(Price(460_000), Size(1_000 * ONE))]
+            exchange = self.world.simulators[name].exchange
+            exchange.set_book(natives[0], bids, asks, self.world.clock.now_ms())
+        self.world.pump()
+
+
+@pytest.fixture
+async def ops() -> AsyncIterator[Ops]:
+    world, metrics = World(cast("VirtualLoop", asyncio.get_running_loop()), 1), Metrics()
+    router = await world.start()
+    made = Ops(world, router)
+    made.books()
+    listener = Listener(make_app(router, made.ring(), metrics), metrics)
+    await listener.start("127.0.0.1", 0)
+    made.port = listener.port
+    try:
+        yield made
+    finally:
+        await router.stop(1_000)
+        await listener.stop()
+
+
+async def test_a_halt_is_told_to_callers_listed_and_lifted_and_all_of_it_is_on_the_trail(ops: Ops) -> None:
+    status, told = await ops.ask("POST", "/native/halts", {"scope": "all", "why": "odd fills"})
+    assert status == 201
+    assert told["recorded"] is True
+    assert (told["cancels"], told["unread"]) == ([], [])
+    halt = {"scope": "all", "name": "", "by": "key ops", "why": "odd fills", "file": False}
+    assert told["halt"].items() >= halt.items()
+    status, told = await ops.ask("POST", PLACE, ORDER, key=ops.trader)
+    assert (status, told) == (
+        503,
+        {"error": "all halted by key ops: odd fills", "errorCode": "halted"},
+    )
+    status, told = await ops.ask("GET", "/native/halts")
+    assert (status, [each.items() >= halt.items() for each in told["halts"]]) == (200, [True])
+    status, told = await ops.ask("DELETE", "/native/halts?scope=all&why=understood")
+    assert (status, told) == (200, {"scope": "all", "name": ""})
+    ops.books()
+    assert (await ops.ask("POST", PLACE, ORDER, key=ops.trader))[0] == 201
+    changes = (await ops.world.store.trail()).changes
+    assert [(c.by, c.what, c.why) for c in changes] == [
+        ("key ops", "halted", "odd fills"),
+        ("key ops", "resumed", "understood"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "expected"),
+    [
+        ("POST", "/native/halts", {"scope": "most"}, (400, "parse_error")),
+        ("POST", "/native/halts", {"scope": "venue"}, (400, "parse_error")),
+        ("POST", "/native/halts", {"scope": "all", "name": "x"}, (400, "parse_error")),
+        ("POST", "/native/halts", {"scope": "all", "when": "now"}, (400, "parse_error")),
+        ("POST", "/native/halts", {"scope": "all", "why": "x" * 501}, (400, "parse_error")),
+        ("POST", "/native/halts", [], (400, "parse_error")),
+        ("DELETE", "/native/halts", None, (400, "parse_error")),
+        ("DELETE", "/native/halts?scope=all", None, (404, "halt_not_found")),
+        ("DELETE", "/native/halts?scope=venue&name=somewhere", None, (404, "halt_not_found")),
+    ],
+)
+async def test_what_cannot_be_done_is_refused_and_changes_nothing(
+    ops: Ops, method: str, path: str, body: object, expected: tuple[int, str]
+) -> None:
+    status, told = await ops.ask(method, path, body)
+    assert (status, told["errorCode"]) == expected
+    assert ops.router.switch.halts.standing == {}
+    assert (await ops.world.store.trail()).changes == ()
+
+
+async def test_what_the_file_halts_only_the_file_lifts(ops: Ops, tmp_path: Any) -> None:
+    ops.router.switch._file = tmp_path / "halt"
+    (tmp_path / "halt").write_text("all # gone fishing\n")
+    ops.router.switch._look()
+    status, told = await ops.ask("DELETE", "/native/halts?scope=all")
+    assert (status, told["errorCode"]) == (409, "halted_by_file")
+    status, told = await ops.ask("GET", "/native/halts")
+    assert [(each["file"], each["why"]) for each in told["halts"]] == [(True, "gone fishing")]
+
+
+async def test_a_halt_that_cannot_be_recorded_is_in_force_all_the_same(ops: Ops) -> None:
+    ops.world.store.failing = "the disk is full"
+    status, told = await ops.ask("POST", "/native/halts", {"scope": "account", "name": ACCOUNT})
+    assert (status, told["recorded"]) == (201, False)
+    assert (await ops.ask("DELETE", f"/native/halts?scope=account&name={ACCOUNT}"))[0] == 503
+    ops.world.store.failing = None
+    assert Scope("account", ACCOUNT) in ops.router.switch.halts.standing
+
+
+# --- cancels ---
+
+
+async def rest(world: World, venue_name: str, number: int) -> str | None:
+    """Let an order rest at a venue, as if placed by hand; the venue's id, or None where none can rest."""
+    venue, signer = world.venues[venue_name], world.account.signers[venue_name]
+    native = world.natives[venue_name][0]
+    listing = next(each for each in world.catalog.listings(venue_name) if each.native == native)
+    order = Order(
+        order_id=OrderId(f"10000000-0000-4000-8000-{number:012d}"),
+        listing=listing,
+        side=Side.BUY,
+        limit=Price(300_000),
+        size=Size(20 * ONE),
+        cash=Cash(6 * ONE),
+        time_in_force=TimeInForce.GTC,
+        created_ms=world.clock.now_ms(),
+        salt=number + 1,
+    )
+    talk = venue.orders.place(order, signer)
+    answer = await world.network.perform(venue, talk, signer=signer, deadline_ms=5_000)
+    return getattr(answer, "venue_order_id", None)
+
+
+def test_a_halt_takes_everything_that_rests_off_the_books_and_says_so() -> None:
+    loop = VirtualLoop()
+
+    async def live() -> None:
+        world = World(loop, 1)
+        router = await world.start()
+        resting = {}
+        for number, name in enumerate(world.venues):
+            for each in range(3):
+                if (venue_order := await rest(world, name, 10 * number + each)) is not None:
+                    resting[venue_order] = name
+        assert len(set(resting.values())) == len(world.venues), "an order can rest everywhere"
+        await world.clock.sleep(LISTED_MS)
+        assert await router.halt(Scope(ALL), by="a test", why="")
+        began_ms = world.clock.monotonic_ms()
+        done = await router.cancel_all(Scope(ALL))
+        assert world.clock.monotonic_ms() - began_ms <= CANCEL_MS_MAX + 100
+        assert done.unread == ()
+        assert {(each.order_id, each.venue, each.fate.value) for each in done.orders} == {
+            (order, venue, "cancelled") for order, venue in resting.items()
+        }
+        await world.clock.sleep(10_000)
+        assert (await router.cancel_all(Scope(ALL))).orders == ()
+        await router.stop(1_000)
+
+    run(loop, live())
+
+
+def test_only_what_is_named_is_cancelled() -> None:
+    loop = VirtualLoop()
+
+    async def live() -> None:
+        world = World(loop, 1)
+        router = await world.start()
+        first, second, *_ = sorted(world.venues)
+        for number, name in enumerate((first, second)):
+            await rest(world, name, number)
+        await world.clock.sleep(LISTED_MS)
+        nobody = await router.cancel_all(Scope("account", AccountId("somebody")))
+        other = await router.cancel_all(Scope("market", f"{first}:elsewhere"))
+        assert (nobody.orders, other.orders) == ((), ())
+        one = await router.cancel_all(Scope("venue", first))
+        assert {each.venue for each in one.orders} == {first}
+        rest_of_it = await router.cancel_all(Scope("market", YES))
+        assert {each.venue for each in rest_of_it.orders} == {second}
+        await router.stop(1_000)
+
+    run(loop, live())
+
+
+def test_a_venue_that_does_not_answer_takes_no_more_than_its_time_and_nobody_elses_cancels() -> None:
+    loop = VirtualLoop()
+
+    async def live() -> None:
+        world = World(loop, 1)
+        router = await world.start()
+        dead, *others = sorted(world.venues)
+        for number, name in enumerate(world.venues):
+            await rest(world, name, number)
+        await world.clock.sleep(LISTED_MS)
+
+        def silent(venue: str, request: Request) -> str:
+            return "refused" if venue == dead and request.purpose is Purpose.ORDER else ""
+
+        world.network.misdeed = silent
+        began_ms = world.clock.monotonic_ms()
+        done = await router.cancel_all(Scope(ALL))
+        assert world.clock.monotonic_ms() - began_ms <= CANCEL_MS_MAX + 100
+        assert {each.venue: each.fate.value for each in done.orders} == dict.fromkeys(others, "cancelled") | {
+            dead: "refused"
+        }
+        await router.stop(1_000)
+
+    run(loop, live())
