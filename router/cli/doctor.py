@@ -10,9 +10,10 @@ from rich.markup import escape
 from registry.index import Registry
 from registry.model import Outcome
 from registry.text import RegistryError
-from router.assembly import data_signers, hosts_of, open_accounts
+from router.assembly import certificate_of, data_signers, hosts_of, open_accounts
 from router.config import ConfigError, load
 from router.core.model import AccountId
+from router.http.tls import Certificate
 from router.runtime.accounts import Account, CredentialError
 from router.runtime.catalog import Catalog
 from router.runtime.clock import SystemClock
@@ -31,6 +32,7 @@ PROBLEMS_SHOWN_MAX = 20
 """Listings of one venue that are named; an old registry may have thousands that are over."""
 CHECK_MS_MAX = 5_000
 """Longest wait for one answer of a venue."""
+DAY_MS = 86_400_000
 OFFSET_MS_MAX = 2_000
 """Signed requests of some venues are refused beyond a few seconds; whole-second clocks cost one already."""
 
@@ -71,6 +73,8 @@ async def findings(path: Path, redactor: Redactor) -> AsyncIterator[Finding]:
         return
     yield _directory(Path(config.store.directory))
     clock = SystemClock()
+    if (certificate := certificate_of(config.server)) is not None:
+        yield certificate_finding(certificate, clock.now_ms())
     transport = Transport(clock, Metrics(), hosts=hosts)
     await transport.start()
     try:
@@ -101,6 +105,19 @@ async def findings(path: Path, redactor: Redactor) -> AsyncIterator[Finding]:
 def _used(config: Config, accounts: Mapping[AccountId, Account]) -> list[str]:
     off = {name for name, settings in config.venues.items() if not settings.enabled}
     return sorted({venue for account in accounts.values() for venue in account.signers} - off)
+
+
+def certificate_finding(certificate: Certificate, now_ms: int) -> Finding:
+    """Whether callers will accept what the router shows them."""
+    try:
+        certificate.load()
+    except ConfigError as error:
+        return Finding("certificate", str(error))
+    assert certificate.expires is not None, "it was loaded"
+    days = (int(certificate.expires.timestamp()) * 1000 - now_ms) // DAY_MS
+    if days < 0:
+        return Finding("certificate", f"no longer valid since {certificate.expires:%Y-%m-%d}; renew it")
+    return Finding("certificate", None, f"valid until {certificate.expires:%Y-%m-%d}, {days} days")
 
 
 def _directory(path: Path) -> Finding:

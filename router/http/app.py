@@ -1,6 +1,7 @@
 """The aiohttp application: request ids, deadlines, limits, errors. Each surface has its own words."""
 
 import asyncio
+import resource
 import ssl
 from collections.abc import Awaitable, Callable
 
@@ -32,6 +33,9 @@ from router.service import Router
 
 SHUTDOWN_MS_MAX = 10_000
 """How long open requests may go on after the router was asked to stop."""
+
+SPARE_FILES = 256
+"""Open files for all but clients: connections to venues, the store, logs."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 log = structlog.get_logger(__name__)
@@ -128,8 +132,8 @@ class Listener:
         """With a certificate it speaks TLS and nothing else."""
         self._metrics, self._certificate = metrics, certificate
         self._runner = web.AppRunner(app, shutdown_timeout=SHUTDOWN_MS_MAX / 1000)
-        app[FLEET] = fleet = Fleet(self._connection, metrics, limits)
-        self._acceptor = Acceptor(fleet, self._tls)
+        app[FLEET] = self._fleet = Fleet(self._connection, metrics, limits)
+        self._acceptor = Acceptor(self._fleet, self._tls)
         self.port = 0
 
     @property
@@ -140,6 +144,12 @@ class Listener:
     async def start(self, host: str, port: int) -> None:
         """Listen; `port` 0 takes a free one. OSError when the address is taken, ConfigError for the files."""
         self.renew()
+        files, needed = (
+            resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+            self._fleet.limits.connections + SPARE_FILES,
+        )
+        if files < needed:
+            log.warning("http.few_files", allowed=files, needed=needed)
         await self._runner.setup()
         self.port = await self._acceptor.start(host, port)
 

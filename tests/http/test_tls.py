@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from router.cli.doctor import DAY_MS, certificate_finding
 from router.config import ConfigError
 from router.http.reaper import Limits
 from router.http.tls import Certificate
@@ -55,7 +57,11 @@ def files(tmp_path: Path) -> Files:
 
 async def ask(server: Server, context: ssl.SSLContext) -> tuple[int, ssl.SSLObject]:
     """One request over TLS: status, and what was agreed on."""
-    port = server.listener.port
+    return await ask_port(server.listener.port, context)
+
+
+async def ask_port(port: int, context: ssl.SSLContext) -> tuple[int, ssl.SSLObject]:
+    """The same."""
     reader, writer = await asyncio.open_connection(
         "127.0.0.1", port, ssl=context, server_hostname="localhost"
     )
@@ -126,6 +132,21 @@ async def test_a_new_certificate_is_shown_from_now_on_and_open_connections_go_on
         writer.close()
         ends = server.metrics.registry.get_sample_value("crossbook_tls_certificate_expires_seconds")
         assert ends == ssl.cert_time_to_seconds(str(after.getpeercert()["notAfter"]))  # type: ignore[index]  # verified
+
+
+def test_the_doctor_tells_how_long_the_certificate_is_valid_and_when_it_is_not(files: Files) -> None:
+    files.certificate.load()
+    end = datetime(2060, 1, 31, tzinfo=UTC)
+    issued = files.authority.issue_cert("localhost", not_after=end, not_before=end - timedelta(days=30))
+    files.chain.write_bytes(issued.cert_chain_pems[0].bytes())
+    files.key.write_bytes(issued.private_key_pem.bytes())
+    end_ms = int(end.timestamp()) * 1000
+    well = certificate_finding(files.certificate, end_ms - 2 * DAY_MS)
+    assert (well.trouble, well.detail) == (None, "valid until 2060-01-31, 2 days")
+    late = certificate_finding(files.certificate, end_ms + 1)
+    assert late.trouble == "no longer valid since 2060-01-31; renew it"
+    files.key.unlink()
+    assert "server.tls_key" in (certificate_finding(files.certificate, 0).trouble or "")
 
 
 def encrypted(files: Files) -> None:
