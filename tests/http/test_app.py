@@ -18,7 +18,7 @@ from router.http.door import Door
 from router.http.predexon import read, show_seed
 from router.http.reaper import Limits
 from router.http.tls import Certificate
-from router.runtime.keys import ApiKey, KeyId, KeyRing, digest, new_key
+from router.runtime.keys import ApiKey, KeyId, KeyRing, Scope, digest, new_key
 from router.runtime.metrics import Metrics
 from router.service import Router
 from tests.virtual_time import VirtualLoop
@@ -37,7 +37,7 @@ class Server:
 
     def __init__(self, world: World, router: Router, listener: Listener, *, metrics: Metrics) -> None:
         self.world, self.router, self.listener, self.metrics = world, router, listener, metrics
-        self.key, self.stranger = KEY, STRANGER
+        self.key, self.stranger, self.admin = KEY, STRANGER, ADMIN
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection("127.0.0.1", self.listener.port)
@@ -84,7 +84,7 @@ def answer_of(heard: bytes) -> tuple[int, dict[str, str], bytes]:
     return int(first.split(" ")[1]), headers, body
 
 
-KEY, STRANGER = new_key(), new_key()
+KEY, STRANGER, ADMIN = new_key(), new_key(), new_key()
 
 
 @pytest.fixture
@@ -110,7 +110,10 @@ async def serving(
     metrics = Metrics()
     partner = ApiKey(name=KeyId("partner"), sha256=digest(KEY), accounts=frozenset({ACCOUNT}))
     other = ApiKey(name=KeyId("other"), sha256=digest(STRANGER), accounts=frozenset())
-    keys = KeyRing([partner, other], world.clock.now_ms)
+    admin = ApiKey(
+        name=KeyId("admin"), sha256=digest(ADMIN), accounts=frozenset(), scopes=frozenset({Scope.ADMIN})
+    )
+    keys = KeyRing([partner, other, admin], world.clock.now_ms)
     app = make_app(router, keys, metrics, door=door)
     listener = Listener(app, metrics, limits=limits, certificate=certificate)
     await listener.start("127.0.0.1", 0)
