@@ -18,7 +18,7 @@ from router.http.tls import Certificate
 from router.runtime.accounts import Account
 from router.runtime.balances import Balances
 from router.runtime.catalog import Catalog
-from router.runtime.changes import Changes, KeyBook
+from router.runtime.changes import Changes, KeyBook, Subject
 from router.runtime.checks import Checks
 from router.runtime.clock import Clock, SystemClock
 from router.runtime.control_settings import LimitBook, limit_book
@@ -66,12 +66,11 @@ class MarketData:
         self.metrics = Metrics()
         self.transport = Transport(self.clock, self.metrics, hosts=hosts)
         self.books = Books({name: venue.limits for name, venue in self.venues.items()})
-        refresh_ms = config.routing.listings_refresh_ms
-        self.catalog = Catalog(
-            self.venues, self.transport, self.clock, refresh_ms=refresh_ms, signers=signers
-        )
+        self._signers = dict(signers)
+        refresh_ms, known = config.routing.listings_refresh_ms, self._signers
+        self.catalog = Catalog(self.venues, self.transport, self.clock, refresh_ms=refresh_ms, signers=known)
         self.feeds = Feeds(
-            self.venues, self.books, self.transport, self.clock, metrics=self.metrics, signers=signers
+            self.venues, self.books, self.transport, self.clock, metrics=self.metrics, signers=known
         )
         self.feeds.on_event = self._heard
         self.ladders = Ladders(
@@ -94,6 +93,12 @@ class MarketData:
             self._refreshing.cancel()
             self._refreshing = asyncio.create_task(self.catalog.run())
 
+    def renew(self, venue: str, before: Signer, after: Signer) -> None:
+        """An account has newer keys: they open the venue's next connection, if the older ones did."""
+        self.transport.renew(venue, before, after)
+        if self._signers.get(venue) is before:
+            self._signers[venue] = after
+
     async def stop(self) -> None:
         """Close every connection."""
         await self.feeds.stop()
@@ -113,7 +118,9 @@ class Instance:
     def __init__(self, config: Config, venues: Mapping[str, Venue], redactor: Redactor) -> None:
         """Raises ConfigError or CredentialError; nothing is opened yet."""
         self.config, self.venues = config, venues
-        self.accounts = open_accounts(config, venues, redactor)
+        self.credentials = Credentials(config, venues, redactor)
+        self.accounts = self.credentials.open()
+        self.credentials.on_renewed = self._renewed
         self.market = MarketData(config, venues, data_signers(config, self.accounts))
         self.store = SqliteStore(
             Path(config.store.directory),
@@ -182,8 +189,12 @@ class Instance:
 
     def _changes(self) -> Changes:
         clock, metrics = self.market.clock, self.market.metrics
-        subjects = [KeyBook(self.keys)]
+        subjects: list[Subject] = [KeyBook(self.keys), self.credentials]
         return Changes(self.store.path, clock, metrics, ring=self.keys, subjects=subjects)
+
+    def _renewed(self, place: tuple[AccountId, str], before: Signer, after: Signer) -> None:
+        self.streams.renew(*place, after)
+        self.market.renew(place[1], before, after)
 
     def _listener(self) -> Listener:
         door, metrics = Door.of(self.config.server), self.market.metrics

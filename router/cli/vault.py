@@ -83,6 +83,47 @@ def set_credentials(
         _keep(vault, place, given, unchecked=unchecked)
 
 
+@venue_app.command("rotate")
+def rotate_credentials(
+    account: AccountName,
+    venue: VenueName,
+    stdin: FromStdin = False,
+    unchecked: Unchecked = False,
+    config: ConfigFile = DEFAULT,
+) -> None:
+    """Replace an account's API keys at a venue, once the venue has taken the new ones, while orders go on."""
+    with told(), _vault(load(config, discover())) as (connection, vault, settings):
+        place = _place(settings, account, venue)
+        if place.key not in table.latest(connection):
+            raise VaultRefused(f"{account} has no credentials at {venue} in the vault")
+        rotating = [secret for secret in place.venue.secrets if secret.rotates]
+        given = _read_stdin() if stdin else _asked(rotating)
+        if fixed := sorted(given.keys() - {secret.name for secret in rotating}):
+            raise VaultRefused(
+                f"{fixed[0]} says who the account is at {venue}: with another one its open orders would be "
+                "looked up at somebody else. End them, stop the router, and use `remove` and `set`"
+            )
+        _keep(vault, place, given, unchecked=unchecked)
+    typer.echo(f"revoke the older ones at {venue} when a minute has passed; back: crossbook keys venue undo")
+
+
+@venue_app.command()
+def undo(account: AccountName, venue: VenueName, config: ConfigFile = DEFAULT) -> None:
+    """Put the version before the newest in force again, which is forgotten."""
+    with told(), database(load(config, discover())) as connection:
+        table.drop_latest(connection, account, venue)
+    typer.echo("a running router uses the older ones within a second")
+
+
+@venue_app.command("forget")
+def forget_older(account: AccountName, venue: VenueName, config: ConfigFile = DEFAULT) -> None:
+    """Take older versions out of the vault, once they are revoked at the venue."""
+    with told(), database(load(config, discover())) as connection:
+        row = table.latest(connection).get((AccountId(account), venue))
+        count = table.drop_credentials(connection, account, venue, before=row.version) if row else 0
+    typer.echo(f"{count} older versions forgotten")
+
+
 @venue_app.command("list")
 def list_credentials(config: ConfigFile = DEFAULT) -> None:
     """Show what is in the vault: whose, where, which versions, never what."""

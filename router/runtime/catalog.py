@@ -39,7 +39,7 @@ class Catalog:
         signers: Mapping[str, Signer] | None = None,
     ) -> None:
         """`signers` are for the venues that show their listings only to a key, by venue name."""
-        self._signers = signers or {}
+        self._signers = signers if signers is not None else {}
         self._venues, self._transport, self._clock, self._refresh_ms = venues, transport, clock, refresh_ms
         self._natives: dict[str, set[Native]] = {}
         self._listings: dict[tuple[str, Native], Listing] = {}

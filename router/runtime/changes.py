@@ -6,7 +6,7 @@ a second over a connection and a thread of their own, so that no order ever wait
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -26,8 +26,15 @@ POLL_MS = 250
 USES_EVERY_MS = 30_000
 """How often it is written down when keys were used last."""
 
+RETRY_MS = 10_000
+"""After something that another program or a person must mend, such as a key service that is down."""
+
 Apply = Callable[[], None]
 log = structlog.get_logger(__name__)
+
+
+class NotYet(Exception):
+    """What changed cannot be read now. What was in force stays so, and it is tried again after RETRY_MS."""
 
 
 class Subject(Protocol):
@@ -39,7 +46,10 @@ class Subject(Protocol):
         ...
 
     def read(self, connection: sqlite3.Connection) -> Apply:
-        """Read it, in the watch's thread. What is returned puts it in force; it runs on the loop."""
+        """Read it, in the watch's thread. What is returned puts it in force; it runs on the loop.
+
+        Raises NotYet when it should be tried again.
+        """
         ...
 
 
@@ -73,6 +83,8 @@ class Changes:
         self._path, self._clock, self._metrics, self._ring = path, clock, metrics, ring
         self._subjects = subjects
         self._seen: dict[str, int] = {}
+        self._retry_ms: dict[str, int] = {}
+        """When a topic that could not be read is tried again."""
         self._uses: dict[KeyId, int] = {}
         """Not written down yet, because the last try failed."""
         self._noted_ms = 0
@@ -144,13 +156,24 @@ class Changes:
             connection = self._open()
             versions: dict[str, int] = dict(connection.execute("SELECT topic, version FROM changes"))
             return [
-                (subject.topic, versions[subject.topic], subject.read(connection))
-                for subject in self._subjects
-                if versions[subject.topic] != self._seen.get(subject.topic)
+                read for subject in self._subjects for read in self._changed(subject, versions, connection)
             ]
         except sqlite3.Error:
             self._drop()
             raise
+
+    def _changed(
+        self, subject: Subject, versions: dict[str, int], connection: sqlite3.Connection
+    ) -> Iterator[tuple[str, int, Apply]]:
+        """What is new of it, or nothing."""
+        topic, now_ms = subject.topic, self._clock.monotonic_ms()
+        if versions[topic] == self._seen.get(topic) or now_ms < self._retry_ms.get(topic, now_ms):
+            return
+        try:
+            yield topic, versions[topic], subject.read(connection)
+        except NotYet as why:
+            self._retry_ms[topic] = now_ms + RETRY_MS
+            log.warning("keys.not_yet", topic=topic, why=str(why))
 
     def _write(self, uses: dict[KeyId, int]) -> None:
         try:

@@ -47,7 +47,7 @@ class Feeds(Hooks):
         self._shared = {
             name: Shared(
                 venue=venue,
-                signer=(signers or {}).get(name),
+                signers=signers if signers is not None else {},
                 books=books,
                 transport=transport,
                 clock=clock,

@@ -17,6 +17,12 @@ class Paces:
         self._clock, self._metrics = clock, metrics
         self._budgets: dict[tuple[str, int], Budget] = {}
 
+    def inherit(self, venue: str, before: Signer, after: Signer) -> None:
+        """What was spent with one signer of an account counts for the one that took its place."""
+        budget = self._budgets.pop((venue, id(before)), None)
+        if budget is not None:
+            self._budgets[venue, id(after)] = budget
+
     async def wait(
         self,
         venue: Venue,

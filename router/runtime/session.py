@@ -1,7 +1,7 @@
 """One market-data connection while it lives: frames in, books kept, subscriptions and heartbeats out."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 import structlog
@@ -70,7 +70,8 @@ class Shared(msgspec.Struct, frozen=True, kw_only=True):
     """What all connections of a venue have in common."""
 
     venue: Venue
-    signer: Signer | None
+    signers: Mapping[str, Signer]
+    """Whose keys open each venue's connection; another may take a place while it is open."""
     books: Books
     transport: Transport
     clock: Clock
@@ -79,6 +80,11 @@ class Shared(msgspec.Struct, frozen=True, kw_only=True):
     numbers: Iterator[int]
     """Of dials, one after the other over all venues."""
     dialling: asyncio.Semaphore
+
+    @property
+    def signer(self) -> Signer | None:
+        """For the next handshake or request, where the venue demands keys."""
+        return self.signers.get(self.venue.name)
 
 
 class Doubt(msgspec.Struct):

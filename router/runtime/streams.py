@@ -72,6 +72,12 @@ class Streams:
         """Close them all."""
         await asyncio.gather(*(stream.stop() for stream in self._streams.values()))
 
+    def renew(self, account: AccountId, venue: str, signer: Signer) -> None:
+        """An open stream goes on as it is; its next connection is made with these keys."""
+        stream = self._streams.get((account, venue))
+        if stream is not None:
+            stream.signer = signer
+
     def _watch(self, account: AccountId, venue: str, native: Native) -> None:
         stream = self._streams.get((account, venue))
         if stream is not None:
@@ -82,7 +88,7 @@ class Stream:
     """One account's stream at one venue, across all its connections."""
 
     def __init__(self, shared: Shared, account: AccountId, venue: Venue, signer: Signer) -> None:
-        self._shared, self._account, self._venue, self._signer = shared, account, venue, signer
+        self._shared, self._account, self._venue, self.signer = shared, account, venue, signer
         self._watched: dict[Native, None] = {}
         self._live: _Live | None = None
         self._task: asyncio.Task[None] | None = None
@@ -125,14 +131,14 @@ class Stream:
         """One connection from its preparation to its end; returns why it ended."""
         shared, venue = self._shared, self._venue
         assert venue.private is not None
-        feed = venue.private(self._signer)
+        feed = venue.private(self.signer)
         prepared = await shared.transport.perform(
-            venue, feed.prepare(shared.clock.now_ms()), signer=self._signer, deadline_ms=DIAL_MS_MAX
+            venue, feed.prepare(shared.clock.now_ms()), signer=self.signer, deadline_ms=DIAL_MS_MAX
         )
         if isinstance(prepared, Unavailable):
             return f"prepare: {prepared.reason}"
         socket = await shared.transport.dial(
-            venue, feed.handshake(), signer=self._signer, deadline_ms=DIAL_MS_MAX
+            venue, feed.handshake(), signer=self.signer, deadline_ms=DIAL_MS_MAX
         )
         if isinstance(socket, Silence):
             return f"dial: {socket.reason}"

@@ -109,6 +109,10 @@ class Transport:
         if self._signing is not None:
             self._signing.shutdown(wait=False, cancel_futures=True)
 
+    def renew(self, venue: str, before: Signer, after: Signer) -> None:
+        """Another signer of the account takes this one's place: the venue counts their calls together."""
+        self._paces.inherit(venue, before, after)
+
     def url(self, venue: Venue, request: Request) -> URL:
         """Where a request goes, byte for byte as the venue wrote it. KeyError for an unknown host."""
         base = self._hosts.get(venue.name, {}).get(request.host) or venue.hosts[request.host]

@@ -135,6 +135,45 @@ async def test_credentials_move_from_the_settings_into_the_vault(desk: Desk) -> 
     assert desk.account().venues == {NAME}
 
 
+def rotating(secrets: dict[str, str]) -> dict[str, str]:
+    names = {each.name for each in discover()[NAME].secrets if each.rotates}
+    return {name: value for name, value in secrets.items() if name in names}
+
+
+async def test_api_keys_rotate_and_older_ones_come_back_until_they_are_forgotten(desk: Desk) -> None:
+    await desk.crossbook("master", "init")
+    secrets = desk.new_secrets()
+    await desk.crossbook("venue", "set", "a", NAME, "--stdin", given=secrets)
+    rotated = await desk.crossbook("venue", "rotate", "a", NAME, "--stdin", given=rotating(secrets))
+    assert rotated.exit_code == 0, rotated.output
+    assert [row.version for row in desk.rows()] == [1, 2]
+    assert (await desk.crossbook("venue", "undo", "a", NAME)).exit_code == 0
+    assert [row.version for row in desk.rows()] == [1]
+    assert "no older version" in (await desk.crossbook("venue", "undo", "a", NAME)).output
+    await desk.crossbook("venue", "rotate", "a", NAME, "--stdin", given=rotating(secrets))
+    assert "1 older versions forgotten" in (await desk.crossbook("venue", "forget", "a", NAME)).output
+    assert [row.version for row in desk.rows()] == [2]
+    assert desk.account().venues == {NAME}
+
+
+async def test_new_keys_that_the_venue_does_not_take_leave_the_old_ones(desk: Desk) -> None:
+    await desk.crossbook("master", "init")
+    await desk.crossbook("venue", "set", "a", NAME, "--stdin", given=desk.new_secrets())
+    stranger = dict(discover()[NAME].simulator(99).open_account({"balance": "1"}, SystemClock().now_ms()))
+    refused = await desk.crossbook("venue", "rotate", "a", NAME, "--stdin", given=rotating(stranger))
+    assert refused.exit_code == 1
+    assert "does not take them, nothing was changed" in refused.output
+    assert [row.version for row in desk.rows()] == [1]
+
+
+async def test_nobody_becomes_another_customer_by_rotating(desk: Desk) -> None:
+    await desk.crossbook("master", "init")
+    await desk.crossbook("venue", "set", "a", NAME, "--stdin", given=desk.new_secrets())
+    refused = await desk.crossbook("venue", "rotate", "a", NAME, "--stdin", given={"wallet": "x"})
+    assert "wallet says who the account is" in refused.output
+    assert [row.version for row in desk.rows()] == [1]
+
+
 async def test_removed_credentials_are_gone(desk: Desk) -> None:
     await desk.crossbook("master", "init")
     await desk.crossbook("venue", "set", "a", NAME, "--stdin", given=desk.new_secrets())

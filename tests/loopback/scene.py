@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,13 @@ from registry.model import Outcome, OutcomeId
 from registry.text import dump
 from router.assembly import Instance
 from router.config import parse
+from router.core.model import AccountId
 from router.runtime.clock import SystemClock
 from router.runtime.keys import digest, new_key
 from router.runtime.logs import Redactor
+from router.runtime.store.beside import administer
+from router.runtime.vault.master import new_master_key, opener, write
+from router.runtime.vault.vault import Vault, begin
 from tests.limits import WIDE_SETTINGS
 from venues import discover
 from venues.base.listing import ListingKey, Native
@@ -44,6 +48,8 @@ class Scene:
         """(account, venue) to what the venue calls the account."""
         self.instance: Instance | None = None
         self.controls: dict[str, object] = dict(WIDE_SETTINGS)
+        self.sealed = False
+        """Whether the accounts' credentials are in the vault instead of the settings."""
 
     async def open(self) -> None:
         """Start the venues."""
@@ -114,12 +120,33 @@ class Scene:
             "controls": self.controls,
             "venues": tables,
             "keys": {k: {"sha256": digest(self.secret(k)), "accounts": o} for k, o in self.keys.items()},
-            "accounts": {a: {"venues": list(c), "credentials": c} for a, c in self.accounts.items()},
+            "accounts": {
+                a: {"venues": list(c), "credentials": {} if self.sealed else c}
+                for a, c in self.accounts.items()
+            },
         }
+        if self.sealed:
+            tree["vault"] = {"master": f"file:{self._folder / 'master.key'}"}
+            self._seal()
         self.instance = Instance(parse(tree, "scene", self.venues), self.venues, Redactor())
         await self.instance.start()
         router = self.instance.router
         await self.until(lambda: not router.waiting_for())
+
+    def _seal(self) -> None:
+        write(self._folder / "master.key", new_master_key())
+        with closing(administer(self._folder / "data")) as connection:
+            begin(connection, opener(f"file:{self._folder / 'master.key'}"), SystemClock().now_ms())
+        for account, places in self.accounts.items():
+            for venue, credentials in places.items():
+                self.put(account, venue, credentials)
+
+    def put(self, account: str, venue: str, credentials: Mapping[str, str]) -> None:
+        """Keep these in the vault from now on."""
+        with closing(administer(self._folder / "data")) as connection:
+            vault = Vault(connection, opener(f"file:{self._folder / 'master.key'}"), Redactor())
+            place = (AccountId(account), venue)
+            vault.keep(vault.draft(place, self.venues[venue], credentials, SystemClock().now_ms()))
 
     def secret(self, key: str) -> str:
         """The text of the key with this name."""

@@ -70,7 +70,7 @@ def opened(*frames: str) -> tuple[Session, MemorySocket]:
     socket = MemorySocket(books, *frames)
     shared = Shared(
         venue=venue,
-        signer=None,
+        signers={},
         books=books,
         transport=Transport(clock, metrics),
         clock=clock,

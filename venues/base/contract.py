@@ -5,7 +5,7 @@ arrive in the values, replies arrive through conversations (`Talk`), frames thro
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import msgspec
 
@@ -24,6 +24,15 @@ class Signer(Protocol):
 
     def sign(self, request: Request, now_ms: int) -> Request:
         """The same request with the venue's authentication headers. Called just before sending."""
+        ...
+
+
+@runtime_checkable
+class Heir(Protocol):
+    """A signer that learns of its account what the next one, with newer keys of the account, must know."""
+
+    def inherit(self, before: Signer) -> None:
+        """Take over what this signer of the same account knows."""
         ...
 
 
@@ -250,6 +259,10 @@ class Secret(msgspec.Struct, frozen=True):
     required: bool = True
     secret: bool = True
     """False for ids and addresses that may be shown."""
+    rotates: bool = False
+    """It only proves who asks: another may take its place while orders of the account are open."""
+    wallet: bool = False
+    """The private key of an EOA in hexadecimal, which the router may make itself."""
 
 
 class Traits(msgspec.Struct, frozen=True, kw_only=True):

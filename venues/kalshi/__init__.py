@@ -17,8 +17,17 @@ VENUE = Venue(
     collateral=COLLATERAL,
     hosts={"rest": "https://external-api.kalshi.com", "socket": "wss://external-api-ws.kalshi.com"},
     secrets=(
-        Secret("key_id", "Account & security → API keys: the id shown beside the key", secret=False),
-        Secret("private_key", "The PEM file that was offered once, when the key was made: its text"),
+        Secret(
+            "key_id",
+            "Account & security → API keys: the id shown beside the key",
+            secret=False,
+            rotates=True,
+        ),
+        Secret(
+            "private_key",
+            "The PEM file that was offered once, when the key was made: its text",
+            rotates=True,
+        ),
         Secret(
             "subaccount", "Its number, 0 to 63; leave out for the main account", required=False, secret=False
         ),

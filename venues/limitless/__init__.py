@@ -23,9 +23,16 @@ VENUE = Venue(
         "rpc": "https://mainnet.base.org",
     },
     secrets=(
-        Secret("private_key", "the wallet that holds the USDC and signs: export it from your wallet"),
-        Secret("token_id", 'profile → API tokens: a scoped token with "trading"; its id', secret=False),
-        Secret("token_secret", "shown once, when the token is made"),
+        Secret(
+            "private_key", "the wallet that holds the USDC and signs: export it from your wallet", wallet=True
+        ),
+        Secret(
+            "token_id",
+            'profile → API tokens: a scoped token with "trading"; its id',
+            secret=False,
+            rotates=True,
+        ),
+        Secret("token_secret", "shown once, when the token is made", rotates=True),
     ),
     traits=Traits(phase_codes=MAINTENANCE),
     limits=Limits(

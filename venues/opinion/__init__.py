@@ -11,8 +11,14 @@ from venues.opinion.sim import OpinionSimulator
 from venues.opinion.stream import OpinionStream
 
 _SECRETS = (
-    Secret("private_key", "the wallet you log in with: export it from your wallet; it signs for the Safe"),
-    Secret("api_key", "opinion.trade, profile, API; or POST /auth/api-key signed by that wallet"),
+    Secret(
+        "private_key",
+        "the wallet you log in with: export it from your wallet; it signs for the Safe",
+        wallet=True,
+    ),
+    Secret(
+        "api_key", "opinion.trade, profile, API; or POST /auth/api-key signed by that wallet", rotates=True
+    ),
     Secret(
         "safe",
         "the multi-signature wallet that holds the funds: the address on your profile, or GET /user/auth",

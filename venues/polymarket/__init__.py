@@ -14,10 +14,10 @@ from venues.polymarket.sim import PolymarketSimulator
 from venues.polymarket.trades import COLLATERAL
 
 _SECRETS = (
-    Secret("private_key", "the wallet that signs: export it from your wallet or from polymarket.com"),
-    Secret("api_key", "made by that wallet, e.g. with an official client's create_or_derive_api_key"),
-    Secret("api_secret", "comes with the API key"),
-    Secret("api_passphrase", "comes with the API key"),
+    Secret("private_key", "the wallet that signs: export it from there or from polymarket.com", wallet=True),
+    Secret("api_key", "made by that wallet, e.g. by the official create_or_derive_api_key", rotates=True),
+    Secret("api_secret", "comes with the API key", rotates=True),
+    Secret("api_passphrase", "comes with the API key", rotates=True),
     Secret(
         "signature_type",
         "0 the key's own wallet (default), 1 e-mail account, 2 browser-wallet account, 3 deposit wallet",

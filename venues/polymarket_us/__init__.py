@@ -21,8 +21,10 @@ VENUE = Venue(
         "socket": "wss://api.polymarket.us",
     },
     secrets=(
-        Secret("key_id", "polymarket.us/developer: the id shown beside the API key", secret=False),
-        Secret("secret_key", "Shown once, when the key is made: base64 text"),
+        Secret(
+            "key_id", "polymarket.us/developer: the id shown beside the API key", secret=False, rotates=True
+        ),
+        Secret("secret_key", "Shown once, when the key is made: base64 text", rotates=True),
     ),
     traits=Traits(shut_codes=frozenset({"ORD_REJECT_REASON_EXCHANGE_CLOSED"})),
     limits=Limits(

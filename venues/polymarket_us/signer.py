@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from venues.base.contract import Signer
 from venues.base.http import Request
 from venues.polymarket_us.claims import Claims
 
@@ -26,6 +27,11 @@ class PolymarketUsSigner:
 
     def __repr__(self) -> str:
         return f"PolymarketUsSigner(key_id={self.key_id!r})"
+
+    def inherit(self, before: Signer) -> None:
+        """What was known with an older key of the account is known with this one, and the other way round."""
+        assert isinstance(before, PolymarketUsSigner), "of the same venue"
+        self.claims = before.claims
 
     def sign(self, request: Request, now_ms: int) -> Request:
         """The same request with key, time and signature."""

@@ -12,8 +12,12 @@ from venues.predict.signer import PredictSigner
 from venues.predict.sim import PredictSimulator
 
 _SECRETS = (
-    Secret("api_key", "on request from the venue: dev.predict.fun names the way"),
-    Secret("private_key", "the wallet that signs; of a Predict account the owner's key, from its settings"),
+    Secret("api_key", "on request from the venue: dev.predict.fun names the way", rotates=True),
+    Secret(
+        "private_key",
+        "the wallet that signs; of a Predict account the owner's key, from its settings",
+        wallet=True,
+    ),
     Secret(
         "account",
         "the Predict account's address, as the site shows it; leave out for a plain wallet",

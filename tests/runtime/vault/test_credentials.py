@@ -4,19 +4,25 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
+import structlog
 
 from router.config import ConfigError, parse
 from router.core.model import AccountId
 from router.runtime.accounts import Account, CredentialError
+from router.runtime.changes import NotYet
 from router.runtime.logs import Redactor
 from router.runtime.store.beside import administer
-from router.runtime.vault.credentials import Credentials
+from router.runtime.vault import master, table
+from router.runtime.vault.credentials import Credentials, Opener
 from router.runtime.vault.master import new_master_key, opener, write
 from router.runtime.vault.vault import Vault, begin
 from router.runtime.vault.wrap import Damaged, MasterFault, VaultFault, VaultRefused
 from router.sections import Config
 from venues import discover
+from venues.base.contract import Signer
+from venues.base.http import Request
 
 NOW_MS = 1_790_000_000_000
 WHO = AccountId("acct-1")
@@ -29,7 +35,8 @@ class Place:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.key = folder, folder / "master.key"
-        self.redactor = Redactor()
+        self.redactor, self.at_ms = Redactor(), NOW_MS
+        self.opener: Opener | None = None
         self.secrets = {
             name: dict(VENUES[name].simulator(1).open_account({"balance": "1"}, NOW_MS)) for name in VENUES
         }
@@ -53,8 +60,8 @@ class Place:
     def put(self) -> None:
         venue = VENUES[IN_VAULT]
         with closing(administer(self.folder / "data")) as connection:
-            vault = Vault(connection, opener(f"file:{self.key}"), self.redactor)
-            vault.keep(vault.draft((WHO, IN_VAULT), venue, self.secrets[IN_VAULT], NOW_MS))
+            vault = Vault(connection, self.opener or opener(f"file:{self.key}"), self.redactor)
+            vault.keep(vault.draft((WHO, IN_VAULT), venue, self.secrets[IN_VAULT], self.at_ms))
 
     def open(self) -> dict[AccountId, Account]:
         return Credentials(self.config(), VENUES, self.redactor).open()
@@ -152,3 +159,135 @@ def test_without_a_vault_the_settings_must_name_everything(place: Place) -> None
 def test_a_master_key_that_cannot_be_named_is_refused_with_the_settings(place: Place) -> None:
     with pytest.raises(ConfigError, match=r"vault\.master: kms: no such kind of master key"):
         place.config(vault={"master": "kms:x"})
+
+
+# --- while the router runs ---
+
+
+class Live:
+    """Accounts that are open, and what is said of them."""
+
+    def __init__(self, place: Place) -> None:
+        place.make()
+        place.put()
+        self.place = place
+        self.credentials = Credentials(place.config(), VENUES, place.redactor)
+        self.account = self.credentials.open()[WHO]
+        self.first = self.account.signers[IN_VAULT]
+        self.told: list[tuple[Signer, Signer]] = []
+        self.credentials.on_renewed = lambda _, before, after: self.told.append((before, after))
+
+    def look(self) -> Signer:
+        """What the watch does when something changed."""
+        with closing(administer(self.place.folder / "data")) as connection:
+            self.credentials.read(connection)()
+        return self.account.signers[IN_VAULT]
+
+
+def test_new_keys_take_the_place_of_the_old_ones_and_those_can_come_back(place: Place) -> None:
+    live = Live(place)
+    assert live.look() is live.first, "nothing changed"
+    place.put()
+    second = live.look()
+    assert second is not live.first
+    assert live.told == [(live.first, second)]
+    assert live.look() is second
+    with closing(administer(place.folder / "data")) as connection:
+        table.drop_latest(connection, WHO, IN_VAULT)
+    third = live.look()
+    assert third not in (live.first, second)
+
+
+def test_a_version_that_was_taken_back_and_made_anew_is_another(place: Place) -> None:
+    live = Live(place)
+    place.put()
+    second = live.look()
+    with closing(administer(place.folder / "data")) as connection:
+        table.drop_latest(connection, WHO, IN_VAULT)
+    place.at_ms += 1
+    place.put()
+    assert live.look() is not second
+
+
+def test_keys_that_cannot_be_used_leave_those_before_them_in_force(place: Place) -> None:
+    live = Live(place)
+    place.put()
+    with closing(administer(place.folder / "data")) as connection:
+        connection.execute("UPDATE vault_credentials SET sealed = zeroblob(100) WHERE version = 2")
+    with structlog.testing.capture_logs() as logs:
+        assert live.look() is live.first
+    assert [line["event"] for line in logs] == ["vault.refused"]
+    assert live.told == []
+
+
+def test_keys_that_are_taken_away_stay_in_force_and_it_is_said(place: Place) -> None:
+    live = Live(place)
+    with closing(administer(place.folder / "data")) as connection:
+        table.drop_credentials(connection, WHO, IN_VAULT)
+    with structlog.testing.capture_logs() as logs:
+        assert live.look() is live.first
+    assert [line["event"] for line in logs] == ["vault.gone"]
+
+
+def test_while_the_master_key_cannot_be_had_it_is_tried_again(place: Place) -> None:
+    live = Live(place)
+    place.put()
+    elsewhere = place.key.rename(place.folder / "elsewhere")
+    with pytest.raises(NotYet, match="cannot be read"):
+        live.look()
+    assert live.account.signers[IN_VAULT] is live.first
+    elsewhere.rename(place.key)
+    assert live.look() is not live.first
+
+
+class Learner:
+    """A signer that learns."""
+
+    def __init__(self, _: object) -> None:
+        self.learnt: list[str] = []
+
+    def sign(self, request: Request, now_ms: int) -> Request:
+        return request
+
+    def inherit(self, before: Signer) -> None:
+        assert isinstance(before, Learner)
+        self.learnt = before.learnt
+
+
+def test_what_a_signer_knows_of_its_account_its_heir_knows(place: Place) -> None:
+    live = Live(place)
+    venue = msgspec.structs.replace(VENUES[IN_VAULT], signer=Learner)
+    live.credentials = Credentials(place.config(), dict(VENUES) | {IN_VAULT: venue}, place.redactor)
+    live.account = live.credentials.open()[WHO]
+    first = live.account.signers[IN_VAULT]
+    assert isinstance(first, Learner)
+    place.put()
+    second = live.look()
+    assert isinstance(second, Learner)
+    assert second is not first
+    first.learnt.append("later")
+    assert second.learnt == ["later"], "also what the older one learns of orders under way"
+
+
+def test_a_passphrase_is_asked_for_once(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def ask(prompt: str) -> str:
+        asked.append(prompt)
+        return "correct horse battery"
+
+    monkeypatch.setattr(master, "SCRYPT_N", 2**4)
+    monkeypatch.setattr("router.runtime.vault.credentials.opener", lambda source: opener(source, ask=ask))
+    place.opener = opener("passphrase:ask", ask=ask)
+    with closing(administer(place.folder / "data")) as connection:
+        begin(connection, place.opener, NOW_MS)
+    place.put()
+    asked.clear()
+    credentials = Credentials(place.config(vault={"master": "passphrase:ask"}), VENUES, place.redactor)
+    account = credentials.open()[WHO]
+    before = account.signers[IN_VAULT]
+    place.put()
+    with closing(administer(place.folder / "data")) as connection:
+        credentials.read(connection)()
+    assert account.signers[IN_VAULT] is not before
+    assert len(asked) == 1
