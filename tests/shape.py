@@ -57,7 +57,7 @@ FUNCTION_LINES_MAX = 50
 POSITIONAL_MAX = 4
 VENUE_LINES_MAX = 1_500
 """Lines of code of a venue's dialect, and again of its simulator; blanks, comments, docstrings are free."""
-KEYWORD_CALLED = ("router.cli.app", "router.cli.keys", "router.cli.vault")
+KEYWORD_CALLED = ("router.cli.app", "router.cli.keys", "router.cli.vault", "router.cli.wallet")
 """Typer calls the commands by keyword; their parameters are the options."""
 RUNTIME_ANY = frozenset({"Coroutine", "Task", "Generator"})
 """What a coroutine yields to the event loop has no better type."""

@@ -4,15 +4,18 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from getpass import getuser
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from router.config import ConfigError
+from router.core.trail import Change
 from router.runtime import logs
 from router.runtime.accounts import CredentialError
-from router.runtime.store.beside import administer
+from router.runtime.clock import SystemClock
+from router.runtime.store.beside import administer, recorded
 from router.runtime.store.protocol import StoreFault
 from router.sections import Config
 
@@ -33,6 +36,14 @@ def told() -> Iterator[None]:
         yield
     except EXPECTED as error:
         sys.exit(f"crossbook: {error}")
+
+
+@contextmanager
+def noted(connection: sqlite3.Connection, what: str, subject: str, value: str = "") -> Iterator[None]:
+    """A change that is made and put on the trail, or neither."""
+    at_ms, by = SystemClock().now_ms(), f"command of {getuser()}"
+    with recorded(connection, Change(at_ms=at_ms, by=by, what=what, subject=subject, value=value)):
+        yield
 
 
 @contextmanager

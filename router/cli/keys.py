@@ -7,8 +7,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from router.cli import vault
-from router.cli.beside import DEFAULT, ConfigFile, database, told
+from router.cli import vault, wallet
+from router.cli.beside import DEFAULT, ConfigFile, database, noted, told
 from router.config import NAME, ConfigError, load
 from router.core.model import AccountId
 from router.runtime.clock import SystemClock
@@ -25,6 +25,7 @@ api = typer.Typer(help="API keys of partners, kept in the database.", no_args_is
 app.add_typer(api, name="api")
 app.add_typer(vault.venue_app, name="venue")
 app.add_typer(vault.master_app, name="master")
+app.add_typer(wallet.app, name="wallet")
 
 
 @api.command()
@@ -53,7 +54,7 @@ def create(
             networks=networks(addresses or ()),
         )
         _check(key, settings)
-        with database(settings) as connection:
+        with database(settings) as connection, noted(connection, "key_made", f"key:{name}", _terms(key)):
             api_keys.create(connection, key, SystemClock().now_ms())
     typer.echo(text)
     typer.echo("This is the only time it is shown: the database keeps its hash.", err=True)
@@ -90,7 +91,7 @@ def revoke(name: str, config: ConfigFile = DEFAULT) -> None:
             raise ConfigError(
                 f"{name} is a key of the settings: take keys.{name} out of {config} and restart"
             )
-        with database(settings) as connection:
+        with database(settings) as connection, noted(connection, "key_revoked", f"key:{name}"):
             api_keys.revoke(connection, name, SystemClock().now_ms())
     typer.echo(f"revoked {name}")
 
@@ -105,6 +106,11 @@ def _check(key: ApiKey, settings: Config) -> None:
             raise ConfigError(f"--account: no account is called {account!r}")
     if not key.accounts and key.scopes != {Scope.ADMIN}:
         raise ConfigError("--account: a key that is not for admin alone owns at least one account")
+
+
+def _terms(key: ApiKey) -> str:
+    scopes = " ".join(scope.value for scope in Scope if scope in key.scopes)
+    return f"{scopes}; accounts {' '.join(sorted(key.accounts)) or 'none'}"
 
 
 def _expiry(text: str) -> int:

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from router.assembly import hosts_of
-from router.cli.beside import DEFAULT, ConfigFile, database, redactor, told
+from router.cli.beside import DEFAULT, ConfigFile, database, noted, redactor, told
 from router.config import ConfigError, load, secrets_of
 from router.core.model import AccountId
 from router.runtime.clock import SystemClock
@@ -56,6 +56,16 @@ class Place(msgspec.Struct, frozen=True):
         """As the vault names it."""
         return self.account, self.venue.name
 
+    @property
+    def subject(self) -> str:
+        """As the trail names it."""
+        return subject(self.account, self.venue.name)
+
+
+def subject(account: str, venue: str) -> str:
+    """An account at a venue, as the trail names it."""
+    return f"account:{account} venue:{venue}"
+
 
 @venue_app.command("set")
 def set_credentials(
@@ -69,8 +79,8 @@ def set_credentials(
     config: ConfigFile = DEFAULT,
 ) -> None:
     """Put an account's credentials at a venue into the vault, once the venue has taken them."""
-    with told(), _vault(load(config, discover())) as (connection, vault, settings):
-        place = _place(settings, account, venue)
+    with told(), vault_of(load(config, discover())) as (connection, vault, settings):
+        place = place_of(settings, account, venue)
         row = table.latest(connection).get(place.key)
         there = vault.names(row) if row else frozenset()
         missing = [secret for secret in place.venue.secrets if secret.name not in there]
@@ -80,7 +90,9 @@ def set_credentials(
             given = secrets_of(place.account, venue, settings)
         else:
             given = _read_stdin() if stdin else _asked(missing)
-        _keep(vault, place, given, unchecked=unchecked)
+        if twice := sorted(given.keys() & there):
+            raise VaultRefused(f"{twice[0]} of {account} at {venue} is in the vault already")
+        _keep(connection, vault, place, given=given, unchecked=unchecked)
 
 
 @venue_app.command("rotate")
@@ -92,8 +104,8 @@ def rotate_credentials(
     config: ConfigFile = DEFAULT,
 ) -> None:
     """Replace an account's API keys at a venue, once the venue has taken the new ones, while orders go on."""
-    with told(), _vault(load(config, discover())) as (connection, vault, settings):
-        place = _place(settings, account, venue)
+    with told(), vault_of(load(config, discover())) as (connection, vault, settings):
+        place = place_of(settings, account, venue)
         if place.key not in table.latest(connection):
             raise VaultRefused(f"{account} has no credentials at {venue} in the vault")
         rotating = [secret for secret in place.venue.secrets if secret.rotates]
@@ -103,7 +115,7 @@ def rotate_credentials(
                 f"{fixed[0]} says who the account is at {venue}: with another one its open orders would be "
                 "looked up at somebody else. End them, stop the router, and use `remove` and `set`"
             )
-        _keep(vault, place, given, unchecked=unchecked)
+        _keep(connection, vault, place, given=given, unchecked=unchecked)
     typer.echo(f"revoke the older ones at {venue} when a minute has passed; back: crossbook keys venue undo")
 
 
@@ -111,7 +123,9 @@ def rotate_credentials(
 def undo(account: AccountName, venue: VenueName, config: ConfigFile = DEFAULT) -> None:
     """Put the version before the newest in force again, which is forgotten."""
     with told(), database(load(config, discover())) as connection:
-        table.drop_latest(connection, account, venue)
+        place = subject(account, venue)
+        with noted(connection, "credentials_undone", place):
+            table.drop_latest(connection, account, venue)
     typer.echo("a running router uses the older ones within a second")
 
 
@@ -120,7 +134,8 @@ def forget_older(account: AccountName, venue: VenueName, config: ConfigFile = DE
     """Take older versions out of the vault, once they are revoked at the venue."""
     with told(), database(load(config, discover())) as connection:
         row = table.latest(connection).get((AccountId(account), venue))
-        count = table.drop_credentials(connection, account, venue, before=row.version) if row else 0
+        with noted(connection, "credentials_forgotten", subject(account, venue)):
+            count = table.drop_credentials(connection, account, venue, before=row.version) if row else 0
     typer.echo(f"{count} older versions forgotten")
 
 
@@ -156,7 +171,10 @@ def remove(
             typer.confirm(
                 f"Forget the credentials of {account} at {venue}? Nobody can bring them back", abort=True
             )
-        with database(settings) as connection:
+        with (
+            database(settings) as connection,
+            noted(connection, "credentials_removed", subject(account, venue)),
+        ):
             if not table.drop_credentials(connection, account, venue):
                 raise VaultRefused(f"{account} has no credentials at {venue} in the vault")
     typer.echo(f"removed; a running router has them until it ends: revoke them at {venue} as well")
@@ -184,7 +202,8 @@ def init(config: ConfigFile = DEFAULT) -> None:
             if source.startswith("file:") and not path.exists():
                 write(path, new_master_key())
                 typer.echo(f"made {path}: keep a copy where no backup of the database is")
-            master = begin(connection, opener(source), SystemClock().now_ms())
+            with noted(connection, "vault_made", "vault"):
+                master = begin(connection, opener(source), SystemClock().now_ms())
     typer.echo(f"the vault is made; its master key is {master.master_id}")
 
 
@@ -204,12 +223,13 @@ def rotate(
     config: ConfigFile = DEFAULT,
 ) -> None:
     """Let a new master key open the vault beside the old one. Nothing that runs is disturbed."""
-    with told(), _vault(load(config, discover())) as (_, vault, _settings):
+    with told(), vault_of(load(config, discover())) as (connection, vault, _):
         path = Path(to.removeprefix("file:"))
         if to.startswith("file:") and not path.exists():
             write(path, new_master_key())
             typer.echo(f"made {path}")
-        master_id, count = vault.rewrap(opener(to), SystemClock().now_ms())
+        with noted(connection, "master_added", "vault"):
+            master_id, count = vault.rewrap(opener(to), SystemClock().now_ms())
     typer.echo(
         f"{master_id} opens {count} more accounts. Now name {to!r} in vault.master, restart every router in "
         f"its time, and then: crossbook keys master retire {vault.master_id}"
@@ -219,8 +239,10 @@ def rotate(
 @master_app.command()
 def retire(master_id: str, config: ConfigFile = DEFAULT) -> None:
     """Let an old master key open the vault no more."""
-    with told(), _vault(load(config, discover())) as (_, vault, _settings):
-        vault.retire(master_id)
+    with told(), vault_of(load(config, discover())) as (connection, vault, _):
+        what = f"vault:{master_id}"
+        with noted(connection, "master_retired", what):
+            vault.retire(master_id)
     typer.echo(f"{master_id} opens nothing any more, but for backups made before")
 
 
@@ -228,7 +250,8 @@ def retire(master_id: str, config: ConfigFile = DEFAULT) -> None:
 
 
 @contextmanager
-def _vault(config: Config) -> Iterator[tuple[sqlite3.Connection, Vault, Config]]:
+def vault_of(config: Config) -> Iterator[tuple[sqlite3.Connection, Vault, Config]]:
+    """The vault of these settings, open."""
     with database(config) as connection:
         yield connection, Vault(connection, opener(_source(config)), redactor), config
 
@@ -239,7 +262,8 @@ def _source(config: Config) -> str:
     return config.vault.master
 
 
-def _place(config: Config, account: str, venue: str) -> Place:
+def place_of(config: Config, account: str, venue: str) -> Place:
+    """An account of the settings at a venue that there is. ConfigError names what there is not."""
     venues = discover()
     if account not in config.accounts:
         raise ConfigError(f"no account is called {account!r}: add accounts.{account} to the settings first")
@@ -248,12 +272,15 @@ def _place(config: Config, account: str, venue: str) -> Place:
     return Place(config, AccountId(account), venues[venue])
 
 
-def _keep(vault: Vault, place: Place, given: Mapping[str, str], *, unchecked: bool) -> None:
+def _keep(
+    connection: sqlite3.Connection, vault: Vault, place: Place, *, given: Mapping[str, str], unchecked: bool
+) -> None:
     """Seal them, try them with a read, and only then let them count."""
     draft = vault.draft(place.key, place.venue, given, SystemClock().now_ms())
     if not unchecked:
         asyncio.run(_check(place, draft.signer))
-    vault.keep(draft)
+    with noted(connection, "credentials_kept", place.subject, f"version {draft.row.version}"):
+        vault.keep(draft)
     typer.echo(f"{place.account} at {place.venue.name}: version {draft.row.version} is in the vault")
     settings = place.config.accounts[place.account]
     if place.venue.name in settings.credentials:

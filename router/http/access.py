@@ -28,7 +28,7 @@ class Access:
         account_id = AccountId(request.match_info["account_id"])
         account = self._router.account(account_id)
         if account is None:
-            raise NoAccount(f"there is no account {account_id}")
+            raise NoAccount("there is no account of this name")  # which may be a key in the wrong place
         if not self._keys.owns(key, account_id):
             raise NotOwned(f"this key does not own account {account_id}")
         return account

@@ -127,13 +127,14 @@ class Scene:
         }
         if self.sealed:
             tree["vault"] = {"master": f"file:{self._folder / 'master.key'}"}
-            self._seal()
+            self.seal()
         self.instance = Instance(parse(tree, "scene", self.venues), self.venues, Redactor())
         await self.instance.start()
         router = self.instance.router
         await self.until(lambda: not router.waiting_for())
 
-    def _seal(self) -> None:
+    def seal(self) -> None:
+        """Make a vault with what the accounts have."""
         write(self._folder / "master.key", new_master_key())
         with closing(administer(self._folder / "data")) as connection:
             begin(connection, opener(f"file:{self._folder / 'master.key'}"), SystemClock().now_ms())

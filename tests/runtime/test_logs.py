@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import structlog
 
+from router.runtime.keys import new_key
 from router.runtime.logs import GRAM, HIDDEN, TEXT_MAX, Redactor, configure
 
 CANARY = "hunter2-canary"
@@ -181,3 +182,15 @@ def test_a_field_name_seen_before_is_hidden_once_it_is_known_as_a_secret() -> No
     redactor(None, "", {"hunter2-late": 1})
     redactor.register("hunter2-late")
     assert redactor(None, "", {"hunter2-late": 1}) == {HIDDEN: 1}
+
+
+def test_an_api_key_is_hidden_wherever_its_caller_put_it(stream: io.StringIO) -> None:
+    key = new_key()
+    structlog.get_logger("x").info(
+        "request.refused", path=f"/api/accounts/{key}/orders", why=f"no {key}, {key}"
+    )
+    [line] = lines(stream)
+    assert line["path"] == f"/api/accounts/{HIDDEN}/orders"
+    assert line["why"] == f"no {HIDDEN}, {HIDDEN}"
+    logging.getLogger("y").warning("%s", key)
+    assert key[9:] not in stream.getvalue()

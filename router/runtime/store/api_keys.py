@@ -8,6 +8,7 @@ import structlog
 
 from router.core.model import AccountId
 from router.runtime.keys import ApiKey, KeyId, Scope, networks
+from router.runtime.store.beside import together
 from router.runtime.store.protocol import StoreFault
 
 STORED_MAX = 10_000
@@ -40,8 +41,7 @@ class KeyRefused(StoreFault):
 
 def create(connection: sqlite3.Connection, key: ApiKey, at_ms: int) -> None:
     """Put a key in force. KeyRefused when its name was ever used, or there are STORED_MAX."""
-    connection.execute("BEGIN IMMEDIATE")
-    with connection:
+    with together(connection):
         [(live,)] = connection.execute("SELECT count(*) FROM api_keys WHERE revoked_ms IS NULL")
         if live >= STORED_MAX:
             raise KeyRefused(f"there are {live} keys in force, and no more can be: revoke some")
@@ -53,8 +53,7 @@ def create(connection: sqlite3.Connection, key: ApiKey, at_ms: int) -> None:
 
 def revoke(connection: sqlite3.Connection, name: str, at_ms: int) -> None:
     """Put a key out of force for good. KeyRefused when there is none of this name in force."""
-    connection.execute("BEGIN IMMEDIATE")
-    with connection:
+    with together(connection):
         done = connection.execute(
             "UPDATE api_keys SET revoked_ms = ? WHERE name = ? AND revoked_ms IS NULL", (at_ms, name)
         )
@@ -74,8 +73,7 @@ def in_force(connection: sqlite3.Connection) -> list[ApiKey]:
 
 def note_uses(connection: sqlite3.Connection, uses: Mapping[KeyId, int]) -> None:
     """Record when keys were used last; the latest time stays."""
-    connection.execute("BEGIN IMMEDIATE")
-    with connection:
+    with together(connection):
         connection.executemany(
             "UPDATE api_keys SET last_used_ms = max(coalesce(last_used_ms, 0), ?) WHERE name = ?",
             [(at_ms, name) for name, at_ms in uses.items()],

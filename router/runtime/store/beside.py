@@ -1,9 +1,12 @@
 """Connections beside the router's writer, for what is on no order's way: keys and what the vault holds."""
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from router.core.trail import Change, encode
 from router.runtime.store import sqlite_owner
 from router.runtime.store.protocol import StoreDown, StoreTaken
 from router.runtime.store.sqlite_file import (
@@ -15,6 +18,7 @@ from router.runtime.store.sqlite_file import (
     upgrade,
     version_of,
 )
+from router.runtime.store.sqlite_writer import note
 
 UPGRADE_MS_MAX = 10_000
 """How long another process that wants the store is kept waiting by an upgrade at most."""
@@ -34,6 +38,25 @@ def administer(directory: Path) -> sqlite3.Connection:
     except (sqlite3.Error, OSError) as error:
         raise StoreDown(f"cannot open {path}: {error}") from error
     return connection
+
+
+@contextmanager
+def together(connection: sqlite3.Connection) -> Iterator[None]:
+    """All of what is done inside or nothing: one transaction, or a part of the one that is open."""
+    if connection.in_transaction:
+        yield
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    with connection:
+        yield
+
+
+@contextmanager
+def recorded(connection: sqlite3.Connection, change: Change) -> Iterator[None]:
+    """The same, and on the trail if it is done."""
+    with together(connection):
+        yield
+        note(connection, encode(change))
 
 
 def attend(path: Path) -> sqlite3.Connection:

@@ -272,7 +272,7 @@ def _name(record: Record | Change) -> str:
     return record.subject if isinstance(record, Change) else record.route_id
 
 
-def _note(connection: sqlite3.Connection, body: bytes) -> None:
+def note(connection: sqlite3.Connection, body: bytes) -> None:
     """The next row of the trail."""
     last = connection.execute("SELECT number, hash FROM trail ORDER BY number DESC LIMIT 1").fetchone()
     number, before = last or (0, trail.GENESIS)
@@ -284,7 +284,7 @@ def _note(connection: sqlite3.Connection, body: bytes) -> None:
 def _insert(connection: sqlite3.Connection, record: Record | Change, body: bytes, epoch: int) -> None:
     match record:
         case Change():
-            return _note(connection, body)
+            return note(connection, body)
         case Replied():
             return _reply(connection, record, body)
         case Released():

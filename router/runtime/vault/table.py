@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import msgspec
 
 from router.core.model import AccountId
+from router.runtime.store.beside import together
 from router.runtime.vault.wrap import VaultRefused
 
 
@@ -98,8 +99,7 @@ def add_credentials(connection: sqlite3.Connection, row: Row) -> None:
 
 def drop_latest(connection: sqlite3.Connection, account_id: str, venue: str) -> None:
     """Take away the version that counts. VaultRefused when no older one would take its place."""
-    connection.execute("BEGIN IMMEDIATE")
-    with connection:
+    with together(connection):
         versions = [row.version for row in credentials(connection) if row.place == (account_id, venue)]
         if len(versions) < 2:
             raise VaultRefused(f"{account_id} at {venue}: there is no older version to go back to")

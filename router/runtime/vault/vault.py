@@ -1,4 +1,4 @@
-"""The vault itself: what is put in leaves it only as a venue's signer.
+"""The vault itself: what is put in leaves it as a venue's signer, and a wallet also to its owner (`reveal`).
 
 Credentials are sealed with a data key of their account, which a master key wraps. Every seal is bound to
 account, venue, data key and version, so that no row can stand in for another.
@@ -6,14 +6,14 @@ account, venue, data key and version, so that no row can stand in for another.
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 
 import msgspec
 
 from router.core.model import AccountId
 from router.runtime.accounts import open_signer
 from router.runtime.logs import Redactor
+from router.runtime.store.beside import together
 from router.runtime.vault import table
 from router.runtime.vault.master import SALT_BYTES
 from router.runtime.vault.seal import KEY_BYTES, NONCE_BYTES, Broken, bound, seal, unseal
@@ -35,7 +35,7 @@ class Draft(msgspec.Struct, frozen=True):
 
 def begin(connection: sqlite3.Connection, open_master: Callable[[bytes], Master], at_ms: int) -> Master:
     """Make a vault with its first master key. VaultRefused when there is one."""
-    with _together(connection):
+    with together(connection):
         if known := table.masters(connection):
             raise VaultRefused(f"there is a vault already, of master key {known[-1].master_id}")
         return _introduce(connection, open_master, at_ms)
@@ -62,7 +62,7 @@ class Vault:
         return self._master.master_id
 
     def signer(self, row: Row, venue: Venue) -> Signer:
-        """The only way out. Damaged, or CredentialError when the venue cannot use what was put in."""
+        """The way out. Damaged, or CredentialError when the venue cannot use what was put in."""
         return self._parsed(row.place, venue, self._opened(row))
 
     def names(self, row: Row) -> frozenset[str]:
@@ -78,23 +78,31 @@ class Vault:
 
     def keep(self, draft: Draft) -> None:
         """From now on it counts. VaultRefused when another became that version meanwhile."""
-        with _together(self._connection):
-            try:
-                if draft.data_key is not None:
-                    table.add_data_keys(self._connection, [draft.data_key])
-                table.add_credentials(self._connection, draft.row)
-            except sqlite3.IntegrityError:
-                raise VaultRefused(
-                    f"{_at(draft.row.place)}: was changed by somebody else meanwhile"
-                ) from None
-        if draft.data_key is not None:
-            self._data_keys[draft.row.account_id] = draft.data_key
+        with together(self._connection):
+            self._put(draft.row, draft.data_key)
+
+    def keep_parts(self, parts: Mapping[tuple[AccountId, str], Mapping[str, str]], at_ms: int) -> None:
+        """Some of what each of these venues needs: all of them or none. The rest follows by `draft`."""
+        with together(self._connection):
+            for place, given in parts.items():
+                for secret in given.values():
+                    self._redactor.register(secret)
+                row, data_key, _ = self._next(place, given, at_ms)
+                self._put(row, data_key)
+
+    def reveal(self, row: Row, name: str) -> str:
+        """One secret as text, for its owner to take along. VaultRefused when it is not there."""
+        opened = self._opened(row)
+        if name not in opened:
+            raise VaultRefused(f"{_at(row.place)}: there is no {name}")
+        self._redactor.register(opened[name])
+        return opened[name]
 
     # --- the master key ---
 
     def rewrap(self, open_master: Callable[[bytes], Master], at_ms: int) -> tuple[str, int]:
         """Let another master key open the vault as well: its id, and how many data keys it wrapped now."""
-        with _together(self._connection):
+        with together(self._connection):
             known = table.masters(self._connection)
             try:
                 master = _recognised(known, open_master)
@@ -117,7 +125,7 @@ class Vault:
 
     def retire(self, master_id: str) -> None:
         """Let a master key open the vault no more. VaultRefused when only it can open something."""
-        with _together(self._connection):
+        with together(self._connection):
             if master_id == self.master_id:
                 raise VaultRefused(f"{master_id} is the key of these settings: name the new one there first")
             if master_id not in {row.master_id for row in table.masters(self._connection)}:
@@ -129,6 +137,16 @@ class Vault:
             table.drop_master(self._connection, master_id)
 
     # --- inside ---
+
+    def _put(self, row: Row, data_key: DataKey | None) -> None:
+        try:
+            if data_key is not None:
+                table.add_data_keys(self._connection, [data_key])
+            table.add_credentials(self._connection, row)
+        except sqlite3.IntegrityError:
+            raise VaultRefused(f"{_at(row.place)}: was changed by somebody else meanwhile") from None
+        if data_key is not None:
+            self._data_keys[row.account_id] = data_key
 
     def _next(
         self, place: tuple[AccountId, str], given: Mapping[str, str], at_ms: int
@@ -199,14 +217,6 @@ def _introduce(connection: sqlite3.Connection, open_master: Callable[[bytes], Ma
     master = open_master(salt)
     table.add_master(connection, MasterRow(master.master_id, salt, at_ms))
     return master
-
-
-@contextmanager
-def _together(connection: sqlite3.Connection) -> Iterator[None]:
-    """All of it or nothing."""
-    connection.execute("BEGIN IMMEDIATE")
-    with connection:
-        yield
 
 
 def _at(place: tuple[AccountId, str]) -> str:
