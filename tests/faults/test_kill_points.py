@@ -108,6 +108,8 @@ class Trial:
             await asyncio.sleep(0.1)
         if status not in (201, 502):
             self.faults.append(f"the repeat was told {status}: {body}")
+        if len(set(self.case.told)) > 1:
+            self.faults.append(f"one key was told two things: {self.case.told}")
 
     def __str__(self) -> str:
         return f"{self.point} ({POINTS[self.point]}), {self.side}"

@@ -17,8 +17,9 @@ Pairs = Mapping[str, Sequence[tuple[str, str]]]
 """By venue: the listing keys of the two outcomes of each market."""
 
 ONE = 1_000_000
-FEE_EXCESS_MAX = 20_000
-"""Books jump by any number of cents here; past two, a fee on top may pass the amount: docs/money.md."""
+FEE_EXCESS_MAX = 50_000
+"""Books jump by tens of cents in a simulation. By that much times the fee rate, 7 % at most, a fee on top may
+pass what was reserved for it: docs/money.md."""
 CASH = ("cash", 0)
 
 
