@@ -14,6 +14,7 @@
 #                 N=50000 tries many, FIRST=70000 from there, LONG=1 longer ones, SIM_JOBS=1 on one core
 #   make faults   routers in processes of their own, killed at every named point and at random (docs/testing.md): the
 #                 whole of what `make test` tries a sample of. 20 minutes
+#   make planted  plant faults in a copy of the tree, one at a time, and see the tests turn red (docs/testing.md)
 #   make lock     resolve requirements.lock anew from pyproject.toml; LOCK_FLAGS=--upgrade takes newer versions
 #   make conformance-lock  the same for each official client, from its requirements.in or package.json
 
@@ -29,7 +30,7 @@ RESOLVE := $(LOCK_TOOLS)/bin/uv pip compile --quiet --universal --python-version
   --no-emit-index-url --no-header $(LOCK_FLAGS)
 
 .DELETE_ON_ERROR:
-.PHONY: setup demo check test bench conformance vectors streams fuzz sim faults lock conformance-lock format
+.PHONY: setup demo check test bench conformance vectors streams fuzz sim faults planted lock conformance-lock format
 
 setup: $(READY)
 
@@ -81,6 +82,9 @@ sim: setup
 
 faults: setup
 	CROSSBOOK_FAULTS=1 $(BIN)/pytest -q -n $(JOBS) --dist worksteal -m faults
+
+planted: setup
+	$(BIN)/python -m tests.planted $(PLANTED)
 
 format: setup
 	$(BIN)/ruff format .

@@ -1,7 +1,9 @@
 """The execution: what it asks for, in what order, and what it believes."""
 
+import pytest
+
 from router.core.execution import Done, Execution, LookUp, Reply, Send, Write
-from router.core.records import Answered, Finished
+from router.core.records import Answered, Extended, Finished
 from tests.core.samples import NOW_MS, order, planned
 from venues.base.orders import Answer, Fee, Filled, OrderId, Pending, Rejected, Unknown, Working
 from venues.base.units import ONE, Cash, Size
@@ -78,6 +80,28 @@ def test_a_repeated_last_word_changes_nothing() -> None:
     for late in (filled(size=3 * ONE), rejected(), unknown(), pending(size=9 * ONE)):
         assert execution.answered(late, NOW_MS) == []
         assert execution.known[OrderId("o1")] == filled(size=4 * ONE)
+
+
+@pytest.mark.parametrize("last", [rejected(), filled(), filled(size=0)])
+@pytest.mark.parametrize("late", [unknown(), pending(), rejected(), filled(size=0), filled(size=5 * ONE)])
+def test_a_last_word_stays_unless_more_was_traded(last: Answer, late: Answer) -> None:
+    execution = Execution(TWO_ORDERS)
+    execution.start()
+    execution.answered(last, NOW_MS)
+    told = last.size if isinstance(last, Filled) else 0
+    more = isinstance(late, Filled) and late.size > told
+    assert (execution.answered(late, NOW_MS) != []) is more
+    assert execution.known[OrderId("o1")] is (late if more else last)
+
+
+def test_a_further_round_is_written_before_any_of_it_leaves() -> None:
+    execution = Execution(ONE_ORDER, held_back=True)
+    execution.start()
+    execution.answered(filled(), NOW_MS)
+    more = [order("o2"), order("o3")]
+    effects = execution.extended(more, held_back=False, now_ms=NOW_MS)
+    written = Extended(route_id=ONE_ORDER.route_id, orders=tuple(more), at_ms=NOW_MS)
+    assert effects == [Write(written), *(Send(each) for each in more)]
 
 
 def test_never_arrived_is_not_believed_of_an_order_that_traded() -> None:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from router.core.errors import Stopping, StoreUnavailable, TooBusy
+from router.core.errors import NotEnoughFunds, Stopping, StoreUnavailable, TooBusy
 from router.core.records import Answered, Extended, Planned, Record
 from router.core.report import FillStatus
 from router.runtime.accounts import Account
@@ -148,6 +148,26 @@ def test_a_bug_after_the_caller_was_answered_does_not_end_the_asking() -> None:
         assert await world.store.unfinished() == []
         assert held(router) == 0
         assert executed(world) == len(report.fills)
+
+    run(loop, live())
+
+
+@pytest.mark.parametrize("outcome", ["unknown", "filled"])
+def test_money_is_not_planned_twice(outcome: str) -> None:
+    """Neither what an order in doubt may take, nor what one has spent since the balance was read."""
+    loop = VirtualLoop()
+
+    async def live() -> None:
+        world = World(loop, 1, balance="50")
+        venue = min(world.venues)
+        router = await world.start(venues={venue}, answer_ms=500)
+        books(world)
+        if outcome == "unknown":
+            world.network.misdeed = lambda _, request: "lost" if request.purpose is Purpose.ORDER else ""
+        report = await world.route(router, buy(30 * ONE))
+        assert (report.size > 0) is (outcome == "filled")
+        with pytest.raises(NotEnoughFunds):
+            await world.route(router, buy(25 * ONE))
 
     run(loop, live())
 

@@ -103,6 +103,18 @@ async def test_the_bytes_on_the_wire_are_the_venues_own() -> None:
     assert body == b'{"z": 1}'
 
 
+@pytest.mark.parametrize("purpose", Purpose)
+async def test_whoever_lost_the_store_sends_nothing_of_an_account(purpose: Purpose) -> None:
+    request = Request(method="POST", path="/x", purpose=purpose, body=b"{}")
+    async with rude(says(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")) as server, door() as transport:
+        transport.may_act = lambda: False
+        reply = await transport.send(acme(server.url), request, signer=None, deadline_ms=2_000)
+    if purpose is Purpose.DATA:
+        assert isinstance(reply, Response)
+    else:
+        assert reply == Silence("not_owner", sent=False)
+
+
 @pytest.mark.parametrize(("base", "target"), [("", "/"), ("/rpc/key", "/rpc/key"), ("/rpc/", "/rpc/")])
 async def test_a_request_without_a_path_goes_to_the_base_url_itself(base: str, target: str) -> None:
     request = Request(method="POST", path="", purpose=Purpose.ACCOUNT, body=b"{}")

@@ -244,6 +244,8 @@ def test_an_order_is_found_among_the_accounts_orders_by_our_id() -> None:
 
 
 def test_absence_counts_only_when_both_clocks_are_past_the_time_it_can_still_arrive() -> None:
+    signed_ms, believed_ms, clocks_ms = 5_000, 60_000, 5_000
+    assert signed_ms + believed_ms + clocks_ms <= LATE_MS, "so long a signature may still be taken"
     late = CREATED_MS + LATE_MS
     assert isinstance(looked_up(order(), LOST, as_of(late + 1), listed(), now_ms=late + 1), Rejected)
     for data_ms, now_ms in [(late, late + 1), (late + 1, late), (CREATED_MS, late + 1)]:

@@ -1,0 +1,27 @@
+"""Faults of this venue's dialect."""
+
+from tests.planted import Fault
+
+FAULTS = (
+    Fault(
+        "a gap in the numbers is ignored",
+        "venues/kalshi/feed.py",
+        'lost = [Lost(native, f"expected {expected}, was {seq}") for native in sorted(stream.markets)]',
+        "lost: list[FeedEvent] = []",
+        "tests/venues/kalshi/test_feed.py",
+    ),
+    Fault(
+        '"not there" is believed at once',
+        "venues/kalshi/orders.py",
+        "LATE_MS = 70_000",
+        "LATE_MS = 0",
+        "tests/venues/kalshi/test_orders.py",
+    ),
+    Fault(
+        "a fee is rounded in our favour",
+        "venues/kalshi/fees.py",
+        "trade = up(self._scaled(price, size), _SCALE)",
+        "trade = self._scaled(price, size) // _SCALE",
+        "tests/venues/kalshi/test_fees.py",
+    ),
+)
