@@ -123,7 +123,7 @@ async def goes_on(running: Running, luck: random.Random) -> None:
     server = running.demo.servers[venue]
     exchange, book = server.simulator.exchange, running.demo.instance.market.books[venue, native]
     _, asks = exchange.levels(native)
-    best = Price(luck.randrange(2, 30) * 10_000)
+    best = Price(luck.randrange(36, 43) * 10_000)  # near the asks: a far middle is refused
     exchange.set_book(native, [(best, Size(50 * ONE))], asks, server.clock.now())
     await running.until(lambda: book.best_bid() == best)
     for path, status in (("health", 200), ("metrics", 200), ("ready", 503)):

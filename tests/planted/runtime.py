@@ -7,7 +7,8 @@ FAULTS = (
         "an order leaves though its intent was not written",
         "router/runtime/runner.py",
         "            await self.hands.append(*records)\n            return True\n",
-        "            self._owed += records\n            await self._pay()\n            return True\n",
+        '            with __import__("contextlib").suppress(StoreDown):\n'
+        "                await self.hands.append(*records)\n            return True\n",
         "tests/runtime/test_runner.py tests/runtime/test_service.py",
     ),
     Fault(

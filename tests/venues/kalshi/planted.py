@@ -24,4 +24,11 @@ FAULTS = (
         "trade = self._scaled(price, size) // _SCALE",
         "tests/venues/kalshi/test_fees.py",
     ),
+    Fault(
+        "a reply that cannot be read is a rejection",
+        "venues/kalshi/orders.py",
+        '            return Unknown(order.order_id, f"unreadable: {error}")\n',
+        '            return Rejected(order.order_id, "unreadable", str(error))\n',
+        "tests/venues/test_conformance_mutations.py",
+    ),
 )
