@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, settings
 from router.core.invariants import Invariant
 from router.core.model import AccountId
 from router.runtime.checks import Checks
+from tests.leaks import Leaks
 
 SEED_BITS = 32
 LOCAL_NAMES = frozenset({"localhost", ""})
@@ -37,6 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """One seed for the whole run; xdist passes it to its workers with the other options."""
     if config.getoption("hypothesis_seed") is None:
         config.option.hypothesis_seed = str(random.getrandbits(SEED_BITS))
+    config.pluginmanager.register(Leaks(), "leaks")
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
