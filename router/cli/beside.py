@@ -1,10 +1,10 @@
 """What the commands that change keys share: the settings, the database beside a running router, errors."""
 
+import os
 import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from getpass import getuser
 from pathlib import Path
 from typing import Annotated
 
@@ -41,7 +41,7 @@ def told() -> Iterator[None]:
 @contextmanager
 def noted(connection: sqlite3.Connection, what: str, subject: str, value: str = "") -> Iterator[None]:
     """A change that is made and put on the trail, or neither."""
-    at_ms, by = SystemClock().now_ms(), f"command of {getuser()}"
+    at_ms, by = SystemClock().now_ms(), f"command of user {os.getuid()}"
     with recorded(connection, Change(at_ms=at_ms, by=by, what=what, subject=subject, value=value)):
         yield
 

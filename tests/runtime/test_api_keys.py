@@ -10,6 +10,7 @@ import pytest
 import structlog
 
 from router.core.model import AccountId
+from router.runtime import changes
 from router.runtime.changes import POLL_MS, Changes, KeyBook
 from router.runtime.clock import SystemClock
 from router.runtime.keys import ApiKey, Denied, KeyId, KeyRing, Scope, digest, networks, new_key
@@ -200,12 +201,12 @@ async def running(directory: Path, *configured: ApiKey) -> AsyncIterator[Running
     metrics, clock = Metrics(), SystemClock()
     store, ring = SqliteStore(directory, metrics), KeyRing(configured, clock.now_ms)
     await store.open()
-    changes = Changes(store.path, clock, metrics, ring=ring, subjects=[KeyBook(ring)])
-    await changes.start()
+    watch = Changes(store.path, clock, metrics, ring=ring, subjects=[KeyBook(ring)])
+    await watch.start()
     try:
         yield Running(directory, ring, metrics)
     finally:
-        await changes.stop()
+        await watch.stop()
         await store.close()
 
 
@@ -253,6 +254,20 @@ async def test_the_last_use_is_on_record_when_the_router_ended(tmp_path: Path) -
         }
     assert uses["unused"] is None
     assert before_ms <= (uses["used"] or 0) <= SystemClock().now_ms()
+
+
+async def test_uses_are_on_record_while_the_router_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "USES_EVERY_MS", 1)
+    text = new_key()
+    with closing(administer(tmp_path)) as connection:
+        api_keys.create(connection, key("partner", text), NOW_MS)
+        async with running(tmp_path) as router:
+            assert router.known(text)
+            async with asyncio.timeout(WAIT_S):
+                while api_keys.listed(connection)[0].last_used_ms is None:
+                    await asyncio.sleep(0.01)
 
 
 async def test_keys_stay_in_force_while_the_database_cannot_be_read_and_changes_follow(

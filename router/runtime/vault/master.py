@@ -23,7 +23,7 @@ ENTRY_POINTS = "crossbook.masters"
 """Each is called with the text after its name and returns a `Master`, or raises MasterFault."""
 SALT_BYTES = 16
 SCRYPT_N, SCRYPT_R, SCRYPT_P = 2**17, 8, 1
-"""128 MiB and about half a second: what OWASP asks for at least (password storage, 2024)."""
+"""128 MiB and a second or two: what OWASP asks for at least (password storage, 2024)."""
 PASSPHRASE_LENGTH_MIN = 12
 FILE_BYTES_MAX = 4_096
 """A key file that is longer is another file."""

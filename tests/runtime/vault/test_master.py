@@ -171,3 +171,27 @@ def test_a_master_key_shows_its_name_alone() -> None:
     made = LocalMaster(bytes.fromhex(KEY))
     assert KEY not in repr(made) + made.master_id
     assert bytes.fromhex(KEY).hex()[:8] not in made.master_id
+
+
+def test_another_distribution_may_bring_a_kind_of_master_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Installed as its users would: found by its entry point, named in the settings."""
+    (tmp_path / "acme_kms.py").write_text(
+        "from router.runtime.vault.wrap import LocalMaster, MasterFault\n"
+        "def master(text):\n"
+        "    if text != 'eu/key-1':\n"
+        "        raise MasterFault(f'acme: no key {text}')\n"
+        "    return LocalMaster(bytes(32))\n"
+    )
+    about = tmp_path / "acme_kms-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-kms\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[crossbook.masters]\nacme = acme_kms:master\n")
+    with pytest.raises(ValueError, match="acme: no such kind of master key"):
+        check("acme:eu/key-1")
+    monkeypatch.syspath_prepend(tmp_path)
+    check("acme:eu/key-1")
+    assert opener("acme:eu/key-1")(SALT).master_id == LocalMaster(bytes(32)).master_id
+    with pytest.raises(MasterFault, match="acme: no key us/key-2"):
+        opener("acme:us/key-2")

@@ -1,11 +1,13 @@
 """The vault: what is put in comes out as a signer, and nothing that was touched comes out at all."""
 
 import sqlite3
+import struct
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from router.core.model import AccountId
 from router.runtime.accounts import CredentialError
@@ -364,3 +366,22 @@ def test_nothing_of_the_vault_shows_a_secret_when_it_is_printed(connection: sqli
     assert not any(value in shown for value in hidden)
     assert FIRST.hex() not in shown
     assert repr(FIRST)[2:-1] not in shown
+
+
+def told(*parts: str | int) -> bytes:
+    """What a seal is about, written once more."""
+    return b"".join(struct.pack(">I", len(str(part).encode())) + str(part).encode() for part in parts)
+
+
+def test_whoever_has_the_master_key_opens_a_backup_by_hand(
+    connection: sqlite3.Connection,
+) -> None:
+    """So the format is what it is said to be: AES-256-GCM twice, each bound to all that its row says."""
+    put(vault_of(connection), A, NORTH, token="t-1", user="u")
+    [(account, master_id, key_id, wrapped)] = connection.execute("SELECT * FROM vault_data_keys")
+    [(owner, at, version, used, created, sealed)] = connection.execute("SELECT * FROM vault_credentials")
+    about = b"\x01" + told("data key", account, key_id, master_id)
+    data_key = AESGCM(FIRST).decrypt(wrapped[1:13], wrapped[13:], about)
+    about = b"\x01" + told("credentials", owner, at, used, version, created)
+    assert AESGCM(data_key).decrypt(sealed[1:13], sealed[13:], about) == b'{"token":"t-1","user":"u"}'
+    assert (account, owner, at, key_id, version) == (A, A, "north", used, 1)
