@@ -24,8 +24,8 @@ __all__ = ["desk"]
 
 
 def other_secrets(venue: Venue, secrets: dict[str, str]) -> dict[str, str]:
-    wallets = {each.name for each in venue.secrets if each.wallet}
-    return {name: value for name, value in secrets.items() if name not in wallets}
+    """What the venue itself gives: all that is needed beside the wallet."""
+    return {each.name: secrets[each.name] for each in venue.secrets if each.required and not each.wallet}
 
 
 async def made(desk: Desk, *venues: str) -> str:
@@ -37,8 +37,10 @@ async def made(desk: Desk, *venues: str) -> str:
     return created.stdout.splitlines()[0]
 
 
-async def test_a_wallet_is_shown_by_its_address_and_used_with_the_venues_own_keys(desk: Desk) -> None:
-    name = WITH[0]
+@pytest.mark.parametrize("name", WITH)
+async def test_a_wallet_is_shown_by_its_address_and_used_with_the_venues_own_keys(
+    desk: Desk, name: str
+) -> None:
     venue = discover()[name]
     address = await made(desk, name)
     assert (await desk.crossbook("wallet", "show", "a", name)).stdout.strip() == address

@@ -2,10 +2,13 @@
 
 from base64 import b64encode
 
+import msgspec
 import pytest
 
-from tests.venues.polymarket_us.examples import CREDENTIALS, SIGNER
+from tests.venues.polymarket_us.examples import CREDENTIALS, SIGNER, order
+from venues.base.contract import Heir
 from venues.base.http import Purpose, Request
+from venues.base.orders import OrderId
 from venues.polymarket_us.signer import PolymarketUsSigner
 
 REQUEST = Request(method="GET", path="/v1/orders/open", query=(("slugs", "a"),), purpose=Purpose.ACCOUNT)
@@ -46,3 +49,14 @@ def test_a_bad_secret_is_named_and_not_repeated(named: str, value: str) -> None:
 
 def test_nothing_secret_is_shown() -> None:
     assert repr(SIGNER) == f"PolymarketUsSigner(key_id={CREDENTIALS['key_id']!r})"
+
+
+def test_newer_keys_of_the_account_know_whose_the_venues_orders_are() -> None:
+    """Also what is learnt with the older ones afterwards: an order under way may still be theirs."""
+    before, after = PolymarketUsSigner(CREDENTIALS), PolymarketUsSigner(CREDENTIALS)
+    assert isinstance(after, Heir)
+    after.inherit(before)
+    mine, twin = [msgspec.structs.replace(order(), order_id=OrderId(name)) for name in ("mine", "twin")]
+    before.claims.own(mine, "venue-1")
+    assert after.claims.free(mine, "venue-1")
+    assert not after.claims.free(twin, "venue-1")
