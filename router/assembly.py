@@ -18,7 +18,7 @@ from router.http.tls import Certificate
 from router.runtime.accounts import Account
 from router.runtime.balances import Balances
 from router.runtime.catalog import Catalog
-from router.runtime.changes import Changes, KeyBook, Subject
+from router.runtime.changes import Changes, KeyBook
 from router.runtime.checks import Checks
 from router.runtime.clock import Clock, SystemClock
 from router.runtime.control_settings import LimitBook, limit_book
@@ -187,10 +187,12 @@ class Instance:
             times=market.transport.times,
         )
 
-    def _changes(self) -> Changes:
-        clock, metrics = self.market.clock, self.market.metrics
-        subjects: list[Subject] = [KeyBook(self.keys), self.credentials]
-        return Changes(self.store.path, clock, metrics, ring=self.keys, subjects=subjects)
+    def _changes(self) -> tuple[Changes, ...]:
+        path, clock, metrics = self.store.path, self.market.clock, self.market.metrics
+        return (
+            Changes(path, clock, metrics, subject=KeyBook(self.keys), ring=self.keys),
+            Changes(path, clock, metrics, subject=self.credentials),
+        )
 
     def _renewed(self, place: tuple[AccountId, str], before: Signer, after: Signer) -> None:
         self.streams.renew(*place, after)
@@ -210,7 +212,8 @@ class Instance:
         registry = read_registry(Path(self.config.registry.file), self.venues)
         standby = self.config.store.standby
         if standby:
-            await self.changes.start(patient=True)
+            for each in self.changes:
+                await each.start(patient=True)
             await self._watch(registry)
             await self._listen()
         await self.store.open()
@@ -218,7 +221,8 @@ class Instance:
         self.switch.open(await self.store.trail())
         self.switch.watch()
         if not standby:
-            await self.changes.start()
+            for each in self.changes:
+                await each.start()
             await self._watch(registry)
         await self.watch.start()
         self.streams.start(self.accounts.values(), self.market.venues.values())
@@ -247,7 +251,8 @@ class Instance:
         await self.watch.stop()
         await self.streams.stop()
         await self.market.stop()
-        await self.changes.stop()
+        for each in self.changes:
+            await each.stop()
         await self.switch.close()
         await self.store.close()
 

@@ -6,7 +6,7 @@ a second over a connection and a thread of their own, so that no order ever wait
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -74,17 +74,19 @@ class KeyBook:
 
 
 class Changes:
-    """Watches the subjects, and writes down the uses of keys."""
+    """Watches one subject, so that none waits for another's reading; with a ring it writes down its uses."""
 
     def __init__(
-        self, path: Path, clock: Clock, metrics: Metrics, *, ring: KeyRing, subjects: Sequence[Subject]
+        self, path: Path, clock: Clock, metrics: Metrics, *, subject: Subject, ring: KeyRing | None = None
     ) -> None:
         """`path` is the database."""
-        self._path, self._clock, self._metrics, self._ring = path, clock, metrics, ring
-        self._subjects = subjects
-        self._seen: dict[str, int] = {}
-        self._retry_ms: dict[str, int] = {}
-        """When a topic that could not be read is tried again."""
+        self._path, self._clock, self._subject, self._ring = path, clock, subject, ring
+        self._metrics = metrics
+        self._up = metrics.changes_up.labels(subject.topic)
+        self._seen: int | None = None
+        """The number of what is in force."""
+        self._retry_ms = 0
+        """When what could not be read is tried again."""
         self._uses: dict[KeyId, int] = {}
         """Not written down yet, because the last try failed."""
         self._noted_ms = 0
@@ -103,8 +105,7 @@ class Changes:
         except sqlite3.Error as error:
             if not patient:
                 raise StoreDown(f"cannot read keys from {self._path}: {error}") from error
-        self._metrics.changes_up.set(up)
-        self._watching = asyncio.create_task(self._watch(up))
+        self._begin(up)
 
     async def stop(self) -> None:
         """Write down the last uses, let go."""
@@ -114,9 +115,21 @@ class Changes:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
         if thread is not None:
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(thread, self._end, self._ring.take_uses())
+            await asyncio.get_running_loop().run_in_executor(thread, self._end, self._taken())
             thread.shutdown(wait=False)
+
+    def _begin(self, up: bool) -> None:
+        self._up.set(up)
+        self._watching = asyncio.create_task(self._watch(up))
+        self._watching.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Only a bug gets here: say so loudly, and go on, for a revoked key must not stay in force."""
+        if task.cancelled() or self._watching is None:
+            return
+        self._metrics.violations.labels("changes_crashed").inc()
+        log.error("changes.crashed", topic=self._subject.topic, exc_info=task.exception())
+        self._begin(up=False)
 
     async def _watch(self, up: bool) -> None:
         while True:
@@ -128,52 +141,49 @@ class Changes:
             except sqlite3.Error as error:
                 now_up, why = False, str(error)
             if now_up != up:  # what was in force stays so: a store that fails takes no orders anyway
-                log.warning("keys.read_again" if now_up else "keys.unread", why=why)
-                self._metrics.changes_up.set(now_up)
+                event = "changes.read_again" if now_up else "changes.unread"
+                log.warning(event, topic=self._subject.topic, why=why)
+                self._up.set(now_up)
                 up = now_up
 
     async def _look(self) -> None:
         assert self._thread is not None
-        loop = asyncio.get_running_loop()
-        for topic, version, apply in await loop.run_in_executor(self._thread, self._read):
+        new = await asyncio.get_running_loop().run_in_executor(self._thread, self._read)
+        if new is not None:
+            self._seen, apply = new
             apply()
-            self._seen[topic] = version
 
     async def _note(self) -> None:
         now_ms = self._clock.monotonic_ms()
-        if now_ms - self._noted_ms < USES_EVERY_MS:
+        if now_ms - self._noted_ms < USES_EVERY_MS or self._thread is None:
             return
         self._noted_ms = now_ms
-        self._uses |= self._ring.take_uses()
-        if self._uses and self._thread is not None:
+        self._uses |= self._taken()
+        if self._uses:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._write, dict(self._uses))
             self._uses.clear()
 
+    def _taken(self) -> dict[KeyId, int]:
+        return self._ring.take_uses() if self._ring is not None else {}
+
     # --- in the thread ---
 
-    def _read(self) -> list[tuple[str, int, Apply]]:
+    def _read(self) -> tuple[int, Apply] | None:
+        """The number of what is new and what puts it in force, or None."""
+        topic, now_ms = self._subject.topic, self._clock.monotonic_ms()
         try:
             connection = self._open()
-            versions: dict[str, int] = dict(connection.execute("SELECT topic, version FROM changes"))
-            return [
-                read for subject in self._subjects for read in self._changed(subject, versions, connection)
-            ]
+            [(version,)] = connection.execute("SELECT version FROM changes WHERE topic = ?", (topic,))
+            if version == self._seen or now_ms < self._retry_ms:
+                return None
+            return version, self._subject.read(connection)
+        except NotYet as why:
+            self._retry_ms = now_ms + RETRY_MS
+            log.warning("changes.not_yet", topic=topic, why=str(why))
+            return None
         except sqlite3.Error:
             self._drop()
             raise
-
-    def _changed(
-        self, subject: Subject, versions: dict[str, int], connection: sqlite3.Connection
-    ) -> Iterator[tuple[str, int, Apply]]:
-        """What is new of it, or nothing."""
-        topic, now_ms = subject.topic, self._clock.monotonic_ms()
-        if versions[topic] == self._seen.get(topic) or now_ms < self._retry_ms.get(topic, now_ms):
-            return
-        try:
-            yield topic, versions[topic], subject.read(connection)
-        except NotYet as why:
-            self._retry_ms[topic] = now_ms + RETRY_MS
-            log.warning("keys.not_yet", topic=topic, why=str(why))
 
     def _write(self, uses: dict[KeyId, int]) -> None:
         try:

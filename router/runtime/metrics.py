@@ -163,7 +163,10 @@ class Metrics:
             "crossbook_store_epoch", "The epoch in which this process owns the store", registry=registry
         )
         self.changes_up = Gauge(
-            "crossbook_changes_up", "1 while keys made and revoked are read", registry=registry
+            "crossbook_changes_up",
+            "1 while changes of keys (api_keys, vault) are read from the database",
+            ("topic",),
+            registry=registry,
         )
 
     def _orders(self, registry: CollectorRegistry) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import structlog
 
 from router.core.model import AccountId
 from router.runtime import changes
-from router.runtime.changes import POLL_MS, Changes, KeyBook
+from router.runtime.changes import POLL_MS, Changes, KeyBook, NotYet, Subject
 from router.runtime.clock import SystemClock
 from router.runtime.keys import ApiKey, Denied, KeyId, KeyRing, Scope, digest, networks, new_key
 from router.runtime.metrics import Metrics
@@ -201,7 +201,7 @@ async def running(directory: Path, *configured: ApiKey) -> AsyncIterator[Running
     metrics, clock = Metrics(), SystemClock()
     store, ring = SqliteStore(directory, metrics), KeyRing(configured, clock.now_ms)
     await store.open()
-    watch = Changes(store.path, clock, metrics, ring=ring, subjects=[KeyBook(ring)])
+    watch = Changes(store.path, clock, metrics, subject=KeyBook(ring), ring=ring)
     await watch.start()
     try:
         yield Running(directory, ring, metrics)
@@ -282,7 +282,7 @@ async def test_keys_stay_in_force_while_the_database_cannot_be_read_and_changes_
                 raise sqlite3.OperationalError("disk I/O error")
 
             def up() -> float | None:
-                return router.metrics.registry.get_sample_value("crossbook_changes_up")
+                return router.metrics.registry.get_sample_value("crossbook_changes_up", {"topic": "api_keys"})
 
             monkeypatch.setattr("router.runtime.changes.in_force", broken)
             api_keys.revoke(connection, "partner", NOW_MS)
@@ -295,3 +295,67 @@ async def test_keys_stay_in_force_while_the_database_cannot_be_read_and_changes_
             async with asyncio.timeout(WAIT_S):
                 while up() != 1:
                     await asyncio.sleep(0.01)
+
+
+class Slow:
+    """A subject whose reading takes its time, fails, or has a bug."""
+
+    topic = "vault"
+
+    def __init__(self, *outcomes: Exception | None) -> None:
+        self.outcomes, self.read_times, self.applied = list(outcomes), 0, 0
+
+    def read(self, connection: sqlite3.Connection) -> Callable[[], None]:
+        self.read_times += 1
+        outcome = self.outcomes.pop(0) if self.outcomes else None
+        if outcome is not None:
+            raise outcome
+        return self._apply
+
+    def _apply(self) -> None:
+        self.applied += 1
+
+
+@asynccontextmanager
+async def watching(directory: Path, subject: Subject) -> AsyncIterator[Metrics]:
+    administer(directory).close()
+    metrics = Metrics()
+    watch = Changes(directory / FILE_NAME, SystemClock(), metrics, subject=subject)
+    await watch.start()
+    try:
+        yield metrics
+    finally:
+        await watch.stop()
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(WAIT_S):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+async def test_what_cannot_be_read_yet_is_tried_again_but_not_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject = Slow(NotYet("the key service is down"))
+    async with watching(tmp_path, subject):
+        await asyncio.sleep(4 * POLL_MS / 1000)
+        assert (subject.read_times, subject.applied) == (1, 0)
+    monkeypatch.setattr(changes, "RETRY_MS", 10)
+    again = Slow(NotYet("down"), NotYet("down"))
+    async with watching(tmp_path, again):
+        await until(lambda: again.applied == 1)
+    assert again.read_times == 3
+
+
+async def test_a_bug_in_one_reading_is_loud_and_the_watch_goes_on(tmp_path: Path) -> None:
+    subject = Slow(None, KeyError("a bug"))
+    with structlog.testing.capture_logs() as logs:
+        async with watching(tmp_path, subject) as metrics:
+            with closing(administer(tmp_path)) as connection:
+                connection.execute("UPDATE changes SET version = version + 1 WHERE topic = 'vault'")
+            await until(lambda: subject.applied == 2)
+            await until(
+                lambda: metrics.registry.get_sample_value("crossbook_changes_up", {"topic": "vault"}) == 1
+            )
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["changes.crashed"]
