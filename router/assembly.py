@@ -21,7 +21,15 @@ from router.runtime.catalog import Catalog
 from router.runtime.changes import Changes, KeyBook
 from router.runtime.checks import Checks
 from router.runtime.clock import Clock, SystemClock
-from router.runtime.control_settings import LimitBook, limit_book
+from router.runtime.control_settings import (
+    AccountControls,
+    CashConfig,
+    ControlsConfig,
+    LimitBook,
+    changed,
+    limit_book,
+    written,
+)
 from router.runtime.controls import Controls
 from router.runtime.desks import Desks
 from router.runtime.feeds import Feeds
@@ -218,8 +226,7 @@ class Instance:
             await self._listen()
         await self.store.open()
         self.gates.read()
-        self.switch.open(await self.store.trail())
-        self.switch.watch()
+        await self._open_switch()
         if not standby:
             for each in self.changes:
                 await each.start()
@@ -231,6 +238,16 @@ class Instance:
         if not standby:
             await self._listen()
         log.info("router.started", host=self.config.server.host, port=self.listener.port, resumed=resumed)
+
+    async def _open_switch(self) -> None:
+        """What was halted is halted; limits that are others than at the last start go onto the trail."""
+        trail = await self.store.trail()
+        self.switch.open(trail)
+        self.switch.watch()
+        limits = changed(trail, written(*controls_of(self.config)), self.market.clock.now_ms())
+        if limits is not None:
+            await self.store.note(limits)
+            log.warning("limits.changed", by=limits.by)
 
     async def _watch(self, registry: Registry) -> None:
         await self.market.start(registry)
@@ -303,11 +320,15 @@ def halt_file_of(config: Config) -> Path:
 
 def limits_of(config: Config) -> LimitBook:
     """What every account may do."""
-    return limit_book(
-        config.controls,
-        {name: account.controls for name, account in config.accounts.items()},
-        {name: venue.controls for name, venue in config.venues.items()},
-    )
+    return limit_book(*controls_of(config))
+
+
+def controls_of(
+    config: Config,
+) -> tuple[ControlsConfig, dict[str, AccountControls], dict[str, CashConfig]]:
+    """What the settings say of the controls: for all, by account, by venue."""
+    accounts = {name: account.controls for name, account in config.accounts.items()}
+    return config.controls, accounts, {name: venue.controls for name, venue in config.venues.items()}
 
 
 def open_accounts(

@@ -7,6 +7,7 @@ import msgspec
 
 from router.core.controls import AccountLimits, CashLimits
 from router.core.model import AccountId
+from router.core.trail import Change, Trail
 from venues.base.units import Cash, Price, Size, micros
 
 Decimal = Annotated[str, msgspec.Meta(pattern=r"^\d{1,12}(\.\d{1,6})?\Z")]
@@ -125,3 +126,23 @@ def _cash(cash: CashLimits, *narrower: CashConfig | None) -> CashLimits:
 
 def _given(text: str | None, default: Cash) -> Cash:
     return default if text is None else Cash(micros(text))
+
+
+LIMITS = "limits"
+"""The word on the trail for changed limits."""
+
+
+def written(
+    every: ControlsConfig, accounts: Mapping[str, AccountControls], venues: Mapping[str, CashConfig]
+) -> str:
+    """All settings of the controls in one text: equal settings, equal text."""
+    tree = {"every": every, "accounts": dict(accounts), "venues": dict(venues)}
+    return msgspec.json.encode(tree, order="sorted").decode()
+
+
+def changed(trail: Trail, now: str, at_ms: int) -> Change | None:
+    """What goes onto the trail when the settings are other limits than at the last start, or the first."""
+    before = next((each.value for each in reversed(trail.changes) if each.what == LIMITS), None)
+    if now == before:
+        return None
+    return Change(at_ms=at_ms, by="settings", what=LIMITS, subject="all", value=now)

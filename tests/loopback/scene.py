@@ -43,6 +43,8 @@ class Scene:
         self.accounts: dict[str, dict[str, Mapping[str, str]]] = {}
         self.keys: dict[str, list[str]] = {}
         """Names of keys to the accounts they own."""
+        self.scopes: dict[str, list[str]] = {}
+        """Of keys that may do something else than usual."""
         self._secrets: dict[str, str] = {}
         self.names: dict[tuple[str, str], str] = {}
         """(account, venue) to what the venue calls the account."""
@@ -119,7 +121,10 @@ class Scene:
             "registry": {"file": str(registry)},
             "controls": self.controls,
             "venues": tables,
-            "keys": {k: {"sha256": digest(self.secret(k)), "accounts": o} for k, o in self.keys.items()},
+            "keys": {
+                k: {"sha256": digest(self.secret(k)), "accounts": o, **self._scoped(k)}
+                for k, o in self.keys.items()
+            },
             "accounts": {
                 a: {"venues": list(c), "credentials": {} if self.sealed else c}
                 for a, c in self.accounts.items()
@@ -148,6 +153,19 @@ class Scene:
             vault = Vault(connection, opener(f"file:{self._folder / 'master.key'}"), Redactor())
             place = (AccountId(account), venue)
             vault.keep(vault.draft(place, self.venues[venue], credentials, SystemClock().now_ms()))
+
+    def _scoped(self, key: str) -> dict[str, list[str]]:
+        return {"scopes": self.scopes[key]} if key in self.scopes else {}
+
+    async def native(
+        self, method: str, path: str, body: object = None, *, key: str = "ops"
+    ) -> tuple[int, Json]:
+        """One call to the native surface: status and body."""
+        assert self.instance is not None
+        headers = {"x-api-key": self.secret(key)}
+        url = f"{self.instance.url}{path}"
+        async with self._session.request(method, url, json=body, headers=headers) as response:
+            return response.status, msgspec.json.decode(await response.read())
 
     def secret(self, key: str) -> str:
         """The text of the key with this name."""

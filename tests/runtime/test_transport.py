@@ -682,3 +682,47 @@ async def test_accounts_have_paces_of_their_own() -> None:
         for signer in (AcmeSigner(), AcmeSigner()):
             found = await transport.send(venue, POST, signer=signer, deadline_ms=5_000)
             assert isinstance(found, Response)
+
+
+async def test_an_order_that_is_forbidden_while_it_waits_never_leaves_and_the_connection_serves_on() -> None:
+    """Asked once the connection stands: for a new one and for one that was kept."""
+
+    async def script(peer: Peer) -> None:
+        while True:
+            await peer.request()
+            await peer.say(reply(b"{}"))
+
+    why: str | None = "halted"
+    async with rude(script) as server, door() as transport:
+        venue = acme(server.url)
+
+        async def send(request: Request) -> Reply:
+            return await transport.send(venue, request, signer=None, deadline_ms=2_000, guard=lambda: why)
+
+        assert await send(POST) == Silence("halted", sent=False)
+        assert server.requests == []
+        assert isinstance(await send(GET), Response), "reads are not asked about"
+        assert await send(DELETE) == Silence("halted", sent=False)
+        why = None
+        assert isinstance(await send(POST), Response)
+        assert [request.split(b" ")[0] for request in server.requests] == [b"GET", b"POST"]
+
+
+async def test_an_order_that_waits_for_its_venues_pace_is_asked_about_after_it() -> None:
+    halted = False
+
+    def guard() -> str | None:
+        return "halted" if halted else None
+
+    async with rude(says(reply(b"{}"))) as server, door() as transport:
+        pace = Pace((Purpose.ORDER,), 1, 300)
+        venue = acme(server.url)
+        venue = structs.replace(venue, limits=structs.replace(venue.limits, paces=(pace,)))
+        await transport.send(venue, POST, signer=None, deadline_ms=2_000, guard=guard)
+        waiting = asyncio.create_task(
+            transport.send(venue, POST, signer=None, deadline_ms=2_000, guard=guard)
+        )
+        await asyncio.sleep(0.05)
+        halted = True
+        assert await waiting == Silence("halted", sent=False)
+        assert len(server.requests) == 1

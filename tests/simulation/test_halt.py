@@ -150,6 +150,47 @@ def test_an_order_whose_intent_is_on_disk_but_has_not_left_stays_and_says_why() 
     scene(live)
 
 
+def test_an_order_that_waits_for_its_venue_when_the_switch_is_thrown_does_not_leave() -> None:
+    async def live(watched: Watched) -> None:
+        world = watched.world
+        router = await world.start()
+        watched.books()
+        wait = world.network.paces.wait
+
+        async def thrown(venue: Venue, purpose: Purpose, signer: Signer | None, **given: Any) -> bool:
+            if purpose is Purpose.ORDER:
+                world.switch.signalled()
+            return await wait(venue, purpose, signer, **given)
+
+        world.network.paces.wait = thrown  # type: ignore[method-assign]  # the moment before the bytes leave
+        report = await world.route(router, buy(20 * ONE))
+        assert watched.left == []
+        assert all((line.error or "").startswith("halted: all halted by signal") for line in report.fills)
+        assert router._tools.ledger.open(ACCOUNT) == []
+
+    scene(live)
+
+
+def test_while_all_is_halted_venues_are_not_even_asked_for_balances() -> None:
+    async def live(watched: Watched) -> None:
+        world = watched.world
+        router = await world.start()
+        watched.books()
+        await world.switch.halt(EVERYTHING, by="a test", why="")
+        asked: list[str] = []
+
+        def misdeed(venue: str, _request: Request) -> str:
+            asked.append(venue)
+            return ""
+
+        world.network.misdeed = misdeed
+        with pytest.raises(Halted):
+            await world.route(router, buy(20 * ONE))
+        assert asked == []
+
+    scene(live)
+
+
 def test_a_further_round_is_not_sent_either() -> None:
     async def live(watched: Watched) -> None:
         world = watched.world
@@ -266,6 +307,7 @@ def test_a_file_halts_while_it_is_there_with_every_change_on_the_trail(tmp_path:
         await world.clock.sleep(20)
         with pytest.raises(Halted, match=r"by file .*/halt"):
             await world.route(router, buy(5 * ONE))
+        assert EVERYTHING in world.switch.halts.standing
         assert not await world.switch.resume(EVERYTHING, by="key ops", why=""), "the file alone lifts it"
         await world.switch.close()
         router = await world.start()
