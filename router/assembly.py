@@ -28,6 +28,7 @@ from router.runtime.control_settings import (
     LimitBook,
     changed,
     limit_book,
+    overrides,
     written,
 )
 from router.runtime.controls import Controls
@@ -244,6 +245,7 @@ class Instance:
         trail = await self.store.trail()
         self.switch.open(trail)
         self.switch.watch()
+        self.tools.controls.overrides = overrides(trail)
         limits = changed(trail, written(*controls_of(self.config)), self.market.clock.now_ms())
         if limits is not None:
             await self.store.note(limits)

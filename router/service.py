@@ -30,6 +30,7 @@ from router.runtime import route_lines
 from router.runtime.accounts import Account
 from router.runtime.cancel_all import CancelAll, Wanted
 from router.runtime.cancel_all import Outcome as CancelOutcome
+from router.runtime.controls import Controls
 from router.runtime.executions import Executions
 from router.runtime.hands import Tools
 from router.runtime.ladders import Ladders
@@ -113,6 +114,11 @@ class Router:
         run = partial(self._measured, account, asked, request_id)
         asking = self._once.ask(account.account_id, asked, key, run=run, show=show, answer_ms=self.answer_ms)
         return self._routed(asking)
+
+    @property
+    def controls(self) -> Controls:
+        """What accounts may do."""
+        return self._tools.controls
 
     @property
     def switch(self) -> Switch:

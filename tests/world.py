@@ -26,7 +26,7 @@ from router.runtime.balances import Balances
 from router.runtime.breakers import Breakers
 from router.runtime.catalog import Catalog
 from router.runtime.checks import Checks
-from router.runtime.control_settings import LimitBook
+from router.runtime.control_settings import LimitBook, overrides
 from router.runtime.controls import Controls
 from router.runtime.desks import Desks
 from router.runtime.door import Guard
@@ -395,7 +395,8 @@ class World:
         gates = await self._watched(traded)
         await self._listen(traded, desks)
         ledger, switch = Ledger(), Switch(self.disk(), self.clock, self.metrics, file=self.halt_file)
-        switch.open(await self.store.trail())
+        trail = await self.store.trail()
+        switch.open(trail)
         self.switch = switch
         tools = Tools(
             controls=Controls(
@@ -415,6 +416,7 @@ class World:
         )
         ladders = Ladders(traded, books, catalog, self.own, silent_ms=5_000)
         known = dict.fromkeys(accounts, self.account)
+        tools.controls.overrides = overrides(trail)
         router = Router(tools, known, ladders, answer_ms=answer_ms, duplicate_ms=duplicate_ms)
         router.use(self.registry)
         self.pump()

@@ -12,7 +12,7 @@ from structlog.contextvars import bind_contextvars
 from router.http import body, health, manual
 from router.http.acceptor import Acceptor
 from router.http.door import Door, Guard, Turned, make_safe
-from router.http.native import halts
+from router.http.native import halts, limits
 from router.http.predexon import routes as predexon
 from router.http.protocol import Protocol
 from router.http.reaper import Fleet, Limits
@@ -49,6 +49,7 @@ def make_app(router: Router, keys: KeyRing, metrics: Metrics, *, door: Door | No
     routes = [
         *predexon.routes(router, keys, metrics),
         *halts.routes(router, keys, metrics),
+        *limits.routes(router, keys, metrics),
         *health.routes(router, metrics),
     ]
     mount(app, [*routes, *manual.routes(routes)])

@@ -136,7 +136,9 @@ class CancelAll:
         signer = account.signers[venue.name]
         left_ms = max(1, end_ms - self._tools.clock.monotonic_ms())
         talk = venue.orders.open_orders(signer, listings)
-        return await self._tools.transport.perform(venue, talk, signer=signer, deadline_ms=left_ms)
+        return await self._tools.transport.perform(
+            venue, talk, signer=signer, deadline_ms=left_ms, urgent=True
+        )
 
     async def _take_off(self, account: Account, venue: Venue, row: Standing, end_ms: int) -> Tried:
         signer = account.signers[venue.name]
@@ -146,7 +148,10 @@ class CancelAll:
             async with asyncio.timeout(left_ms / 1_000):
                 while fate is not Fate.CANCELLED:
                     talk = venue.orders.withdraw(signer, row)
-                    if await self._tools.transport.perform(venue, talk, signer=signer, deadline_ms=left_ms):
+                    taken = await self._tools.transport.perform(
+                        venue, talk, signer=signer, deadline_ms=left_ms, urgent=True
+                    )
+                    if taken:
                         fate = Fate.CANCELLED
                     else:
                         fate = Fate.REFUSED

@@ -142,7 +142,56 @@ def written(
 
 def changed(trail: Trail, now: str, at_ms: int) -> Change | None:
     """What goes onto the trail when the settings are other limits than at the last start, or the first."""
-    before = next((each.value for each in reversed(trail.changes) if each.what == LIMITS), None)
+    starts = (each.value for each in reversed(trail.changes) if (each.what, each.subject) == (LIMITS, "all"))
+    before = next(starts, None)
     if now == before:
         return None
     return Change(at_ms=at_ms, by="settings", what=LIMITS, subject="all", value=now)
+
+
+def applied(limits: AccountLimits, own: AccountControls) -> AccountLimits:
+    """These limits with what a key with the scope admin has set for the account."""
+    cash = CashLimits(
+        order=_given(own.order_usd, limits.cash.order),
+        minute=_given(own.minute_usd, limits.cash.minute),
+        open=_given(own.open_usd, limits.cash.open),
+    )
+    at = {venue: _cash(limits.at.get(venue, cash), config) for venue, config in own.venues.items()}
+    return msgspec.structs.replace(
+        limits,
+        cash=cash,
+        at={**limits.at, **at},
+        order_size=Size(_given(own.order_shares, Cash(limits.order_size))),
+        collar=Price(_given(own.collar_usd, Cash(limits.collar))),
+        price_low=Price(_given(own.confirm_below_usd, Cash(limits.price_low))),
+        price_high=Price(_given(own.confirm_above_usd, Cash(limits.price_high))),
+        collar_bps=_scaled(own.collar_percent, limits.collar_bps),
+        depth_bps=_scaled(own.depth_percent, limits.depth_bps),
+        orders_per_second=own.orders_per_second or limits.orders_per_second,
+        closing_ms=limits.closing_ms if own.closing_ms is None else own.closing_ms,
+        usual_times=own.confirm_medians or limits.usual_times,
+    )
+
+
+def _scaled(percent: int | None, default: int) -> int:
+    return default if percent is None else percent * BPS
+
+
+_overrides = msgspec.json.Decoder(AccountControls)
+
+
+def overrides(trail: Trail) -> dict[AccountId, AccountControls]:
+    """What admin keys have set, by account: the last word on each."""
+    found: dict[AccountId, AccountControls] = {}
+    for change in trail.changes:
+        kind, _, name = change.subject.partition(":")
+        if change.what == LIMITS and kind == "account":
+            found[AccountId(name)] = _overrides.decode(change.value)
+    return found
+
+
+def override(account_id: AccountId, own: AccountControls, *, by: str, why: str, at_ms: int) -> Change:
+    """What goes onto the trail when a key sets an account's limits."""
+    value = msgspec.json.encode(own).decode()
+    subject = f"account:{account_id}"
+    return Change(at_ms=at_ms, by=by, what=LIMITS, subject=subject, why=why, value=value)

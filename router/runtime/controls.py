@@ -26,7 +26,7 @@ from router.core.ledger import Ledger
 from router.core.model import AccountId, MarketOrder
 from router.core.turnover import Rate, Sizes, Turnover
 from router.runtime.clock import Clock
-from router.runtime.control_settings import LimitBook
+from router.runtime.control_settings import AccountControls, LimitBook, applied, override
 from router.runtime.metrics import Metrics
 from router.runtime.store.protocol import Store
 from router.runtime.switch import Switch
@@ -56,11 +56,22 @@ class Controls:
         self._sizes: dict[AccountId, Sizes] = {}
         self._rates: dict[AccountId, Rate] = {}
         self._total = Rate(book.total_per_second)
+        self.overrides: dict[AccountId, AccountControls] = {}
+        """What admin keys have set, by account; it stands over the settings."""
         ledger.watchers.append(self)
 
     def limits(self, account_id: AccountId) -> AccountLimits:
         """What this account may do now."""
-        return self._book.of(account_id)
+        own = self.overrides.get(account_id)
+        return self._book.of(account_id) if own is None else applied(self._book.of(account_id), own)
+
+    async def override(self, account_id: AccountId, own: AccountControls, *, by: str, why: str) -> None:
+        """From now on this account has these limits, once they are on the trail. Raises StoreDown."""
+        now_ms = self._clock.now_ms()
+        await self._store.note(override(account_id, own, by=by, why=why, at_ms=now_ms))
+        self.overrides[account_id] = own
+        self._rates.pop(account_id, None)
+        log.warning("limits.changed", account=account_id, by=by, why=why)
 
     def admit(self, account_id: AccountId, asked: MarketOrder) -> None:
         """Before anything is done for it. Raises Halted, TooFast, RiskLimit or InvalidSize."""

@@ -22,6 +22,8 @@ ROUTES: dict[tuple[str, str], Scope | None] = {
     ("POST", "/native/halts"): Scope.ADMIN,
     ("GET", "/native/halts"): Scope.ADMIN,
     ("DELETE", "/native/halts"): Scope.ADMIN,
+    ("GET", "/native/limits/{account_id}"): Scope.ADMIN,
+    ("PUT", "/native/limits/{account_id}"): Scope.ADMIN,
     ("GET", "/health"): None,
     ("GET", "/ready"): None,
     ("GET", "/metrics"): None,
