@@ -16,7 +16,7 @@ from venues.sim.contract import Call
 from venues.sim.model import HOUSE
 
 ACCOUNTS = 8
-THROWS = int(os.environ.get("HALT_THROWS", "5"))
+THROWS = 100 if os.environ.get("CROSSBOOK_FAULTS") else 3
 """How often it is thrown."""
 UNDER_LOAD_S = 60
 """Some venues take seconds to say what became of an order, and their pace is kept."""
@@ -57,6 +57,7 @@ async def trade(made: Scene, outcome: str, account: str, stop: asyncio.Event) ->
 
 
 @pytest.mark.slow
+@pytest.mark.faults
 async def test_no_new_order_comes_to_a_venue_once_the_halt_is_answered(tmp_path: Path) -> None:
     async with scene(tmp_path) as made:
         listings = []

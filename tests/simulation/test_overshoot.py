@@ -18,8 +18,8 @@ from tests.world import NO, YES, World, buy, sell
 from venues.base.orders import Answer, Filled, Order, OrderId, Rejected, Side
 from venues.base.units import ONE, Cash, Price, Size
 
-SEEDS = int(os.environ.get("OVERSHOOT_SEEDS", "12"))
-"""`make faults` takes 400: ten thousand plans."""
+SEEDS = 600 if os.environ.get("CROSSBOOK_FAULTS") else 12
+"""`make faults` makes ten thousand plans and more."""
 ORDERS = 25
 MINUTE_MS = 60_000
 LIMITS = AccountLimits(
@@ -133,6 +133,7 @@ def size(luck: random.Random) -> Size:
     return Size(luck.randrange(5, 60) * ONE)
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, SEEDS))])
 def test_no_plan_overshoots_though_every_unknown_order_may_have_filled(seed: int) -> None:
     loop = VirtualLoop()
