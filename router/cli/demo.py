@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import signal
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -229,6 +230,7 @@ async def demo(
 async def _show(running: Demo, emit: Callable[[str], None], errors: Aside, *, order: bool) -> int:
     facts = await running.start()
     assert running.instance is not None, "it has started"
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, running.instance.switch.signalled)
     errors.count_dropped(running.instance.market.metrics.log_lines_dropped.inc)
     emit(msgspec.json.encode(facts).decode())
     return await _order(facts, running.scenario.amount, emit) if order else 0

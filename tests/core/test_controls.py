@@ -4,7 +4,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -340,7 +340,9 @@ def test_a_minute_has_what_a_plain_list_says(
         assert turnover.minute(now_ms) == sum(cash for _, cash in live)
 
 
-@given(st.lists(st.integers(0, 700), max_size=40), st.integers(1, 5))
+@given(st.lists(st.integers(0, 700) | st.sampled_from([250, 500, 1_000]), max_size=40), st.integers(1, 5))
+@example([0, 1_000], 1)
+@example([0, 999], 1)
 def test_no_second_has_more_than_its_rate_and_none_is_refused_needlessly(
     waits: list[int], per_second: int
 ) -> None:

@@ -169,6 +169,29 @@ async def test_every_command_works_on_a_running_demo() -> None:
 
 
 @pytest.mark.slow
+async def test_trading_stops_by_command_and_by_signal_and_goes_on_when_it_is_resumed() -> None:
+    async with started("demo", "--serve") as (facts, process):
+        outcome, config = facts["outcomes"][0]["predexonId"], facts["config"]
+        where = ("--url", facts["baseUrl"], "--key", facts["apiKey"], "--account", facts["accountId"])
+        order = ("order", "buy", outcome, "5", *where)
+        code, out, err = await crossbook("halt", "all", "--why", "odd fills", "--config", config)
+        assert (code, err) == (0, "")
+        await asyncio.sleep(1)  # it is looked for every 20 ms
+        code, out, _ = await crossbook(*order)
+        assert code == 1
+        assert "halted: all halted by file" in (said := " ".join(out.split()))
+        assert "odd fills" in said
+        assert (await crossbook("resume", "all", "--config", config))[0] == 0
+        await asyncio.sleep(1)
+        assert (await crossbook(*order))[0] == 0
+        process.send_signal(signal.SIGUSR1)
+        await asyncio.sleep(1)
+        code, out, _ = await crossbook(*order)
+        assert code == 1
+        assert "halted: all halted by signal SIGUSR1" in " ".join(out.split())
+
+
+@pytest.mark.slow
 async def test_a_router_whose_errors_nobody_reads_goes_on_and_ends_when_told() -> None:
     async with started("demo", "--serve") as (facts, _):
         config = Path(facts["config"])
