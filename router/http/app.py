@@ -48,8 +48,8 @@ def make_app(router: Router, keys: KeyRing, metrics: Metrics, *, door: Door | No
     app[GUARD] = Guard(door or Door())
     routes = [
         *predexon.routes(router, keys, metrics),
-        *halts.routes(router, keys, metrics),
-        *limits.routes(router, keys, metrics),
+        *halts.routes(router, keys),
+        *limits.routes(router, keys),
         *health.routes(router, metrics),
     ]
     mount(app, [*routes, *manual.routes(routes)])

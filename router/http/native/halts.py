@@ -3,34 +3,28 @@
 from typing import Annotated, Literal
 
 import msgspec
-import structlog
 from aiohttp import web
 
 from router.core.halts import Scope
 from router.core.trail import WHY_LENGTH_MAX, Change
-from router.http import table
 from router.http.access import Access
 from router.http.body import Malformed, receive, text_of
-from router.http.native.refusals import WORDS, BadScope, HeldByFile, NoHalt
-from router.http.predexon.refusals import ACCESS_WORDS, BODY_WORDS
-from router.http.responses import DocsError, docs_error, json_response
+from router.http.native.refusals import BODIES, WORDS, BadScope, HeldByFile, NoHalt, refused, replies
+from router.http.responses import json_response
 from router.http.table import Parameter, Reply, Route
 from router.runtime import keys as key_ring
 from router.runtime.cancel_all import Tried, Unread
 from router.runtime.keys import KeyRing
-from router.runtime.metrics import Metrics
 from router.service import Router
 
 SURFACE = "Halting"
 PATH = "/native/halts"
-_BODIES = tuple(word.code for word in BODY_WORDS.values())
 Kind = Literal["all", "account", "venue", "market"]
 Name = Annotated[
     str, msgspec.Meta(description="Which one: an account, a venue, a predexonId, or venue:book; not for all.")
 ]
 Why = Annotated[str, msgspec.Meta(description="For those who find it halted.", max_length=WHY_LENGTH_MAX)]
 
-log = structlog.get_logger(__name__)
 _encoder = msgspec.json.Encoder()
 
 
@@ -85,8 +79,8 @@ _decoder = msgspec.json.Decoder(HaltRequest)
 class HaltRoutes:
     """The handlers."""
 
-    def __init__(self, router: Router, keys: KeyRing, metrics: Metrics) -> None:
-        self._router, self._access, self._metrics = router, Access(router, keys), metrics
+    def __init__(self, router: Router, keys: KeyRing) -> None:
+        self._router, self._access = router, Access(router, keys)
 
     async def halt(self, request: web.Request) -> web.Response:
         """In force before anything else is done, also before the answer."""
@@ -96,8 +90,8 @@ class HaltRoutes:
             scope = _scope(asked.scope, asked.name)
             recorded = await self._router.halt(scope, by=f"key {key.name}", why=asked.why)
             done = await self._router.cancel_all(scope) if asked.cancel else None
-        except tuple(WORDS) as refused:
-            return self._refused(request, refused)
+        except tuple(WORDS) as error:
+            return refused(request, error)
         change = self._router.switch.halts.standing[scope]
         orders, unread = (list(done.orders), list(done.unread)) if done else ([], [])
         body = Halting(_shown(scope, change, file=False), recorded, orders, unread)
@@ -107,8 +101,8 @@ class HaltRoutes:
         """Those by command and those of the file."""
         try:
             self._access.caller(request, key_ring.Scope.ADMIN)
-        except tuple(WORDS) as refused:
-            return self._refused(request, refused)
+        except tuple(WORDS) as error:
+            return refused(request, error)
         standing = self._router.switch.halts
         rows = [_shown(scope, change, file=False) for scope, change in standing.by_command.items()]
         rows += [_shown(scope, change, file=True) for scope, change in standing.by_file.items()]
@@ -125,15 +119,9 @@ class HaltRoutes:
                 if scope in switch.halts.by_file:
                     raise HeldByFile(f"the halt file halts {scope}: take it out there")
                 raise NoHalt(f"{scope} is not halted")
-        except tuple(WORDS) as refused:
-            return self._refused(request, refused)
+        except tuple(WORDS) as error:
+            return refused(request, error)
         return json_response(200, _encoder.encode(Resumed(scope.kind, scope.name)))
-
-    def _refused(self, request: web.Request, refused: Exception) -> web.Response:
-        word = next(word for kind, word in WORDS.items() if isinstance(refused, kind))
-        log.info("request.refused", path=request.path, status=word.status, code=word.code, why=str(refused))
-        self._metrics.refusals.of(word.code).inc()
-        return docs_error(request, word, str(refused))
 
 
 def _asked(body: bytes) -> HaltRequest:
@@ -154,9 +142,9 @@ def _shown(scope: Scope, change: Change, *, file: bool) -> Halt:
     return Halt(scope.kind, scope.name, change.by, change.why, change.at_ms, file)
 
 
-def routes(router: Router, keys: KeyRing, metrics: Metrics) -> tuple[Route, ...]:
+def routes(router: Router, keys: KeyRing) -> tuple[Route, ...]:
     """The surface's routes."""
-    halts = HaltRoutes(router, keys, metrics)
+    halts = HaltRoutes(router, keys)
     return (
         Route(
             method="POST",
@@ -171,7 +159,7 @@ def routes(router: Router, keys: KeyRing, metrics: Metrics) -> tuple[Route, ...]
             example={"scope": "all", "why": "odd fills", "cancel": True},
             replies=(
                 Reply(status=201, body=Halting, when="It is halted; `cancels` has each order tried."),
-                *_refused("parse_error", "too_many_halts", *_BODIES),
+                *replies("parse_error", "too_many_halts", *BODIES),
             ),
         ),
         Route(
@@ -183,7 +171,7 @@ def routes(router: Router, keys: KeyRing, metrics: Metrics) -> tuple[Route, ...]
             text="Every halt that stands, who halted and why.",
             surface=SURFACE,
             scope=key_ring.Scope.ADMIN,
-            replies=(Reply(status=200, body=Halts, when="The halts."), *_refused()),
+            replies=(Reply(status=200, body=Halts, when="The halts."), *replies()),
         ),
         _resuming(halts),
     )
@@ -207,12 +195,6 @@ def _resuming(halts: HaltRoutes) -> Route:
         ),
         replies=(
             Reply(status=200, body=Resumed, when="It is lifted."),
-            *_refused("parse_error", "halt_not_found", "halted_by_file", "store_unavailable"),
+            *replies("parse_error", "halt_not_found", "halted_by_file", "store_unavailable"),
         ),
     )
-
-
-def _refused(*codes: str) -> tuple[Reply, ...]:
-    """These words, and those of whoever may not call."""
-    access = {WORDS[kind].code for kind in ACCESS_WORDS if kind is not key_ring.NoAccount}
-    return tuple(each for each in table.refusals(WORDS, DocsError) if each.code in access | {*codes})

@@ -3,22 +3,18 @@
 from typing import Annotated
 
 import msgspec
-import structlog
 from aiohttp import web
 
 from router.core.controls import AccountLimits, CashLimits
 from router.core.model import AccountId
 from router.core.trail import WHY_LENGTH_MAX
-from router.http import table
 from router.http.access import Access
 from router.http.body import Malformed, receive, text_of
-from router.http.native.refusals import WORDS
-from router.http.predexon.refusals import ACCESS_WORDS, BODY_WORDS
-from router.http.responses import DocsError, docs_error, json_response
+from router.http.native.refusals import BODIES, WORDS, refused, replies
+from router.http.responses import json_response
 from router.http.table import Parameter, Reply, Route
 from router.runtime.control_settings import AccountControls
 from router.runtime.keys import KeyRing, Scope
-from router.runtime.metrics import Metrics
 from router.service import Router
 from venues.base.units import decimal
 
@@ -26,7 +22,6 @@ SURFACE = "Limits"
 PATH = "/native/limits/{account_id}"
 ACCOUNT_ID = Parameter(name="accountId", place="path", text="Any account of the router.", required=True)
 
-log = structlog.get_logger(__name__)
 _encoder = msgspec.json.Encoder()
 
 
@@ -62,15 +57,15 @@ _decoder = msgspec.json.Decoder(NewLimits)
 class LimitRoutes:
     """The handlers."""
 
-    def __init__(self, router: Router, keys: KeyRing, metrics: Metrics) -> None:
-        self._router, self._access, self._metrics = router, Access(router, keys), metrics
+    def __init__(self, router: Router, keys: KeyRing) -> None:
+        self._router, self._access = router, Access(router, keys)
 
     async def show(self, request: web.Request) -> web.Response:
         """What the account may do."""
         try:
             account = self._access.account(request, Scope.ADMIN)
-        except tuple(WORDS) as refused:
-            return self._refused(request, refused)
+        except tuple(WORDS) as error:
+            return refused(request, error)
         return self._shown(account.account_id)
 
     async def change(self, request: web.Request) -> web.Response:
@@ -82,8 +77,8 @@ class LimitRoutes:
             controls = self._router.controls
             by = f"key {key.name}"
             await controls.override(account.account_id, asked.limits, by=by, why=asked.why)
-        except tuple(WORDS) as refused:
-            return self._refused(request, refused)
+        except tuple(WORDS) as error:
+            return refused(request, error)
         return self._shown(account.account_id)
 
     def _shown(self, account_id: AccountId) -> web.Response:
@@ -97,12 +92,6 @@ class LimitRoutes:
         )
         return json_response(200, _encoder.encode(shown))
 
-    def _refused(self, request: web.Request, refused: Exception) -> web.Response:
-        word = next(word for kind, word in WORDS.items() if isinstance(refused, kind))
-        log.info("request.refused", path=request.path, status=word.status, code=word.code, why=str(refused))
-        self._metrics.refusals.of(word.code).inc()
-        return docs_error(request, word, str(refused))
-
 
 def _asked(body: bytes) -> NewLimits:
     try:
@@ -115,10 +104,9 @@ def _money(cash: CashLimits) -> Money:
     return Money(decimal(cash.order), decimal(cash.minute), decimal(cash.open))
 
 
-def routes(router: Router, keys: KeyRing, metrics: Metrics) -> tuple[Route, ...]:
+def routes(router: Router, keys: KeyRing) -> tuple[Route, ...]:
     """The surface's routes."""
-    limits = LimitRoutes(router, keys, metrics)
-    bodies = tuple(word.code for word in BODY_WORDS.values())
+    limits = LimitRoutes(router, keys)
     return (
         Route(
             method="GET",
@@ -130,7 +118,7 @@ def routes(router: Router, keys: KeyRing, metrics: Metrics) -> tuple[Route, ...]
             surface=SURFACE,
             scope=Scope.ADMIN,
             parameters=(ACCOUNT_ID,),
-            replies=(Reply(status=200, body=LimitsShown, when="The limits in force."), *_refused()),
+            replies=(Reply(status=200, body=LimitsShown, when="The limits in force."), *replies()),
         ),
         Route(
             method="PUT",
@@ -146,13 +134,7 @@ def routes(router: Router, keys: KeyRing, metrics: Metrics) -> tuple[Route, ...]
             parameters=(ACCOUNT_ID,),
             replies=(
                 Reply(status=200, body=LimitsShown, when="They are in force, and on the trail."),
-                *_refused("parse_error", "store_unavailable", *bodies),
+                *replies("parse_error", "store_unavailable", *BODIES),
             ),
         ),
     )
-
-
-def _refused(*codes: str) -> tuple[Reply, ...]:
-    """These words, and those of whoever may not call."""
-    access = {WORDS[kind].code for kind in ACCESS_WORDS}
-    return tuple(each for each in table.refusals(WORDS, DocsError) if each.code in access | {*codes})

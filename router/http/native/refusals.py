@@ -3,7 +3,13 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+import structlog
+from aiohttp import web
+
+from router.http import table
 from router.http.predexon.refusals import ACCESS_WORDS, BODY_WORDS
+from router.http.responses import METRICS, DocsError, docs_error
+from router.http.table import Reply
 from router.http.words import Word
 from router.runtime.store.protocol import StoreDown
 from router.runtime.switch import TooManyHalts
@@ -32,3 +38,21 @@ WORDS: Mapping[type[Exception], Word] = MappingProxyType(
         **dict(_shared),
     }
 )
+BODIES = tuple(word.code for word in BODY_WORDS.values())
+"""What any body may be refused for."""
+
+log = structlog.get_logger(__name__)
+
+
+def refused(request: web.Request, error: Exception) -> web.Response:
+    """The answer to one of WORDS, counted and logged."""
+    word = next(word for kind, word in WORDS.items() if isinstance(error, kind))
+    log.info("request.refused", path=request.path, status=word.status, code=word.code, why=str(error))
+    request.app[METRICS].refusals.of(word.code).inc()
+    return docs_error(request, word, str(error))
+
+
+def replies(*codes: str) -> tuple[Reply, ...]:
+    """These words, and those of whoever may not call."""
+    access = {word.code for word in ACCESS_WORDS.values()}
+    return tuple(each for each in table.refusals(WORDS, DocsError) if each.code in access | {*codes})
