@@ -107,7 +107,10 @@ class Switch:
         """
         if len(self._halts.standing) >= HALTS_MAX and scope != Scope(ALL):
             raise TooManyHalts(f"{HALTS_MAX} halts stand already: halt all instead")
-        await asyncio.shield(self._begin(HALTED, scope, by=by, why=why))
+        written = self._begin(HALTED, scope, by=by, why=why)
+        if not self._opened:
+            raise StoreDown("the store is not open yet")
+        await asyncio.shield(written)
 
     async def resume(self, scope: Scope, *, by: str, why: str) -> bool:
         """Lift a halt by command; whether there was one. In force when it is durable. Raises StoreDown."""

@@ -17,7 +17,9 @@ from router.core.errors import Halted, Refusal
 from router.core.halts import ALL, Scope
 from router.core.report import FillStatus
 from router.core.trail import check
+from router.runtime.metrics import Metrics
 from router.runtime.store.protocol import StoreDown
+from router.runtime.switch import Switch
 from router.service import Router
 from tests.virtual_time import VirtualLoop, run
 from tests.world import ACCOUNT, NO, YES, World, buy, sell
@@ -292,6 +294,24 @@ def test_a_store_that_is_down_delays_the_trail_but_not_the_halt_and_keeps_a_halt
         await world.clock.sleep(1_500)
         assert [c.what for c in (await world.store.trail()).changes] == ["halted"]
         assert await world.switch.resume(EVERYTHING, by="a test", why="")
+
+    scene(live)
+
+
+def test_a_halt_of_before_the_store_is_open_counts_and_is_written_once_it_is() -> None:
+    async def live(watched: Watched) -> None:
+        world = watched.world
+        switch = Switch(world.store, world.clock, Metrics(), file=world.halt_file)
+        with pytest.raises(StoreDown):
+            await switch.halt(EVERYTHING, by="a standby", why="")
+        with pytest.raises(Halted):
+            switch.check(ACCOUNT, YES)
+        switch.open(await world.store.trail())
+        await world.clock.sleep(10)
+        with pytest.raises(Halted):
+            switch.check(ACCOUNT, YES)
+        assert [c.by for c in (await world.store.trail()).changes] == ["a standby"]
+        await switch.close()
 
     scene(live)
 
