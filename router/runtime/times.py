@@ -4,7 +4,7 @@ Orders are stamped and signed with the venue's time, and looked up by it: whethe
 is decided by how long ago it was made, on one and the same clock.
 """
 
-from email.utils import mktime_tz, parsedate_tz
+from email.utils import formatdate, mktime_tz, parsedate_tz
 
 from router.runtime.clock import Clock
 from venues.base.http import Response
@@ -68,10 +68,12 @@ class VenueTimes:
 
 def date_of(response: Response) -> int | None:
     """The `Date` of a reply as Unix milliseconds, the middle of its second; None where there is none."""
-    parsed = parsedate_tz(response.headers.get("date", ""))
-    if parsed is None:
-        return None
+    text = response.headers.get("date", "")
+    parsed = parsedate_tz(text)
     try:
-        return int(mktime_tz(parsed)) * 1_000 + 500
+        seconds = int(mktime_tz(parsed)) if parsed else 0
+        if formatdate(seconds, usegmt=True) != text:
+            return None
     except (ValueError, OverflowError):
         return None
+    return seconds * 1_000 + 500

@@ -1,18 +1,23 @@
 """A venue that may not be used gets no part of a plan, keeps nobody waiting, and the answer says why."""
 
 import asyncio
+import os
+import random
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from prometheus_client import generate_latest
 
-from router.core.errors import NothingAllocated
+from router.core.errors import NothingAllocated, TooBusy
+from router.core.gated import left_out
 from router.core.model import LeftOut
 from router.core.report import FillStatus, Report
+from router.runtime.lanes import WAITING_MAX
 from router.service import Router
 from tests.virtual_time import VirtualLoop, run
-from tests.world import ACCOUNT, FRAME_MS, Line, World, buy
+from tests.world import ACCOUNT, FRAME_MS, YES, Line, World, buy, sell
 from venues import discover
 from venues.base.http import Purpose, Request
 from venues.base.units import ONE, Price, Size
@@ -21,6 +26,8 @@ VENUES = sorted(discover())
 PATIENT_MS = 10_000
 """What a caller waits at most: the budget of a route."""
 AMOUNT = 30 * ONE
+GAPS = 2_000 if os.environ.get("CROSSBOOK_FAULTS") else 200
+"""By venue: twelve thousand take a minute and more."""
 
 
 @dataclass
@@ -38,6 +45,8 @@ class Scene:
         self.misdeed: Callable[[str, Request], str] = lambda _venue, _request: ""
         self.world.network.misdeed = self._misdeed
         self.world.network.after = lambda: self.loop.call_later(FRAME_MS / 1_000, self.pump)
+        self.shut: set[str] = set()
+        """Venues that take no orders for their market."""
         self.silent: set[str] = set()
         """Venues whose books nobody hears any more."""
         self.books()
@@ -52,6 +61,8 @@ class Scene:
             price = 400_000 if name == self.sick else 440_000
             asks = [(Price(price), Size(40 * ONE)), (Price(460_000), Size(100_000 * ONE))]
             bids = [(Price(300_000), Size(100 * ONE))]
+            if name in self.shut:
+                continue
             self.world.simulators[name].exchange.set_book(natives[0], bids, asks, self.world.clock.now_ms())
 
     async def route(self, router: Router, amount: int = AMOUNT) -> tuple[Report, int]:
@@ -398,5 +409,136 @@ def test_what_is_left_out_is_only_what_the_caller_wanted() -> None:
         await scene.world.clock.sleep(6_000)
         done, _ = await scene.route(router)
         assert done.left_out == (LeftOut(venue=VENUES[0], reason="stale"),)
+
+    scene.run(day())
+
+
+# --- markets that are shut without a word ---
+
+
+def shut(scene: Scene, venue: str, *, trading: bool) -> None:
+    """The venue takes no orders for its market any more, or again; its feed says nothing about it."""
+    (scene.shut.discard if trading else scene.shut.add)(venue)
+    for market in scene.world.simulators[venue].exchange.markets.values():
+        market.trading = trading
+
+
+@pytest.mark.parametrize("sick", sorted(n for n, venue in discover().items() if venue.traits.shut_codes))
+def test_a_market_whose_venue_said_that_it_is_shut_is_left_out_until_it_is_read_again(sick: str) -> None:
+    scene = Scene(sick)
+
+    async def day() -> None:
+        router = await scene.world.start()
+        shut(scene, sick, trading=False)
+        done, _ = await scene.route(router)
+        [refused] = [line for line in done.fills if line.venue == sick]
+        assert refused.status is FillStatus.FAILED
+        sent = scene.orders_to(sick)
+        done, _ = await scene.route(router)
+        assert reasons(done) == {sick: "not_tradable"}
+        assert scene.orders_to(sick) == sent
+        shut(scene, sick, trading=True)
+        assert await scene.world.catalog.refresh() == {}
+        done, _ = await scene.route(router)
+        assert scene.orders_to(sick) > sent
+
+    scene.run(day())
+
+
+@pytest.mark.parametrize("sick", VENUES)
+def test_a_route_never_comes_back_to_a_market_that_has_refused_it(sick: str) -> None:
+    scene = Scene(sick)
+
+    async def day() -> None:
+        router = await scene.world.start(answer_ms=60_000)
+        shut(scene, sick, trading=False)
+        done, _ = await scene.route(router, amount=3_000 * ONE)
+        assert scene.orders_to(sick) == 1
+        assert done.size, "the others fill"
+
+    scene.run(day())
+
+
+# --- many gaps, ten times too many orders ---
+
+
+@pytest.mark.slow
+@pytest.mark.faults
+@pytest.mark.parametrize("sick", VENUES)
+def test_hundreds_of_gaps_leave_nothing_to_plan_with_until_the_snapshot(sick: str) -> None:
+    """Gaps and new connections between two looks of the planner, with changes of the book in between."""
+    scene = Scene(sick)
+
+    async def day() -> None:
+        router = await scene.world.start()
+        world, planner, luck = scene.world, router._planner, random.Random(5)
+        outcome = world.registry.outcome(YES)
+        assert outcome is not None
+        for _ in range(GAPS):
+            scene.books()
+            scene.pump()
+            [line] = [line for line in world.lines if line.venue.name == sick]
+            book = line.books.open(sick, world.natives[sick][0])
+            asked = buy(AMOUNT) if luck.random() < 0.5 else sell(ONE)
+            book.lose("gap")
+            merged = planner._read(world.account, asked, outcome, ())
+            offered = {merged.terms[offer[1]].listing.venue for offer in merged.offers}
+            assert sick not in offered
+            assert LeftOut(venue=sick, reason="lost:gap") in left_out(merged, asked)
+            fresh = Line(line.venue, line.simulator, line.books, line.signer, line.clock)
+            world.lines[world.lines.index(line)] = fresh
+            line.simulator.disconnect(line.socket)
+            fresh.subscribe(world.registry.natives(sick))
+            await world.clock.sleep(luck.randrange(1, 40))
+            scene.pump()
+            if book.why_unusable(world.clock.monotonic_ms(), 5_000) is None:
+                merged = planner._read(world.account, asked, outcome, ())
+                assert sick in {merged.terms[offer[1]].listing.venue for offer in merged.offers}
+
+    scene.run(day())
+
+
+def test_ten_times_too_many_orders_are_shed_at_once_and_leave_nothing_behind() -> None:
+    scene = Scene(VENUES[0])
+
+    async def day() -> None:
+        router = await scene.world.start(answer_ms=PATIENT_MS)
+        scene.pump()
+        scene.world.network.latency_ms = 300
+        took: list[int] = []
+
+        async def ask(number: int) -> str:
+            began_ms = scene.world.clock.monotonic_ms()
+            try:
+                await router.route(scene.world.account, buy(ONE + number), request_id=f"r{number}")
+            except TooBusy:
+                waited_ms = scene.world.clock.monotonic_ms() - began_ms
+                if waited_ms < PATIENT_MS // 2:
+                    took.append(waited_ms)
+                return "shed"
+            return "taken"
+
+        beat, registry = asyncio.create_task(scene.live(10**9)), scene.world.network.metrics.registry
+        flood = [asyncio.create_task(ask(number)) for number in range(10 * (1 + WAITING_MAX))]
+        await scene.world.clock.sleep(100)
+        assert f"crossbook_lanes_waiting {WAITING_MAX}.0".encode() in generate_latest(registry)
+        talk = scene.world.venues[VENUES[0]].orders.funds(scene.world.account.signers[VENUES[0]])
+        began_ms = scene.world.clock.monotonic_ms()
+        await scene.world.network.perform(
+            scene.world.venues[VENUES[0]],
+            talk,
+            signer=scene.world.account.signers[VENUES[0]],
+            deadline_ms=2_000,
+            urgent=True,
+        )
+        assert scene.world.clock.monotonic_ms() - began_ms <= 350, "look-ups go on beside them"
+        words = await asyncio.gather(*flood)
+        assert words.count("taken") >= 1
+        assert len(took) == 9 * (1 + WAITING_MAX)
+        assert max(took) <= 50
+        await scene.world.clock.sleep(60_000)
+        beat.cancel()
+        assert (len(router._lanes), router._tools.ledger.open(ACCOUNT)) == (0, [])
+        assert router._tasks.running == set()
 
     scene.run(day())
