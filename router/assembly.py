@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 import structlog
 
 from registry.index import Registry
@@ -126,6 +127,7 @@ class Instance:
 
     def __init__(self, config: Config, venues: Mapping[str, Venue], redactor: Redactor) -> None:
         """Raises ConfigError or CredentialError; nothing is opened yet."""
+        venues = tiered(config, venues)
         self.config, self.venues = config, venues
         self.credentials = Credentials(config, venues, redactor)
         self.accounts = self.credentials.open()
@@ -298,6 +300,21 @@ def gates_of(
     gates = VenueGates(venues, means, unknown_max=config.routing.unknown_max)
     gates.on_shut = market.catalog.shut
     return gates, Watch(market.venues, transport, means, gates=gates, accounts=accounts)
+
+
+def tiered(config: Config, venues: Mapping[str, Venue]) -> dict[str, Venue]:
+    """The venues, each at the pace of its tier in the settings. ConfigError names a tier it does not have."""
+    found = dict(venues)
+    for name, settings in config.venues.items():
+        limits = venues[name].limits
+        if settings.tier is None:
+            continue
+        if settings.tier not in limits.tiers:
+            known = ", ".join(limits.tiers) or "none"
+            raise ConfigError(f"venues.{name}.tier: no such tier: {settings.tier!r}; known are {known}")
+        paced = msgspec.structs.replace(limits, paces=limits.tiers[settings.tier])
+        found[name] = msgspec.structs.replace(venues[name], limits=paced)
+    return found
 
 
 def hosts_of(config: Config, venues: Mapping[str, Venue]) -> dict[str, dict[str, str]]:

@@ -78,6 +78,8 @@ class VenueConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     enabled: bool = True
     hosts: dict[str, str] = {}
     """Base URLs that replace the venue's own, e.g. those of a simulator or a demo environment."""
+    tier: str | None = None
+    """The venue's word for how many calls it allows, where it has tiers; the lowest if it is not given."""
     data_account: str | None = None
     """The account whose keys open the market-data connection, where the venue demands keys for it."""
     controls: CashConfig = CashConfig()

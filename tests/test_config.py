@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from router.assembly import hosts_of
+from router.assembly import hosts_of, tiered
 from router.config import ConfigError, load, parse, secrets_of
 from router.core.model import AccountId
 from venues import discover
+from venues.base.contract import Venue
 
 VENUES = {"north", "south"}
 KEY = "a" * 64
@@ -255,3 +256,18 @@ def test_hosts_that_replace_the_venues_own_are_taken() -> None:
     hosts = {"rest": "http://127.0.0.1:1/api", "socket": "ws://127.0.0.1:1"}
     settings = {"registry": {"file": "r"}, "accounts": {}, "keys": {}, "venues": {name: {"hosts": hosts}}}
     assert hosts_of(parse(settings, "crossbook.toml", venues), venues) == {name: hosts}
+
+
+@pytest.mark.parametrize(("name", "venue"), sorted(discover().items()))
+def test_a_tier_replaces_a_venues_paces_and_an_unknown_one_is_refused(name: str, venue: Venue) -> None:
+    settings: dict[str, Any] = {"registry": {"file": "r"}, "accounts": {}, "keys": {}}
+    settings["venues"] = {name: {"tier": "no-such-tier"}}
+    with pytest.raises(ConfigError, match=rf"venues\.{name}\.tier: no such tier: 'no-such-tier'"):
+        tiered(parse(settings, "crossbook.toml", discover()), discover())
+    for tier, paces in venue.limits.tiers.items():
+        settings["venues"] = {name: {"tier": tier}}
+        found = tiered(parse(settings, "crossbook.toml", discover()), discover())
+        assert found[name].limits.paces == paces
+        assert {other: v for other, v in found.items() if other != name} == {
+            other: v for other, v in discover().items() if other != name
+        }

@@ -148,6 +148,16 @@ def test_seven_of_ten_open_it_and_eight_of_ten_do_not() -> None:
         assert breaker.state(0) is state
 
 
+def test_what_is_thirty_seconds_old_no_longer_counts() -> None:
+    for age_ms, state in ((29_999, State.OPEN), (30_000, State.CLOSED)):
+        breaker = Breaker()
+        for good in [False, True] * 4:
+            breaker.saw(good, 0, FULL)
+        for good in (True, False):
+            breaker.saw(good, age_ms, FULL)
+        assert breaker.state(age_ms) is state
+
+
 def test_openings_last_five_seconds_then_double_up_to_five_minutes() -> None:
     breaker, now, spans = opened(), 0, []
     for _ in range(8):

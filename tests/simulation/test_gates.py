@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from router.core.errors import NothingAllocated, TooBusy
 from router.core.gated import left_out
 from router.core.model import LeftOut
 from router.core.report import FillStatus, Report
+from router.runtime.balances import STRAGGLE_MS_MAX
 from router.runtime.lanes import WAITING_MAX
 from router.service import Router
 from tests.virtual_time import VirtualLoop, run
@@ -42,6 +44,8 @@ class Scene:
     def __post_init__(self) -> None:
         self.loop = VirtualLoop()
         self.world = World(self.loop, self.seed, balance="100000")
+        self.reads: Counter[str] = Counter()
+        """Requests about the account."""
         self.misdeed: Callable[[str, Request], str] = lambda _venue, _request: ""
         self.world.network.misdeed = self._misdeed
         self.world.network.after = lambda: self.loop.call_later(FRAME_MS / 1_000, self.pump)
@@ -52,6 +56,7 @@ class Scene:
         self.books()
 
     def _misdeed(self, venue: str, request: Request) -> str:
+        self.reads[venue] += request.purpose is Purpose.ACCOUNT
         if request.purpose is Purpose.ORDER:
             self.sent.append((self.world.clock.monotonic_ms(), venue))
         return self.misdeed(venue, request)
@@ -102,8 +107,11 @@ class Scene:
         return min(at for at, _ in self.sent if at >= since_ms) - since_ms
 
     def gauge(self, reason: str) -> float | None:
-        labels = {"venue": self.sick, "reason": reason}
-        return self.world.network.metrics.registry.get_sample_value("crossbook_venue_gate_closed", labels)
+        return self.sample("crossbook_venue_gate_closed", reason=reason)
+
+    def sample(self, name: str, **labels: str) -> float | None:
+        registry = self.world.network.metrics.registry
+        return registry.get_sample_value(name, {"venue": self.sick, **labels})
 
     def run(self, day: Coroutine[Any, Any, None]) -> None:
         run(self.loop, day)
@@ -129,8 +137,10 @@ def test_a_dead_venue_delays_a_few_routes_by_their_budget_and_then_none(sick: st
         scene.misdeed = lambda venue, _request: "dead" if venue == sick else ""
         waits, done = [], None
         while scene.world.gates.why_closed(ACCOUNT, sick) != "breaker_open":
+            before_route = scene.world.clock.monotonic_ms()
             done, waited = await scene.route(router)
             waits.append(waited)
+            assert scene.first_order_ms(before_route) <= STRAGGLE_MS_MAX + 100, "the others' orders leave"
             assert done.size, "the others fill"
             assert len(waits) < 8, "it is found out soon"
             await scene.live(500)
@@ -170,6 +180,30 @@ def test_a_venue_that_is_back_is_used_again_by_itself(sick: str) -> None:
         assert reasons(done) == {}
         assert scene.orders_to(sick) > 0
         assert scene.gauge("breaker_open") == 0
+
+    scene.run(day())
+
+
+@pytest.mark.parametrize("sick", VENUES)
+def test_a_venue_that_only_takes_no_orders_is_found_well_again_by_a_read(sick: str) -> None:
+    scene = Scene(sick)
+
+    async def day() -> None:
+        router = await scene.world.start(answer_ms=PATIENT_MS)
+        scene.misdeed = lambda venue, request: (
+            "refused" if venue == sick and request.purpose is Purpose.ORDER else ""
+        )
+        order, account = Purpose.ORDER.value, Purpose.ACCOUNT.value
+        for _ in range(8):
+            await scene.route(router)
+            if scene.sample("crossbook_breaker_openings_total", purpose=order):
+                break
+        assert scene.sample("crossbook_breaker_openings_total", purpose=order) == 1
+        assert scene.sample("crossbook_breaker_openings_total", purpose=account) is None
+        before = scene.orders_to(sick)
+        await scene.live(10_000)
+        assert scene.orders_to(sick) == before
+        assert scene.world.gates.why_closed(ACCOUNT, sick) is None
 
     scene.run(day())
 
@@ -357,6 +391,10 @@ def test_orders_in_doubt_close_the_gate_and_their_look_ups_go_on_through_an_open
         done, _ = await scene.route(router)
         assert sick in {line.venue for line in done.fills if line.status is FillStatus.OPEN}
         await scene.live(10_000)
+        assert scene.world.gates.why_closed(ACCOUNT, sick) == "breaker_open"
+        before = scene.reads[sick]
+        await scene.live(30_000)
+        assert scene.reads[sick] - before >= 5, "once in five seconds, not once in each opening"
         assert scene.world.gates.why_closed(ACCOUNT, sick) == "breaker_open"
         blind["on"] = False
         scene.world.mishear = lambda: ""

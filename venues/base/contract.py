@@ -307,6 +307,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     levels_max: int = 10_000
     paces: tuple[Pace, ...] = ()
     """What the venue allows; a call that would break one waits, or is refused before it is sent."""
+    tiers: Mapping[str, tuple[Pace, ...]] = {}
+    """The paces of accounts that the venue allows more, by its own word for them."""
 
 
 class Venue(msgspec.Struct, frozen=True, kw_only=True):

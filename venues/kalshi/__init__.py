@@ -11,6 +11,12 @@ from venues.kalshi.signer import KalshiSigner
 from venues.kalshi.sim import KalshiSimulator
 from venues.kalshi.tally import COLLATERAL
 
+
+def _paces(writes: int, reads: int) -> tuple[Pace, ...]:
+    """So many calls a second."""
+    return (Pace((Purpose.ORDER,), writes, 1_000), Pace((Purpose.ACCOUNT, Purpose.DATA), reads, 1_000))
+
+
 VENUE = Venue(
     name="kalshi",
     title="Kalshi",
@@ -45,10 +51,15 @@ VENUE = Venue(
         # The server pings every 10 s, also when nothing is traded.
         silent_ms_max=30_000,
         # The lowest tier: 100 tokens a second for writes, 200 for reads, and 10 for nearly every request.
-        paces=(
-            Pace((Purpose.ORDER,), 10, 1_000),
-            Pace((Purpose.ACCOUNT, Purpose.DATA), 20, 1_000),
-        ),
+        paces=_paces(10, 20),
+        # The tiers of the card (9). Bursts, which they allow as well, are left unused.
+        tiers={
+            "basic": _paces(10, 20),
+            "advanced": _paces(30, 30),
+            "premier": _paces(100, 100),
+            "paragon": _paces(200, 200),
+            "prime": _paces(400, 400),
+        },
     ),
     feed=KalshiFeed,
     listings=KalshiListings(),
