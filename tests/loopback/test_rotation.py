@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from router.core.model import AccountId
 from tests.loopback.scene import Json, scene
 from venues import discover
 
@@ -33,6 +34,11 @@ async def test_orders_go_on_while_the_keys_of_a_venue_are_replaced(tmp_path: Pat
             if books["orders"]:
                 break
             await asyncio.sleep(0.05)
+        assert stage.instance is not None
+        signer = stage.instance.accounts[AccountId("a")].signers[venue]
+        stream = stage.instance.streams._streams.get((AccountId("a"), venue))
+        assert stream is None or stream.signer is signer, "the account's next stream opens with the new keys"
+        assert stage.instance.market._signers[venue] is signer, "and the next feed that needs keys"
         first = await stage.ledger(venue)
         assert books["orders"], "the new keys trade"
         assert set(trades) == {(201, 0)}, "and nobody noticed"
