@@ -54,7 +54,7 @@ class Checks:
     def fresh(
         self, account: AccountId, order: Order, heard_ms: int | None, *, now_ms: int, limit_ms: int
     ) -> bool:
-        """Whether the book that an order is planned on now is live, and heard of; times are monotonic."""
+        """Whether the book that an order was planned on at `now_ms` is live, and was heard of in time."""
         what = invariants.stale(heard_ms, now_ms, limit_ms)
         if what is not None:
             self.broken(Invariant.STALE_BOOK, account, f"{order.listing.key}: {what}")

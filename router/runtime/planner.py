@@ -45,6 +45,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """The best offer of each listing when it was made."""
     left_out: tuple[LeftOut, ...]
     """The venues of which nothing could be used."""
+    read_ms: int
+    """When the books were read, by the clock that only grows."""
 
 
 class Planner:
@@ -72,6 +74,7 @@ class Planner:
         """
         merged = self._read(account, asked, outcome, refused)
         means, unread = await self._means(account, asked, merged)
+        read_ms = self._clock.monotonic_ms()
         merged = self._read(account, asked, outcome, refused)  # reading the means took time
         held_to, cut = self._held_to(account, asked, outcome, merged)
         capped = self._capped(account, means, merged)
@@ -83,8 +86,15 @@ class Planner:
         if not bounded.orders:
             raise self._nothing(held_to, merged, means, unread, cut=cut)
         tops = {each.listing.key: top for each, top in zip(merged.terms, merged.tops, strict=True)}
-        out = left_out(merged, asked)
-        return Draft(asked=_only(held_to, cut), cut=cut, plan=plan, bounded=bounded, tops=tops, left_out=out)
+        return Draft(
+            asked=_only(held_to, cut),
+            cut=cut,
+            plan=plan,
+            bounded=bounded,
+            tops=tops,
+            left_out=left_out(merged, asked),
+            read_ms=read_ms,
+        )
 
     def permit(self, account: Account, asked: MarketOrder, orders: Sequence[Order]) -> None:
         """Before the orders of a further round are recorded and held. Raises the refusal of a control."""
@@ -106,16 +116,14 @@ class Planner:
     def orders(self, account: Account, draft: Draft) -> tuple[Order, ...]:
         """With ids and stamps: from here on it can be sent, and looked up after a crash.
 
-        To be called in the moment the draft was made. AccountSuspended when a book was not to be used.
+        To be called in the moment the draft was made. AccountSuspended when a book was not to be used then.
         """
-        monotonic_ms = self._clock.monotonic_ms()
         orders = tuple(self._order(part) for part in draft.bounded.orders)
         for order in orders:
             heard_ms = self._ladders.heard_ms(order.listing)
             limit_ms = self._ladders.silent_ms_max(order.listing.venue)
-            if not self._checks.fresh(
-                account.account_id, order, heard_ms, now_ms=monotonic_ms, limit_ms=limit_ms
-            ):
+            at_ms = draft.read_ms
+            if not self._checks.fresh(account.account_id, order, heard_ms, now_ms=at_ms, limit_ms=limit_ms):
                 raise AccountSuspended
         return orders
 

@@ -74,7 +74,7 @@ def _green(chosen: Sequence[Fault], copy: Path) -> None:
     """Red means nothing where the tests are red without a fault."""
     tests = sorted({name for fault in chosen for name in fault.tests.split()})
     print(f"{len(chosen)} faults; first {len(tests)} test files without any", flush=True)
-    ended = _pytest(copy, tests)
+    ended = _pytest(copy, tests, seconds_max=6 * SECONDS_MAX)
     if ended.returncode != ALL_GREEN:
         print(ended.stdout[-SHOWN_MAX:])
         raise SystemExit("the tests are not green before anything is planted")
@@ -101,7 +101,9 @@ def _tried(fault: Fault, copies: SimpleQueue[Path]) -> Verdict:
     return verdict
 
 
-def _pytest(copy: Path, tests: Sequence[str]) -> subprocess.CompletedProcess[str]:
+def _pytest(
+    copy: Path, tests: Sequence[str], *, seconds_max: int = SECONDS_MAX
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(
@@ -112,7 +114,7 @@ def _pytest(copy: Path, tests: Sequence[str]) -> subprocess.CompletedProcess[str
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        timeout=SECONDS_MAX,
+        timeout=seconds_max,
         check=False,
     )
 

@@ -165,4 +165,18 @@ FAULTS = (
         '            path.read_text(errors="replace").strip()\n',
         "tests/runtime/test_checks.py",
     ),
+    Fault(
+        "a check judges a book by a later time than it was read at",
+        "router/runtime/planner.py",
+        "at_ms = draft.read_ms",
+        "at_ms = self._clock.monotonic_ms()",
+        "tests/runtime/test_checks.py",
+    ),
+    Fault(
+        "a silent book passes the check",
+        "router/core/invariants.py",
+        "if age_ms > limit_ms else None",
+        "if age_ms < 0 else None",
+        "tests/core/test_invariants.py",
+    ),
 )

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from router.core.book import Book
 from router.core.bound import Bounded
-from router.core.errors import AccountSuspended
+from router.core.errors import AccountSuspended, NothingAllocated
 from router.core.execution import Effect, Execution, Send, Write
 from router.core.invariants import Invariant
 from router.core.ledger import Ledger
@@ -19,18 +19,21 @@ from router.core.model import AccountId
 from router.core.records import Finished, Record
 from router.core.report import Report
 from router.runtime import planner
+from router.runtime.balances import Balances
 from router.runtime.gates import FOLDER, Gates
 from router.runtime.metrics import Metrics
 from router.service import Router
 from tests.runtime.test_service import books, executed
 from tests.virtual_time import VirtualLoop, run
-from tests.world import ACCOUNT, World, buy
+from tests.world import ACCOUNT, YES, World, buy
 from venues.base.http import Purpose
 from venues.base.orders import Answer, Filled, Order, OrderId, Pending
 from venues.base.units import ONE, Cash, Size
 
 AMOUNT = 150 * ONE
 """More than the best level of two venues."""
+SILENT_MS = 5_000
+"""What the world's books may be silent."""
 METRIC = "crossbook_invariant_violations_total"
 OTHER = AccountId("acct-2")
 Planted = Callable[[World, pytest.MonkeyPatch], None]
@@ -213,6 +216,38 @@ def test_a_broken_invariant_closes_the_accounts_gate_and_no_other(
         assert executed(world) > before, "others trade on"
 
     run(loop, live())
+
+
+@pytest.mark.parametrize("late_ms", [0, 1])
+def test_a_book_counts_as_it_was_when_it_was_read_however_long_planning_takes(
+    late_ms: int, broken_invariants: list[Invariant]
+) -> None:
+    loop = VirtualLoop()
+
+    async def live() -> None:
+        world = World(loop, 1)
+        router = await world.start()
+        books(world)
+        world.pump()
+        for line in world.lines:
+            line.pump = lambda: None  # type: ignore[method-assign]  # silent from now on
+        heard_ms = world.clock.monotonic_ms()
+        outcome = world.registry.outcome(YES)
+        assert outcome is not None
+        await router._planner.draft(world.account, buy(AMOUNT), outcome)  # the balances are read
+        loop._virtual = (heard_ms + SILENT_MS + late_ms) / 1000
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Balances, "_fresh", lambda *_: True)
+            if late_ms:
+                with pytest.raises(NothingAllocated, match="stale"):
+                    await router._planner.draft(world.account, buy(AMOUNT), outcome)
+                return
+            draft = await router._planner.draft(world.account, buy(AMOUNT), outcome)
+        loop._virtual += 0.5
+        assert router._planner.orders(world.account, draft)
+
+    run(loop, live())
+    assert broken_invariants == []
 
 
 async def written(path: Path) -> None:
