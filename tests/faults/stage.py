@@ -35,6 +35,11 @@ OUTAGE_MS = 400_000
 """How long the machine is down before the last start: no venue leaves an order in doubt for longer."""
 
 
+def answered(body: Json) -> bool:
+    """Whether a caller was told what became of an order, and not that there is none: then its key is free."""
+    return "fills" in body
+
+
 class Running:
     """A router in its process."""
 
@@ -267,9 +272,10 @@ class Stage:
                 headers=headers,
             ) as response:
                 raw = await response.read()
-                if response.status in (201, 502):
+                said: Json = msgspec.json.decode(raw)
+                if answered(said):
                     case.told.append(raw)
-                return response.status, msgspec.json.decode(raw)
+                return response.status, said
         except (aiohttp.ClientError, ConnectionError):
             return 0, {}
 

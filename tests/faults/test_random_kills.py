@@ -61,7 +61,12 @@ class Siege:
         return key, self.wishes.setdefault(key, made)
 
     async def once(self) -> None:
-        """One life: begun, used, killed."""
+        """One life: begun, used, killed.
+
+        Now and then the machine is down for longer: then what kept the venues' gates closed is proven.
+        """
+        if self.luck.random() < 0.25:
+            await self.play.outage()
         await self.move_books()
         running = self.play.start(self.case)
         if self.luck.random() < 0.1:

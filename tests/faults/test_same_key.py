@@ -1,7 +1,8 @@
 """A hundred requests at once under one key are one order, also when the router dies among them.
 
 Over real sockets, each request on a connection of its own. Whoever is answered is told the same; the others
-are told that it is under way.
+are told that it is under way, or, while a router that has just started cannot plan yet, that nothing was
+done.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.faults.stage import Case, Json, Rows, Running, Stage, stage
+from tests.faults.stage import Case, Json, Rows, Running, Stage, answered, stage
 from venues import discover
 
 WHOLE = bool(os.environ.get("CROSSBOOK_FAULTS"))
@@ -40,17 +41,18 @@ async def burst(play: Stage, url: str, case: Case, key: str) -> Told:
     statuses: dict[int, int] = {}
     for status, _ in said:
         statuses[status] = statuses.get(status, 0) + 1
-    return Told(statuses, {str(body) for status, body in said if status in (201, 502)})
+    return Told(statuses, {str(body) for _, body in said if answered(body)})
 
 
-async def patient(play: Stage, url: str, case: Case, key: str) -> tuple[int, Json]:
-    """The same request again until it is answered."""
-    for _ in range(300):
-        status, body = await play.order(url, case, key, **WISH)
-        if status not in (0, 409, 503):
-            return status, body
+async def patient(play: Stage, url: str, case: Case, key: str) -> str:
+    """The same request again until it is answered; the answer."""
+    body: Json = {}
+    for _ in range(600):
+        _, body = await play.order(url, case, key, **WISH)
+        if answered(body):
+            return str(body)
         await asyncio.sleep(0.05)
-    raise AssertionError(f"{key}: never answered, at last {status}, {body}")
+    raise AssertionError(f"{key}: never answered, at last {body}")
 
 
 async def executed(play: Stage, case: Case) -> int:
@@ -58,11 +60,16 @@ async def executed(play: Stage, case: Case) -> int:
     return len((await play.ledgers(case))[VENUE]["orders"])
 
 
-async def closed(play: Stage, case: Case, running: Running) -> list[str]:
-    """An outage, a last start, and the audit."""
+async def rested(play: Stage, case: Case, running: Running, config: str = "crossbook") -> Running:
+    """Another router after an outage: nothing is in doubt any more and keeps the venue's gate closed."""
     await play.stop(running, signal.SIGKILL)
     await play.outage()
-    running = play.start(case)
+    return play.start(case, config=config)
+
+
+async def closed(play: Stage, case: Case, running: Running) -> list[str]:
+    """An outage, a last start, and the audit."""
+    running = await rested(play, case, running)
     await running.port
     await play.settled(case, running)
     await play.stop(running, signal.SIGTERM)
@@ -76,10 +83,8 @@ async def test_a_hundred_at_once_under_one_key_are_one_order(tmp_path: Path) -> 
         url = await play.ready(running)
         for number in range(KEYS):
             told = await burst(play, url, case, f"key-{number}")
-            assert set(told.statuses) <= {201, 409}, told
-            assert told.statuses[201] >= 1
-            assert len(told.bodies) == 1, told
-            assert told.bodies == {str((await patient(play, url, case, f"key-{number}"))[1])}
+            assert set(told.statuses) <= {201, 409, 502}, told
+            assert told.bodies <= {await patient(play, url, case, f"key-{number}")}
             assert await executed(play, case) == number + 1
         assert await closed(play, case, running) == []
 
@@ -97,11 +102,10 @@ async def test_a_hundred_at_once_and_a_hundred_after_a_kill_are_one_order(tmp_pa
             running = play.start(case)
             url = await play.ready(running)
             second = await burst(play, url, case, key)
-            status, body = await patient(play, url, case, key)
-            assert status in (201, 502)
             assert set(second.statuses) <= {201, 409, 502}, second
-            assert (await first).bodies | second.bodies | {str(body)} == {str(body)}
+            assert (await first).bodies | second.bodies <= {await patient(play, url, case, key)}
             assert await executed(play, case) <= number + 1
+            running = await rested(play, case, running)
         assert await closed(play, case, running) == []
 
 
@@ -124,10 +128,9 @@ async def test_a_key_given_to_two_processes_is_one_order(tmp_path: Path) -> None
             await play.stop(owner, signal.SIGKILL)
             await play.ready(heir)
             last = await burst(play, beside, case, key)
-            status, body = await patient(play, beside, case, key)
-            assert status in (201, 502)
+            answer = await patient(play, beside, case, key)
             bodies = {text for told in [*(await asyncio.gather(*both)), last] for text in told.bodies}
-            assert bodies | {str(body)} == {str(body)}
+            assert bodies <= {answer}
             assert await executed(play, case) <= number + 1
-            owner = heir
+            owner = await rested(play, case, heir, names[(number + 1) % 2])
         assert await closed(play, case, owner) == []
