@@ -17,7 +17,7 @@ from router.http.predexon import routes as predexon
 from router.http.protocol import Protocol
 from router.http.reaper import Fleet, Limits
 from router.http.responses import METRICS, REQUEST_ID, docs_error, request_id
-from router.http.table import mount
+from router.http.table import Route, mount
 from router.http.tls import Certificate
 from router.http.words import (
     ENDPOINT_NOT_FOUND,
@@ -46,15 +46,20 @@ def make_app(router: Router, keys: KeyRing, metrics: Metrics, *, door: Door | No
     app = web.Application(client_max_size=body.BYTES_MAX, middlewares=[_attend])
     app[METRICS] = metrics
     app[GUARD] = Guard(door or Door())
+    mount(app, all_routes(router, keys, metrics))
+    app.on_response_prepare.append(_stamp)
+    return app
+
+
+def all_routes(router: Router, keys: KeyRing, metrics: Metrics) -> list[Route]:
+    """Every surface's, and those that describe them all."""
     routes = [
         *predexon.routes(router, keys, metrics),
         *halts.routes(router, keys),
         *limits.routes(router, keys),
         *health.routes(router, metrics),
     ]
-    mount(app, [*routes, *manual.routes(routes)])
-    app.on_response_prepare.append(_stamp)
-    return app
+    return [*routes, *manual.routes(routes)]
 
 
 async def _stamp(request: web.Request, response: web.StreamResponse) -> None:

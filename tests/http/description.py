@@ -1,10 +1,17 @@
 """The interface's description as a judge of responses, read by a validator that is not ours."""
 
 import re
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
 import jsonschema_rs
 import msgspec
+
+from router.http.app import all_routes
+from router.http.openapi import describe
+from router.runtime.keys import KeyRing
+from router.runtime.metrics import Metrics
+from router.service import Router
 
 Json = dict[str, Any]
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -53,6 +60,14 @@ class Description:
         """What of a value the schema does not allow."""
         whole = {"$schema": DRAFT, **schema, "components": {"schemas": self._closed}}
         return [error.message for error in jsonschema_rs.validator_for(whole).iter_errors(value)]
+
+
+@cache
+def ours() -> Description:
+    """The router's own, as it serves it."""
+    routes = all_routes(cast("Router", None), KeyRing([], lambda: 0), Metrics())
+    document: Json = msgspec.json.decode(msgspec.json.encode(describe(routes)))
+    return Description(document)
 
 
 def _matches(template: str, path: str) -> bool:

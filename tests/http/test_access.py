@@ -13,6 +13,7 @@ from router.http.predexon.refusals import ACCESS_WORDS
 from router.runtime.keys import ApiKey, KeyId, KeyRing, Scope, digest, networks, new_key
 from router.runtime.metrics import Metrics
 from router.service import Router
+from tests.http.description import ours
 from tests.http.test_app import answer_of
 from tests.virtual_time import VirtualLoop
 from tests.world import ACCOUNT, World
@@ -73,6 +74,7 @@ class Door:
         writer.write((head + length).encode())
         status, headers, body = answer_of(await asyncio.wait_for(reader.read(), 10))
         writer.close()
+        assert ours().faults(method, path, status=status, headers=headers, body=body) == []
         told = msgspec.json.decode(body) if "json" in headers["content-type"] else {}
         return status, told.get("errorCode", "")
 

@@ -462,6 +462,17 @@ async def test_a_body_that_does_not_come_is_a_408(server: Server, monkeypatch: p
     assert UUID.fullmatch(headers["x-request-id"])
 
 
+async def test_a_client_that_is_told_of_its_late_body_is_closed_soon_after(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(body_module, "MS_MAX", 100)
+    reader, writer = await server.connect()
+    writer.write(server.post()[:-10])
+    heard = await asyncio.wait_for(reader.read(), 6)  # aiohttp would wait ten seconds for the rest
+    assert answer_of(heard)[0] == 408
+    writer.close()
+
+
 async def test_a_caller_who_hangs_up_in_the_body_is_no_error_of_ours(server: Server) -> None:
     with structlog.testing.capture_logs() as logs:
         _, writer = await server.connect()

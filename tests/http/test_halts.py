@@ -15,6 +15,7 @@ from router.runtime.keys import ApiKey, KeyId, KeyRing, digest, new_key
 from router.runtime.keys import Scope as Right
 from router.runtime.metrics import Metrics
 from router.service import Router
+from tests.http.description import ours
 from tests.http.test_app import answer_of
 from tests.virtual_time import VirtualLoop, run
 from tests.world import ACCOUNT, YES, World
@@ -60,8 +61,9 @@ class Ops:
         head += f"x-api-key: {key or self.admin}\r\n"
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         writer.write(f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data)
-        status, _, told = answer_of(await asyncio.wait_for(reader.read(), 10))
+        status, headers, told = answer_of(await asyncio.wait_for(reader.read(), 10))
         writer.close()
+        assert ours().faults(method, path, status=status, headers=headers, body=told) == []
         return status, msgspec.json.decode(told)
 
     def books(self) -> None:

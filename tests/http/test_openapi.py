@@ -21,10 +21,11 @@ from router.runtime import lanes
 from router.runtime.keys import KeyRing
 from router.runtime.metrics import Metrics
 from router.service import Router
-from tests.http.description import Description
+from tests.http.description import Description, ours
 from tests.http.test_access import ROUTES
 from tests.http.test_app import ORDER, PATH, Server, answer_of, server, until
 from tests.http.test_docs import DIALECT, KNOWN
+from venues.base.units import ONE, Price, Size
 
 __all__ = ["server"]
 
@@ -51,6 +52,10 @@ def served() -> set[tuple[str, str]]:
 
 
 # --- the document ---
+
+
+async def test_what_is_served_is_the_description_of_every_surface(server: Server) -> None:
+    assert (await described(server)).document == ours().document
 
 
 async def test_every_route_is_described_and_every_described_route_is_there(server: Server) -> None:
@@ -222,10 +227,20 @@ async def every_venue_fails(server: Server, _: pytest.MonkeyPatch) -> bytes:
     return await server.say(server.post(), wait_s=10)
 
 
+async def sold(server: Server, _: pytest.MonkeyPatch) -> bytes:
+    await server.say(server.post())
+    world, name = server.world, min(server.world.natives)
+    bids = [(Price(430_000), Size(1_000 * ONE))]
+    world.simulators[name].exchange.set_book(world.natives[name][0], bids, [], world.clock.now_ms())
+    world.pump()
+    return await server.say(server.post(SELL.replace(b"5.00", b"1")))
+
+
 SELL = ORDER.replace(b"buy", b"sell").replace(b"amount", b"size")
 SCENES: list[tuple[int, str | None, Scene]] = [
     (201, None, says()),
     (201, None, repeated),
+    (201, None, sold),
     (400, "parse_error", says(body=b"{}")),
     (400, "insufficient_balance", says(body=ORDER.replace(b"5.00", b"9000"))),
     (400, "invalid_request", says(extra="Host: localhost\r\n")),

@@ -19,7 +19,7 @@ from router.cli.doctor import DAY_MS, certificate_finding
 from router.config import ConfigError
 from router.http.reaper import Limits
 from router.http.tls import Certificate
-from tests.http.test_app import Server, answer_of, serving
+from tests.http.test_app import Server, answer_of, serving, until
 
 HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -112,6 +112,7 @@ async def test_a_handshake_that_does_not_come_is_closed_and_counted(files: Files
         for reader, writer in silent:
             assert await asyncio.wait_for(reader.read(), 5) == b""
             writer.close()
+        await until(lambda: metrics.get_sample_value("crossbook_http_connections") == 0)
         gone = {"reason": "handshake"}
         assert metrics.get_sample_value("crossbook_http_connections_refused_total", gone) == 2
 
