@@ -46,7 +46,7 @@ def describe(routes: Sequence[Route]) -> Json:
         "tags": [{"name": name} for name in dict.fromkeys(route.surface for route in routes)],
         "paths": paths,
         "components": {
-            "schemas": dict(sorted(components.items())),
+            "schemas": _portable(dict(sorted(components.items()))),
             "responses": {word.code: _response([_said(word, when)], head=False) for word, when in NOWHERE},
             "securitySchemes": {"apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"}},
         },
@@ -161,6 +161,18 @@ def _schema(kind: object) -> Json:
     """A reference to a type's schema."""
     [schema], _ = msgspec.json.schema_components([kind], ref_template=REF)
     return schema
+
+
+def _portable(schema: object) -> object:
+    """Patterns as JSON Schema has them (ECMA-262): what Python writes as the end of a text is `$` there."""
+    if isinstance(schema, dict):
+        return {
+            key: value.replace(r"\Z", "$")
+            if key == "pattern" and isinstance(value, str)
+            else _portable(value)
+            for key, value in schema.items()
+        }
+    return [_portable(each) for each in schema] if isinstance(schema, list) else schema
 
 
 def _tidy(schema: Json) -> None:
