@@ -55,7 +55,7 @@ from router.service import Router
 from venues.base.contract import Signer, Venue
 from venues.base.events import FeedEvent, Regrid
 
-STOP_MS_MAX = 10_000
+STOP_MS_MAX = 5_000
 """How long orders under way may take to end when the router is stopped."""
 
 HALT_FILE = "halt"

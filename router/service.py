@@ -172,6 +172,8 @@ class Router:
         The next start looks up what is then open.
         """
         self._stopping = True
+        self._planner.stop()
+        log.info("router.stopping", under_way=len(self._tasks.running))
         if self._tasks.running:
             await asyncio.wait(self._tasks.running, timeout=wait_ms / 1000)
         if self._executions.answer_all():

@@ -31,8 +31,8 @@ from router.runtime.keys import KeyRing
 from router.runtime.metrics import Metrics
 from router.service import Router
 
-SHUTDOWN_MS_MAX = 10_000
-"""How long open requests may go on after the router was asked to stop."""
+SHUTDOWN_MS_MAX = 2_000
+"""How long open requests may go on after the router has stopped: every order's caller has his answer then."""
 
 SPARE_FILES = 256
 """Open files for all but clients: connections to venues, the store, logs."""

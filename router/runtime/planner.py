@@ -15,6 +15,7 @@ from router.core.errors import (
     NothingAllocated,
     Refusal,
     RiskLimit,
+    Stopping,
     TooDeep,
 )
 from router.core.gated import REFUSED_BEFORE, left_out, spoken, without
@@ -60,6 +61,11 @@ class Planner:
             tools.ledger,
         )
         self._controls, self._clock, self._checks = tools.controls, tools.clock, tools.checks
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Nothing is planned any more, neither a route nor a further round of one."""
+        self._stopped = True
 
     async def draft(
         self,
@@ -68,12 +74,14 @@ class Planner:
         outcome: Outcome,
         refused: Collection[ListingKey] = (),
     ) -> Draft:
-        """The best plan now. NotEnoughFunds, NothingAllocated or a control's refusal when there is none.
+        """The best plan now. Raises NotEnoughFunds, NothingAllocated, Stopping or a control's refusal.
 
         `refused` are the listings on which the venue has refused an order of the same route.
         """
         merged = self._read(account, asked, outcome, refused)
         means, unread = await self._means(account, asked, merged)
+        if self._stopped:
+            raise Stopping("the router shut down before the order was planned")
         read_ms = self._clock.monotonic_ms()
         merged = self._read(account, asked, outcome, refused)  # reading the means took time
         held_to, cut = self._held_to(account, asked, outcome, merged)
