@@ -156,13 +156,17 @@ class Network:
         return reply
 
     def answer(self, venue: Venue, request: Request, signer: Signer | None) -> Response:
-        """The simulator's answer to a request as it would arrive."""
-        if request.purpose is Purpose.ORDER:
-            self.before_order(venue.name)
-        simulator, now_ms = self.simulators[venue.name], self.clock.now_ms()
+        """The simulator's answer to a request that arrives at once."""
         if request.private:
             assert signer is not None
             request = signer.sign(request, self.times.now_ms(venue.name))
+        return self.deliver(venue, request)
+
+    def deliver(self, venue: Venue, request: Request) -> Response:
+        """The simulator's answer to a request as it was signed."""
+        if request.purpose is Purpose.ORDER:
+            self.before_order(venue.name)
+        simulator, now_ms = self.simulators[venue.name], self.clock.now_ms()
         simulator.tick(now_ms)
         base = simulator.hosts("", "").get(request.host, "")
         return dated(simulator.answer(call_of(replace(request, path=base + request.path)), now_ms), now_ms)

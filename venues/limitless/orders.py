@@ -36,9 +36,9 @@ from venues.limitless.signer import LimitlessSigner, Profile
 
 RECV_WINDOW_MS = 5_000
 """How long after `Order.created_ms` the venue still takes an order; it allows up to 10,000."""
-ABSENT_MS = RECV_WINDOW_MS + 10_000
+ABSENT_MS = RECV_WINDOW_MS + 35_000
 """An order not there this long after it was made never will be: the window, five seconds for clocks that
-disagree, and five for the venue's own reads to show what it took."""
+disagree, and thirty for the venue's own reads to show what it took (how far they lag is UNCONFIRMED)."""
 REMEMBERED_MS = 24 * 3_600_000
 """How long "not found" proves anything: how long the venue remembers its orders is not published."""
 LATE_MS = 60_000
