@@ -11,11 +11,12 @@ import pytest
 
 from tests.loopback.outpost import Outpost, Process, outpost
 
-pytestmark = pytest.mark.slow
-RUNS = int(os.environ.get("CROSSBOOK_OWNERS", "2"))
-"""How often an owner is stopped and goes on; `make faults` sets a hundred."""
-STOPPED_S = float(os.environ.get("CROSSBOOK_STOPPED_S", "2"))
-"""How long it stands still after it was replaced."""
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
+WHOLE = bool(os.environ.get("CROSSBOOK_FAULTS"))
+RUNS = 100 if WHOLE else 2
+"""How often an owner is stopped and goes on."""
+MINUTES = 4 if WHOLE else 0
+"""So many of them stand still for a minute after they were replaced, the others for two seconds."""
 LEASE_MS = 1_500
 """Short, but longer than a busy machine may keep a process from its turn."""
 PATIENCE_S = 10
@@ -60,7 +61,7 @@ async def test_an_owner_that_stood_still_sends_and_writes_nothing_when_it_goes_o
         await asyncio.sleep(luck.random())
         owner.tell(signal.SIGSTOP)
         moment = await replaced(heir)
-        await asyncio.sleep(STOPPED_S if moment else 0)
+        await asyncio.sleep(0 if moment is None else 60 if number < MINUTES else 2)
         owner.tell(signal.SIGCONT)
         if moment is None:  # it still owns the store, and goes on as such
             owner.tell(signal.SIGTERM)

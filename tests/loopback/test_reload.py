@@ -83,3 +83,16 @@ async def shown(instance: Instance, files: Files) -> str:
     assert status == 200
     assert found is not None
     return ssl.DER_cert_to_PEM_cert(found)
+
+
+async def test_a_router_acts_only_while_it_certainly_owns_its_store(running: Running) -> None:
+    instance = running.demo.instance
+    assert instance is not None
+    assert instance.market.transport.may_act()
+    lease = instance.store._lease
+    assert lease is not None
+    lease.lose("another process owns the store now")
+    assert not instance.market.transport.may_act()
+    status, body, _ = await running.order(side="buy", amount="8.00")
+    assert (status, body["errorCode"]) == (503, "store_unavailable")
+    assert any("another process owns" in reason for reason in instance.router.waiting_for())

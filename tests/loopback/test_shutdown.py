@@ -13,9 +13,9 @@ import pytest
 
 from tests.loopback.outpost import outpost
 
-pytestmark = pytest.mark.slow
-RUNS = int(os.environ.get("CROSSBOOK_SHUTDOWNS", "2"))
-"""How often a router under load is told to stop; `make faults` sets a hundred."""
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
+RUNS = 100 if os.environ.get("CROSSBOOK_FAULTS") else 2
+"""How often a router under load is told to stop."""
 END_S_MAX = 10
 NEW_WORK_MS_MAX = 100
 

@@ -272,6 +272,25 @@ def test_an_order_that_is_still_being_planned_when_the_router_stops_is_refused()
     run(loop, live())
 
 
+def test_an_order_that_was_still_planned_when_the_end_began_is_not_begun_in_the_time_left() -> None:
+    loop = VirtualLoop()
+
+    async def live() -> None:
+        world = World(loop, 6)
+        router = await world.start()
+        books(world)
+        world.pump()
+        world.network.latency_ms = 500
+        route = router.route(world.account, buy(AMOUNT), request_id="1")
+        await world.clock.sleep(100)
+        await router.stop(5_000)
+        with pytest.raises(Stopping):
+            await route
+        assert (executed(world), world.store.lines) == (0, [])
+
+    run(loop, live())
+
+
 def test_nobody_waits_for_a_lane_longer_than_half_of_what_a_caller_waits() -> None:
     loop = VirtualLoop()
 

@@ -362,6 +362,25 @@ async def test_an_order_is_never_repeated_on_a_dead_connection(request_: Request
     assert len(server.requests) == 2
 
 
+@pytest.mark.parametrize("purpose", [Purpose.ORDER, Purpose.ACCOUNT])
+async def test_whoever_may_not_act_any_more_sends_nothing_but_asks_for_public_data(purpose: Purpose) -> None:
+    asked: list[bool] = []
+
+    def may_act() -> bool:
+        asked.append(True)
+        return False
+
+    async with rude(says(reply())) as server, door() as transport:
+        transport.may_act = may_act
+        private = structs.replace(GET, purpose=purpose)
+        found = await transport.send(acme(server.url), private, signer=None, deadline_ms=2_000)
+        assert (found, server.requests) == (Silence("not_owner", sent=False), [])
+        assert isinstance(
+            await transport.send(acme(server.url), GET, signer=None, deadline_ms=2_000), Response
+        )
+    assert asked == [True]
+
+
 async def test_a_reply_nobody_asked_for_is_not_taken_for_the_next_one() -> None:
     """A late or doubled reply on a pooled connection would otherwise answer somebody else's order."""
 
