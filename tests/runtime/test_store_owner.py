@@ -2,6 +2,8 @@
 
 import asyncio
 import sqlite3
+import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -212,6 +214,26 @@ async def test_an_owner_that_took_over_is_protected_like_the_first(tmp_path: Pat
         await owner(tmp_path).open()
     assert owns(second)
     await second.close()
+
+
+async def test_a_start_that_is_called_off_in_the_moment_it_becomes_the_owner_leaves_the_store_free(
+    tmp_path: Path,
+) -> None:
+    begun = threading.Event()
+
+    def slow(path: Path) -> sqlite3.Connection:
+        begun.set()
+        time.sleep(0.2)
+        return connect_writer(path)
+
+    store = SqliteStore(tmp_path, Metrics(), connect=slow, lease_ms=LEASE_MS)
+    opening = asyncio.create_task(store.open())
+    await asyncio.to_thread(begun.wait)
+    opening.cancel()
+    await asyncio.gather(opening, return_exceptions=True)
+    assert not owns(store)
+    async with opened(owner(tmp_path)) as other:
+        assert owns(other)
 
 
 async def test_an_owner_of_an_older_version_is_not_driven_out_by_the_upgrade(

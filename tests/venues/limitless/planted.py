@@ -13,7 +13,7 @@ FAULTS = (
     Fault(
         '"not there" is believed at once',
         "venues/limitless/orders.py",
-        "ABSENT_MS = RECV_WINDOW_MS + 10_000",
+        "ABSENT_MS = RECV_WINDOW_MS + 35_000",
         "ABSENT_MS = 0",
         "tests/venues/limitless/test_orders.py",
     ),
