@@ -79,6 +79,8 @@ class Caller:
         strangers = [operation.as_strategy(generation_mode=mode) for mode in GenerationMode]
         if scope == "trade":
             known_ones += [operation.as_strategy(body=order, **known) for order in ORDERS]
+            nobody = {"accountId": "acct-nobody"}
+            known_ones.append(operation.as_strategy(**(known | {"path_parameters": nobody})))
         made = strategies.one_of(*known_ones, *strangers)
 
         @hypothesis.given(case=made)
