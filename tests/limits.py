@@ -7,7 +7,7 @@ from router.core.controls import AccountLimits, CashLimits
 from router.runtime.control_settings import LimitBook
 from venues.base.units import ONE, Cash, Price, Size
 
-ALL = Cash(10**9 * ONE)
+ALL = Cash(10**12 * ONE)
 WIDE = LimitBook(
     default=AccountLimits(
         cash=CashLimits(order=ALL, minute=ALL, open=ALL),
@@ -25,10 +25,10 @@ WIDE = LimitBook(
 )
 WIDE_SETTINGS: Mapping[str, object] = MappingProxyType(
     {
-        "order_usd": "1000000000",
-        "minute_usd": "1000000000",
-        "open_usd": "1000000000",
-        "order_shares": "1000000000",
+        "order_usd": "1000000000000",
+        "minute_usd": "2000000000000",
+        "open_usd": "2000000000000",
+        "order_shares": "1000000000000",
         "collar_usd": "1",
         "collar_percent": 10_000,
         "depth_percent": 100,

@@ -72,6 +72,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._virtual
 
+    def suspend(self, ms: int) -> None:
+        """The machine sleeps for this long: every timer until then is late."""
+        self._virtual += ms / 1000
+
     def _run_once(self) -> None:
         """Run one callback; when there is none, be at the time of the next timer."""
         ready = self._ready
@@ -113,6 +117,10 @@ class VirtualClock:
 
     async def sleep(self, ms: int) -> None:
         await asyncio.sleep(ms / 1000)
+
+    def suspend(self, ms: int) -> None:
+        """See `VirtualLoop`: a week in which nothing is done takes no week's work."""
+        self._loop.suspend(ms)
 
     def jitter(self, ms_max: int) -> int:
         return ms_max

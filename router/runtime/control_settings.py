@@ -10,7 +10,7 @@ from router.core.model import AccountId
 from router.core.trail import Change, Trail
 from venues.base.units import Cash, Price, Size, micros
 
-Decimal = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,12}(\.[0-9]{1,6})?\Z")]
+Decimal = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,13}(\.[0-9]{1,6})?\Z")]
 Fraction = Annotated[str, msgspec.Meta(pattern=r"^(0(\.[0-9]{1,6})?|1)\Z")]
 PerSecond = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 BPS = 100
