@@ -251,7 +251,7 @@ class Instance:
         limits = changed(trail, written(*controls_of(self.config)), self.market.clock.now_ms())
         if limits is not None:
             await self.store.note(limits)
-            log.warning("limits.changed", by=limits.by)
+            log.info("limits.changed", by=limits.by)
 
     async def _watch(self, registry: Registry) -> None:
         await self.market.start(registry)
