@@ -31,6 +31,9 @@ LISTINGS_PER_CALL = 50
 LISTED_EVERY_MS, LISTED_LOOKS_MAX = 500, 60
 """At start the listings are read from the venues first; after half a minute it begins without."""
 READ_MS_MAX = 10_000
+LISTED_LAG_MS = 5_000
+"""What ended less than this before a venue was asked may rest in its list: it ends while lists are read, and
+lists lag. The next comparison tells."""
 UNPROVEN_MAX = 20
 """Orders that were given up for not being shown, looked up again in one pass; the latest of them."""
 
@@ -106,13 +109,14 @@ class Reconciler:
         venue, signer = self._tools.venues[name], self._accounts[account_id].signers[name]
         if whole:
             await self._recall(account_id, name)
+        asked_ms = self._tools.clock.monotonic_ms()
         ended = self._tools.desks.ended.of(account_id, name)
         orders = [*(each.order for each in ended), *self._open(account_id, name)]
         own = [order.listing for order in orders]
         wanted = both_ways([*own, *(self._listings(name) if whole else ())])
         resting = await self._read(venue, signer, wanted, venue.orders.open_orders)
         over = await self._read(venue, signer, both_ways(own), venue.orders.history)
-        strays, undead = self._judged(account_id, name, resting[0])
+        strays, undead = self._judged(account_id, name, resting[0], asked_ms)
         booked = await self._catch_up(account_id, name, [*resting[0], *over[0]], ended)
         found = Found(strays=strays, undead=undead, booked=booked, unread=resting[1] or over[1])
         await self._act(account_id, venue, found)
@@ -165,11 +169,12 @@ class Reconciler:
             if not planned.orders or now_ms - planned.at_ms > ENDED_MS:
                 continue
             execution = Execution(planned, route.answers)
+            ended_ms = at_ms - max(0, now_ms - planned.at_ms)  # at the earliest
             for order_id, last in execution.known.items():
                 order = execution.orders[order_id]
                 new = order.listing.venue == venue and order_id not in known
                 if new and isinstance(last, Filled | Rejected):
-                    self._tools.desks.ended.add(account, Ended(planned.route_id, order, last, at_ms=at_ms))
+                    self._tools.desks.ended.add(account, Ended(planned.route_id, order, last, at_ms=ended_ms))
 
     async def _read(
         self,
@@ -192,16 +197,19 @@ class Reconciler:
         return list(rows.values()), unread
 
     def _judged(
-        self, account: AccountId, venue: str, rows: Sequence[Standing]
+        self, account: AccountId, venue: str, rows: Sequence[Standing], asked_ms: int
     ) -> tuple[tuple[Standing, ...], tuple[Standing, ...]]:
-        """The strays and the undead among what rests."""
+        """The strays and the undead among what rested when the venue was asked."""
         strays: list[Standing] = []
         undead: list[Standing] = []
         find = self._tools.desks.ended.find
         for row in rows:
             if row.open and not self._under_way(account, venue, row):
                 ended = find(account, venue, client_id=row.client_id, venue_order_id=row.venue_order_id)
-                (strays if ended is None else undead).append(row)
+                if ended is None:
+                    strays.append(row)
+                elif asked_ms - ended.at_ms >= LISTED_LAG_MS:
+                    undead.append(row)
         return tuple(strays), tuple(undead)
 
     def _under_way(self, account: AccountId, venue: str, row: Standing) -> bool:

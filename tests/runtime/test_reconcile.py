@@ -10,7 +10,7 @@ from router.core.late import NOT_EXECUTED
 from router.core.model import RouteId
 from router.core.records import Answered, decode, encode
 from router.runtime.ended import ENDED_MS, Ended
-from router.runtime.reconcile import Reconciler
+from router.runtime.reconcile import LISTED_LAG_MS, Reconciler
 from router.service import Router
 from tests.runtime.test_late import SETTLED_MS, books, done_at, late_fills
 from tests.virtual_time import VirtualLoop, run
@@ -124,6 +124,9 @@ def test_an_order_that_rests_after_its_last_word_is_told_and_taken_off(venue: st
         last = Filled(order.order_id, working.venue_order_id, Size(0), Cash(0), working.fee)
         at_ms = bench.world.clock.monotonic_ms()
         router._tools.desks.ended.add(ACCOUNT, Ended(RouteId("r1"), order, last, at_ms=at_ms))
+        ending = await bench.reconciler.compare(ACCOUNT, venue, whole=False)
+        assert (ending.strays, ending.undead) == ((), ()), "the list may be from before its end"
+        await bench.world.clock.sleep(LISTED_LAG_MS)
         found = await bench.reconciler.compare(ACCOUNT, venue, whole=False)
         assert [row.venue_order_id for row in found.undead] == [working.venue_order_id]
         assert found.strays == ()
