@@ -2,7 +2,7 @@
 #
 #   make setup    build .venv from requirements.lock (once; the other targets do it by themselves)
 #   make demo     start a router with simulated venues and place one routed order through HTTP
-#   make check    format, lint, types, shape, documents, unit tests: under a minute
+#   make check    format, lint, types, shape, documents, unit tests: a minute and a half on two cores
 #   make test     everything
 #   make bench    the benchmarks; results are appended with commit and date
 #   make conformance  let the venues' official clients trade on the simulators; writes docs/conformance.md. Needs
