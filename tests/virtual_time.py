@@ -9,9 +9,12 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from router.core.model import RouteId
+from router.runtime.clock import SALT_MAX
 
 T = TypeVar("T")
 EPOCH_MS = 1_795_000_000_000
+SPREAD = 5_566_755_282_872_655
+"""The golden section of `SALT_MAX`, odd: its multiples lie far from each other (Fibonacci hashing)."""
 
 
 class StuckError(RuntimeError):
@@ -103,7 +106,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 class VirtualClock:
-    """`router.runtime.clock.Clock` on a virtual loop. Ids and salts are counted."""
+    """`router.runtime.clock.Clock` on a virtual loop. Ids are counted; salts are counted and then spread over
+    their whole range, as random ones are: a venue may tell orders apart by them, through rounded numbers."""
 
     def __init__(self, loop: VirtualLoop) -> None:
         self._loop = loop
@@ -134,7 +138,7 @@ class VirtualClock:
 
     def new_salt(self) -> int:
         self._ids += 1
-        return self._ids
+        return 1 + self._ids * SPREAD % SALT_MAX
 
 
 class OwnClock(VirtualClock):
