@@ -247,7 +247,8 @@ class Instance:
         trail = await self.store.trail()
         self.switch.open(trail)
         self.switch.watch()
-        self.tools.controls.overrides = overrides(trail)
+        controls = self.tools.controls
+        controls.overrides = overrides(trail) | controls.overrides  # set since the trail was read
         limits = changed(trail, written(*controls_of(self.config)), self.market.clock.now_ms())
         if limits is not None:
             await self.store.note(limits)

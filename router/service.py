@@ -1,7 +1,7 @@
 """The verbs of the router. Read `Router._route` from top to bottom and you know the program."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Collection, Coroutine, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -81,7 +81,7 @@ class Router:
         self._unseeded: dict[ListingKey, None] = {}
         """Listings of the registry that were never seen with metadata and book."""
         self._routes: set[asyncio.Task[Any]] = set()
-        self._stopping = False
+        self._recovered = self._stopping = False
 
     @property
     def late(self) -> LateFills:
@@ -125,6 +125,10 @@ class Router:
         """What is halted."""
         return self._tools.controls.switch
 
+    def names(self, kind: str) -> Collection[str] | None:
+        """What there is of a kind of scope; None where anything may be named."""
+        return {"account": self._accounts.keys(), "venue": self._tools.venues.keys()}.get(kind)
+
     async def halt(self, scope: Scope, *, by: str, why: str) -> bool:
         """Nothing of this scope leaves any more; whether it is on record. Raises TooManyHalts."""
         try:
@@ -148,6 +152,8 @@ class Router:
             waiting.append("nothing: the router is shutting down")
         if self._tools.store.failing is not None:
             waiting.append(f"the store: {self._tools.store.failing}")
+        elif not self._recovered:
+            waiting.append("what was halted and what was under way before, to be taken up")
         for key in list(self._unseeded):
             missing = self._ladders.missing(key)
             if missing is None:
@@ -159,11 +165,15 @@ class Router:
         return waiting
 
     async def recover(self) -> int:
-        """Take up every route without a last word: its holds stand again and its orders are looked up."""
+        """Take up every route without a last word: its holds stand again and its orders are looked up.
+
+        Until then no order is taken: a standby's callers are there before what it takes over is.
+        """
         self._once.restarted()
         stored = await self._tools.store.unfinished()
         for route in stored:
             self._executions.resume(route)
+        self._recovered = True
         return len(stored)
 
     async def stop(self, wait_ms: int) -> None:
@@ -222,6 +232,8 @@ class Router:
         self._accepting(account)
         if self._tools.store.failing is not None:
             raise StoreUnavailable("orders cannot be recorded at the moment, so none is taken")
+        if not self._recovered:
+            raise StoreUnavailable("the store is being taken over, so no order is taken yet; ask again")
         outcome = self._outcome(account, asked)
         self._tools.controls.admit(account.account_id, asked)
         deadline_ms = self._tools.clock.monotonic_ms() + self.answer_ms

@@ -1,6 +1,6 @@
 """A store without a disk, for worlds in which the disk's failures are chosen."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from router.core.idempotency import expired
 from router.core.model import AccountId, Key, RouteId
@@ -33,6 +33,8 @@ class MemoryStore:
         self.failing: str | None = None
         self.owned, self._lost = True, False
         """Whether nobody else owns the disk; a test may let the lease run out."""
+        self.noting: Callable[[], Awaitable[str]] = self._noted
+        """How long the disk takes for a change, and what goes wrong with it: see `misdeed`."""
         self.misdeed: Callable[[Record], str] = lambda _record: ""
         """What goes wrong with a record: "", "down" (not written) or "unsure" (written, but it seems not)."""
 
@@ -100,6 +102,12 @@ class MemoryStore:
         before = self.changes[-1][2] if self.changes else GENESIS
         body = encode_change(change)
         self.changes.append((len(self.changes) + 1, body, link(before, body)))
+        if await self.noting() == "unsure":
+            raise StoreDown("the disk does not answer")
+
+    @staticmethod
+    async def _noted() -> str:
+        return ""
 
     async def trail(self) -> Trail:
         """See `Store`."""

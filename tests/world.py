@@ -376,8 +376,12 @@ class World:
         accounts: Collection[AccountId] = (ACCOUNT,),
         streaming: bool = True,
         duplicate_ms: int = 0,
+        recovers: bool = True,
     ) -> Router:
-        """A fresh router on the surviving store and venues. It trades these venues, all by default."""
+        """A fresh router on the surviving store and venues. It trades these venues, all by default.
+
+        Without `recovers` it is a standby in the moment it owns the store, and no further.
+        """
         traded = {n: venue for n, venue in self.venues.items() if venues is None or n in venues}
         await self.rest()
         self.network.restart()
@@ -424,7 +428,8 @@ class World:
         router = Router(tools, known, ladders, answer_ms=answer_ms, duplicate_ms=duplicate_ms)
         router.use(self.registry)
         self.pump()
-        await router.recover()
+        if recovers:
+            await router.recover()
         return router
 
     async def rest(self) -> None:

@@ -113,14 +113,24 @@ class Switch:
         await asyncio.shield(written)
 
     async def resume(self, scope: Scope, *, by: str, why: str) -> bool:
-        """Lift a halt by command; whether there was one. In force when it is durable. Raises StoreDown."""
-        if scope not in self._halts.by_command:
+        """Lift a halt by command; whether there was one. In force when it is durable. Raises StoreDown.
+
+        Who halts the same again before it is written halts it again.
+        """
+        standing = self._halts.by_command.get(scope)
+        if standing is None:
             return False
         if self._owed or self._store.failing is not None:
             raise StoreDown(self._store.failing or "changes before it are not written yet")
-        change = self._change(RESUMED, scope, by, why)
-        await self._store.note(change)
-        self._applied(change)
+        change, recorded = self._change(RESUMED, scope, by, why), False
+        try:
+            await self._store.note(change)
+            recorded = True
+        finally:
+            if not recorded:  # it may be on the trail all the same: what goes on standing is written after it
+                self._owe(standing)
+        if self._halts.by_command.get(scope) is standing:
+            self._applied(change)
         return True
 
     def signalled(self) -> None:
@@ -153,6 +163,10 @@ class Switch:
         """In force from now on; the future ends when it is durable."""
         change = self._change(what, scope, by, why)
         self._applied(change)
+        return self._owe(change)
+
+    def _owe(self, change: Change) -> "asyncio.Future[None]":
+        """The store is to have this change; the future ends when it is durable."""
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         written.add_done_callback(_heard)
         if len(self._owed) < OWED_MAX:

@@ -342,3 +342,29 @@ def test_a_venue_that_is_not_traded_is_not_waited_for() -> None:
         assert {line.venue for line in report.fills} == set(traded)
 
     run(loop, live())
+
+
+def test_a_router_that_has_just_taken_over_takes_no_order_before_it_has_taken_up_what_was_under_way() -> None:
+    loop = VirtualLoop()
+
+    async def live() -> None:
+        world = World(loop, 1)
+        before = await world.start(answer_ms=500)
+        books(world)
+        muffled = Muffled(world)
+        await world.route(before, buy(AMOUNT))
+        money = held(before)
+        await before.stop(0)
+        muffled.on = False
+        heir = await world.start(recovers=False)
+        books(world)
+        assert heir.waiting_for() == ["what was halted and what was under way before, to be taken up"]
+        sent = executed(world)
+        with pytest.raises(StoreUnavailable, match="taken over"):
+            await world.route(heir, buy(AMOUNT))
+        assert executed(world) == sent
+        assert await heir.recover() == 1
+        assert held(heir) == money > 0
+        assert heir.waiting_for() == []
+
+    run(loop, live())

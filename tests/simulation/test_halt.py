@@ -298,6 +298,53 @@ def test_a_store_that_is_down_delays_the_trail_but_not_the_halt_and_keeps_a_halt
     scene(live)
 
 
+def test_who_halts_again_while_a_halt_is_being_lifted_has_halted() -> None:
+    async def live(watched: Watched) -> None:
+        world = watched.world
+        await world.start()
+        await world.switch.halt(EVERYTHING, by="one", why="odd fills")
+
+        async def slow() -> str:
+            await world.clock.sleep(100)
+            return ""
+
+        world.store.noting = slow
+        lifting = asyncio.create_task(world.switch.resume(EVERYTHING, by="one", why="they were right"))
+        await world.clock.sleep(50)
+        await world.switch.halt(EVERYTHING, by="another", why="they are not")
+        await lifting
+        with pytest.raises(Halted, match="by another"):
+            world.switch.check(ACCOUNT, YES)
+        await world.start()
+        with pytest.raises(Halted, match="by another"):
+            world.switch.check(ACCOUNT, YES)
+
+    scene(live)
+
+
+def test_a_halt_whose_lifting_may_be_on_disk_stands_after_a_restart_too() -> None:
+    async def live(watched: Watched) -> None:
+        world = watched.world
+        await world.start()
+        await world.switch.halt(EVERYTHING, by="a test", why="odd fills")
+
+        async def unsure() -> str:
+            return "unsure"
+
+        usual, world.store.noting = world.store.noting, unsure
+        with pytest.raises(StoreDown):
+            await world.switch.resume(EVERYTHING, by="a test", why="")
+        world.store.noting = usual
+        with pytest.raises(Halted):
+            world.switch.check(ACCOUNT, YES)
+        await world.clock.sleep(2_000)
+        await world.start()
+        with pytest.raises(Halted, match="odd fills"):
+            world.switch.check(ACCOUNT, YES)
+
+    scene(live)
+
+
 def test_a_halt_of_before_the_store_is_open_counts_and_is_written_once_it_is() -> None:
     async def live(watched: Watched) -> None:
         world = watched.world
