@@ -19,7 +19,9 @@ HALTED, RESUMED = "halted", "resumed"
 FILE_HALTED, FILE_RESUMED = "file_halted", "file_resumed"
 """The same by the halt file, which alone can lift what it halts."""
 
-_NAME = re.compile(r"[\x21-\x7e]{1,200}")
+_NAME = re.compile(r"(?!:)[\x21-\x7e]{1,200}")
+_REASON = re.compile(r"(?:^|\s)#")
+"""Where a line's reason begins: a name may have a `#` inside."""
 
 
 class Scope(msgspec.Struct, frozen=True):
@@ -37,7 +39,8 @@ class Scope(msgspec.Struct, frozen=True):
         if self.kind not in KINDS:
             raise ValueError(f"a halt is of all, or of one of {', '.join(KINDS)}, not of {self.kind!r}")
         if not _NAME.fullmatch(self.name):
-            raise ValueError(f"{self.kind}: a name is 1 to 200 visible ASCII characters, without blanks")
+            rule = "1 to 200 visible ASCII characters, without blanks or a colon in front"
+            raise ValueError(f"{self.kind}: a name is {rule}")
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.name}" if self.name else self.kind
@@ -50,13 +53,13 @@ def scope_of(text: str) -> Scope:
 
 
 def read_file(text: str) -> dict[Scope, str]:
-    """What a halt file halts, and its reasons: a scope a line, after `#` the reason.
+    """What a halt file halts, and its reasons: a scope a line, after a blank and `#` the reason.
 
     A file that says nothing, or anything that cannot be understood, halts all.
     """
     found: dict[Scope, str] = {}
     for line in text.splitlines():
-        words, _, why = line.partition("#")
+        words, why = [*_REASON.split(line, maxsplit=1), ""][:2]
         if words.strip():
             try:
                 found[scope_of(words)] = why.strip()

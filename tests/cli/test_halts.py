@@ -1,5 +1,6 @@
 """`crossbook halt` and `resume`: what they put into the halt file, and what they leave in it."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,10 @@ from typer.testing import CliRunner, Result
 from router.cli.app import app
 from router.core.halts import ALL, Scope, read_file, scope_of
 from router.runtime import halt_file
+from venues import discover
 
-SETTINGS = '[registry]\nfile = "registry.yaml"\n\n[accounts]\n\n[keys]\n'
+SETTINGS = '[registry]\nfile = "registry.yaml"\n\n[accounts.acct-1]\nvenues = []\n\n[keys]\n'
+SOMEWHERE = min(discover())
 
 
 @pytest.fixture
@@ -25,12 +28,12 @@ def said(config: Path, *words: str) -> Result:
 
 def test_halts_are_added_and_taken_out_one_by_one(config: Path) -> None:
     file = config.parent / "crossbook-data" / "halt"
-    assert said(config, "halt", "venue", "somewhere", "--why", "odd  #fills\n").exit_code == 0
+    assert said(config, "halt", "venue", SOMEWHERE, "--why", "odd  #fills\n").exit_code == 0
     assert said(config, "halt", "all").exit_code == 0
-    assert halt_file.read(file) == {Scope("venue", "somewhere"): "odd #fills", Scope(ALL): ""}
+    assert halt_file.read(file) == {Scope("venue", SOMEWHERE): "odd #fills", Scope(ALL): ""}
     assert said(config, "resume", "all").exit_code == 0
-    assert halt_file.read(file) == {Scope("venue", "somewhere"): "odd #fills"}
-    assert said(config, "resume", "venue", "somewhere").exit_code == 0
+    assert halt_file.read(file) == {Scope("venue", SOMEWHERE): "odd #fills"}
+    assert said(config, "resume", "venue", SOMEWHERE).exit_code == 0
     assert not file.exists()
     assert list(file.parent.iterdir()) == []
 
@@ -44,14 +47,23 @@ def test_an_empty_file_that_halts_all_does_so_still_when_more_is_halted(config: 
 
 
 def test_what_is_not_halted_cannot_be_resumed(config: Path) -> None:
-    said(config, "halt", "venue", "somewhere")
+    said(config, "halt", "venue", SOMEWHERE)
     done = said(config, "resume", "all")
     assert done.exit_code == 1
-    assert "venue:somewhere" in done.output
+    assert f"venue:{SOMEWHERE}" in done.output
 
 
 @pytest.mark.parametrize(
-    "words", [("halt", "most"), ("halt", "venue"), ("halt", "all", "x"), ("halt", "venue", "a b")]
+    "words",
+    [
+        ("halt", "most"),
+        ("halt", "venue"),
+        ("halt", "all", "x"),
+        ("halt", "venue", "a b"),
+        ("halt", "venue", "nowhere"),
+        ("halt", "account", "acct1"),
+        ("halt", "market", ":x"),
+    ],
 )
 def test_what_cannot_be_halted_is_refused_and_halts_nothing(config: Path, words: tuple[str, ...]) -> None:
     assert said(config, *words).exit_code == 1
@@ -81,3 +93,32 @@ def test_a_file_that_cannot_be_read_halts_all(tmp_path: Path) -> None:
     for path in (tmp_path / "raw", tmp_path / "large", tmp_path):
         assert list(halt_file.read(path)) == [Scope(ALL)], path
     assert halt_file.read(tmp_path / "none") == {}
+
+
+@pytest.mark.parametrize("name", ["a#b", "somewhere:a#b", "#a", "a:", "a::b"])
+def test_a_name_with_odd_signs_is_halted_as_it_is(config: Path, name: str) -> None:
+    assert said(config, "halt", "market", name, "--why", "#1 reason").exit_code == 0
+    file = config.parent / "crossbook-data" / "halt"
+    found = halt_file.read(file)
+    assert found == (
+        {Scope("market", name): "#1 reason"} if name[0] != "#" else {Scope(ALL): found[Scope(ALL)]}
+    )
+
+
+def test_a_reason_in_any_letters_is_kept_as_far_as_it_can_be_written(config: Path) -> None:
+    file = config.parent / "crossbook-data" / "halt"
+    assert said(config, "halt", "all", "--why", "für \udcff 停").exit_code == 0
+    assert halt_file.read(file) == {Scope(ALL): "für ? 停"}
+
+
+def test_commands_at_the_same_time_undo_nothing_of_each_other(config: Path) -> None:
+    file = config.parent / "crossbook-data" / "halt"
+    file.parent.mkdir()
+
+    def halted(number: int) -> None:
+        with halt_file.alone(file):
+            halt_file.write(file, halt_file.read(file) | {Scope("market", f"m{number}"): ""})
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(halted, range(40)))
+    assert len(halt_file.read(file)) == 40

@@ -124,6 +124,10 @@ async def test_a_halt_is_told_to_callers_listed_and_lifted_and_all_of_it_is_on_t
         ("POST", "/native/halts", {"scope": "all", "name": "x"}, (400, "parse_error")),
         ("POST", "/native/halts", {"scope": "all", "when": "now"}, (400, "parse_error")),
         ("POST", "/native/halts", {"scope": "all", "why": "x" * 501}, (400, "parse_error")),
+        ("POST", "/native/halts", {"scope": "market", "name": ":"}, (400, "parse_error")),
+        ("POST", "/native/halts", {"scope": "market", "name": ":x"}, (400, "parse_error")),
+        ("POST", "/native/halts", {"scope": "account", "name": "acct_1"}, (400, "parse_error")),
+        ("POST", "/native/halts", {"scope": "venue", "name": "somewhere"}, (400, "parse_error")),
         ("POST", "/native/halts", [], (400, "parse_error")),
         ("DELETE", "/native/halts", None, (400, "parse_error")),
         ("DELETE", "/native/halts?scope=all", None, (404, "halt_not_found")),
@@ -137,6 +141,21 @@ async def test_what_cannot_be_done_is_refused_and_changes_nothing(
     assert (status, told["errorCode"]) == expected
     assert ops.router.switch.halts.standing == {}
     assert (await ops.world.store.trail()).changes == ()
+
+
+async def test_who_halts_and_cancels_is_told_so_though_another_lifts_it_meanwhile(ops: Ops) -> None:
+    switch, cancelling = ops.router.switch, asyncio.Event()
+    usual = ops.router.cancel_all
+
+    async def lifted_meanwhile(scope: Scope) -> Any:
+        assert await switch.resume(scope, by="another", why="")
+        cancelling.set()
+        return await usual(scope)
+
+    ops.router.cancel_all = lifted_meanwhile  # type: ignore[method-assign]  # the moment is chosen
+    status, told = await ops.ask("POST", "/native/halts", {"scope": "all", "why": "x", "cancel": True})
+    assert cancelling.is_set()
+    assert (status, told["halt"]["why"]) == (201, "x")
 
 
 async def test_what_the_file_halts_only_the_file_lifts(ops: Ops, tmp_path: Any) -> None:

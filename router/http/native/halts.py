@@ -88,14 +88,21 @@ class HaltRoutes:
             key = self._access.caller(request, key_ring.Scope.ADMIN)
             asked = _asked(await receive(request))
             scope = _scope(asked.scope, asked.name)
+            self._check_known(scope)
             recorded = await self._router.halt(scope, by=f"key {key.name}", why=asked.why)
+            change = self._router.switch.halts.standing[scope]  # another may lift it during the cancels
             done = await self._router.cancel_all(scope) if asked.cancel else None
         except tuple(WORDS) as error:
             return refused(request, error)
-        change = self._router.switch.halts.standing[scope]
         orders, unread = (list(done.orders), list(done.unread)) if done else ([], [])
         body = Halting(_shown(scope, change, file=False), recorded, orders, unread)
         return json_response(201, _encoder.encode(body))
+
+    def _check_known(self, scope: Scope) -> None:
+        """A slip in a name would halt nothing. A market may be halted before it is in the registry."""
+        known = self._router.names(scope.kind)
+        if known is not None and scope.name not in known:
+            raise BadScope(f"name: no {scope.kind} of this router is called {scope.name}; nothing is halted")
 
     async def halts(self, request: web.Request) -> web.Response:
         """Those by command and those of the file."""
