@@ -6,7 +6,6 @@ depth); an order that was planned is sent as it is, or not at all.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from statistics import median_low
 
 import msgspec
 
@@ -89,10 +88,13 @@ def check_sale(limits: AccountLimits, asked: MarketOrder, bid: Price | None) -> 
 
 
 def check_usual(limits: AccountLimits, sizes: Sequence[Size], size: Size, *, confirmed: bool) -> None:
-    """Whether it is far larger than this account's orders of late (`sizes`). Raises ConfirmRequired."""
+    """Whether it is far larger than this account's orders of late: `sizes`, in ascending order.
+
+    Raises ConfirmRequired.
+    """
     if confirmed or len(sizes) < HISTORY_MIN:
         return
-    most = limits.usual_times * median_low(sizes)
+    most = limits.usual_times * sizes[(len(sizes) - 1) // 2]
     if size > most:
         raise ConfirmRequired("confirm_medians", f"{plain(size)} shares", f"{plain(most)} shares")
 

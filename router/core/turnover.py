@@ -1,7 +1,8 @@
 """What an account has sent lately: money by order for a minute, sizes for its usual size, orders a second."""
 
+from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -81,13 +82,21 @@ class Sizes:
     def __init__(self, earlier: Iterable[tuple[int, Size]]) -> None:
         """`earlier` is oldest first; the latest HISTORY_MAX count."""
         self._sizes = deque(earlier, maxlen=HISTORY_MAX)
+        self._ordered = sorted([size for _, size in self._sizes])
 
     def add(self, size: Size, now_ms: int) -> None:
         """One more order, with all its parts."""
+        if len(self._sizes) == HISTORY_MAX:
+            self._drop()
         self._sizes.append((now_ms, size))
+        insort(self._ordered, size)
 
-    def lately(self, now_ms: int) -> list[Size]:
-        """Those that count."""
+    def lately(self, now_ms: int) -> Sequence[Size]:
+        """Those that count, in ascending order. Valid until the next one."""
         while self._sizes and self._sizes[0][0] <= now_ms - HISTORY_MS:
-            self._sizes.popleft()
-        return [size for _, size in self._sizes]
+            self._drop()
+        return self._ordered
+
+    def _drop(self) -> None:
+        _, size = self._sizes.popleft()
+        del self._ordered[bisect_left(self._ordered, size)]

@@ -50,6 +50,9 @@ class Breakers:
         self._repeats: dict[str, Repeats] = {}
         self._phases: dict[str, _Wait] = {}
         """Until when a venue takes no orders that take. Cancels go on."""
+        self._troubled: set[str] = set()
+        """Venues with a breaker that is not closed, or a wait or a phase that was not seen to end: usually
+        none, and `why_closed` is asked of every venue before every order."""
 
     def refusal(self, venue: str, purpose: Purpose, *, urgent: bool) -> Silence | None:
         """Why a request may not go now, or None.
@@ -79,6 +82,8 @@ class Breakers:
 
     def why_closed(self, venue: str) -> str | None:
         """Why no order may go to the venue, or None: a breaker that is not closed, or its own wish."""
+        if venue not in self._troubled:
+            return None
         now_ms = self._clock.monotonic_ms()
         for until_ms, why in (
             self._phases.get(venue, _NO_WAIT),
@@ -87,14 +92,17 @@ class Breakers:
         ):
             if now_ms < until_ms:
                 return why
-        closed = all(self._of(venue, purpose).state(now_ms) is State.CLOSED for purpose in Purpose)
-        return None if closed else BREAKER_OPEN
+        if any(self._of(venue, purpose).state(now_ms) is not State.CLOSED for purpose in Purpose):
+            return BREAKER_OPEN
+        self._troubled.discard(venue)
+        return None
 
     def pause(self, venue: str, ms: int, why: str) -> None:
         """No orders for this long: the venue said that it takes none."""
         until_ms = self._clock.monotonic_ms() + ms
         if until_ms > self._phases.get(venue, _NO_WAIT).until_ms:
             self._phases[venue] = _Wait(until_ms, why)
+            self._troubled.add(venue)
 
     def sent(self, venue: str) -> None:
         """A request leaves for the first time."""
@@ -123,6 +131,8 @@ class Breakers:
         else:
             return
         after = breaker.state(now_ms)
+        if after is not State.CLOSED:
+            self._troubled.add(venue)
         if breaker.until_ms and (before is State.CLOSED or not success):
             self._metrics.breaker_openings.labels(venue, purpose.value).inc()
             log.warning("breaker.opened", venue=venue, purpose=purpose.value, ms=breaker.until_ms - now_ms)
@@ -140,6 +150,7 @@ class Breakers:
             self.pause(venue.name, asked_ms + venue.limits.phase_ms, RESTARTS)
         if asked_ms:
             self._waits[venue.name, purpose] = _Wait(self._clock.monotonic_ms() + asked_ms)
+            self._troubled.add(venue.name)
 
     def _of(self, venue: str, purpose: Purpose) -> Breaker:
         breaker = self._breakers.get((venue, purpose))

@@ -120,8 +120,9 @@ class Controls:
             check_rules(order)
         check_cash(limits.cash, self._used(account_id), Cash(sum(map(at_worst, orders))))
         for venue in dict.fromkeys(order.listing.venue for order in orders):
-            cash = Cash(sum(at_worst(order) for order in orders if order.listing.venue == venue))
-            check_cash(limits.cash_at(venue), self._used(account_id, venue), cash, where=venue)
+            if venue in limits.at:  # elsewhere what counts is the account's own limit, of all venues together
+                cash = Cash(sum(at_worst(order) for order in orders if order.listing.venue == venue))
+                check_cash(limits.at[venue], self._used(account_id, venue), cash, where=venue)
 
     def permit_first(self, account_id: AccountId, asked: MarketOrder, orders: Sequence[Order]) -> None:
         """The same for the first orders of a route, whose size is compared with the account's usual one."""
@@ -135,8 +136,9 @@ class Controls:
         """When it is to leave, its hold in the sums already. Raises RiskLimit."""
         limits, venue = self.limits(account_id), order.listing.venue
         check_cash(limits.cash, self._without(self._used(account_id), order), at_worst(order))
-        used = self._without(self._used(account_id, venue), order)
-        check_cash(limits.cash_at(venue), used, at_worst(order), where=venue)
+        if venue in limits.at:
+            used = self._without(self._used(account_id, venue), order)
+            check_cash(limits.at[venue], used, at_worst(order), where=venue)
 
     def refused(self, account_id: AccountId, refusal: Controlled, *, when: str) -> None:
         """Every refusal is recorded."""

@@ -157,7 +157,10 @@ class Planner:
     ) -> Merged:
         """What is on offer, without what the account may not trade now."""
         merged = self._ladders.read(outcome, asked.side, account.venues)
-        shut = self._tools.venue_gates.closed(account.account_id, account.venues)
+        venues = dict.fromkeys(terms.listing.venue for terms in merged.terms)
+        shut = self._tools.venue_gates.closed(account.account_id, venues)
+        if not shut and not refused:
+            return merged
         reasons = {key: shut[key.venue] for key in outcome.listings if key.venue in shut}
         return without(merged, {**reasons, **dict.fromkeys(refused, REFUSED_BEFORE)})
 

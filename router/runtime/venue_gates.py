@@ -3,7 +3,7 @@
 Asked before each plan, so that a venue whose gate is closed gets no part of it and keeps no order waiting.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import structlog
@@ -65,7 +65,7 @@ class VenueGates:
 
     def why_closed(self, account: AccountId, venue: str) -> str | None:
         """Why the gate is closed, or None. The first of several reasons: the venue's before the account's."""
-        why = next(self._reasons(account, venue), None)
+        why = self._reason(account, venue)
         if why != self._shown.get((account, venue)):
             self._show(account, venue, why)
         return why
@@ -96,19 +96,20 @@ class VenueGates:
         """An account's own stream came up or went down."""
         (self._streams.add if up else self._streams.discard)((account, venue))
 
-    def _reasons(self, account: AccountId, venue: str) -> Iterator[str]:
+    def _reason(self, account: AccountId, venue: str) -> str | None:
         where = account, venue
         why = self._means.breakers.why_closed(venue)
         if why is not None:
-            yield why
+            return why
         if not self._means.times.near(venue):
-            yield CLOCK_OFFSET
-        if self._unproven.get(where):
-            yield RECONCILING
-        if len(self._unknown.get(where, ())) > self._unknown_max:
-            yield UNKNOWN_ORDERS
+            return CLOCK_OFFSET
+        if where in self._unproven:
+            return RECONCILING
+        if where in self._unknown and len(self._unknown[where]) > self._unknown_max:
+            return UNKNOWN_ORDERS
         if self._venues[venue].traits.needs_stream and where not in self._streams:
-            yield STREAM_DOWN
+            return STREAM_DOWN
+        return None
 
     def _show(self, account: AccountId, venue: str, why: str | None) -> None:
         """In the log and in the metrics, once for each change."""

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable
 from fractions import Fraction
+from statistics import median_low
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from router.core.controls import (
+    HISTORY_MAX,
     HISTORY_MIN,
+    HISTORY_MS,
     AccountLimits,
     CashLimits,
     Used,
@@ -364,6 +367,24 @@ def test_no_second_has_more_than_its_rate_and_none_is_refused_needlessly(
         if not busy:
             rate.take(now_ms)
             taken.append(now_ms)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5 * 24 * 3_600_000), st.integers(1, 9)), max_size=700))
+@settings(max_examples=60)
+def test_the_usual_size_is_the_median_of_what_counts(orders: list[tuple[int, int]]) -> None:
+    sizes, now_ms, seen = Sizes([]), 0, list[tuple[int, int]]()
+    for wait_ms, size in orders:
+        now_ms += wait_ms
+        counting = [each for at_ms, each in seen[-HISTORY_MAX:] if at_ms > now_ms - HISTORY_MS]
+        lately = sizes.lately(now_ms)
+        assert list(lately) == sorted(counting)
+        if len(counting) >= HISTORY_MIN:
+            most = LIMITS.usual_times * median_low(counting)
+            check_usual(LIMITS, lately, Size(most), confirmed=False)
+            with pytest.raises(ConfirmRequired):
+                check_usual(LIMITS, lately, Size(most + 1), confirmed=False)
+        sizes.add(Size(size), now_ms)
+        seen.append((now_ms, size))
 
 
 def test_sizes_count_for_thirty_days_and_the_latest_five_hundred() -> None:
