@@ -103,6 +103,8 @@ class MergedSide:
         self._side = side
         self._offers: SortedList = SortedList()
         self._lanes = [Lane(index, source, side, tables) for index, source in enumerate(sources)]
+        self._merged: Merged | None = None
+        """The last reading."""
 
     def read(self, now_ms: int) -> Merged:
         """Take over what changed since the last reading and say what is on offer now.
@@ -110,20 +112,23 @@ class MergedSide:
         Offers of a book that may not be used at `now_ms` leave the ladder and come back with it.
         """
         unusable: dict[ListingKey, str] = {}
+        merged, changed = self._merged, False
         for lane in self._lanes:
             why = lane.why_unusable(now_ms)
             if why is None:
-                lane.catch_up(self._offers)
+                changed |= lane.catch_up(self._offers)
             else:
-                lane.withdraw(self._offers)
+                changed |= lane.withdraw(self._offers)
                 unusable[lane.terms.listing.key] = why
-        return Merged(
-            self._side,
-            tuple(lane.terms for lane in self._lanes),
-            self._offers,
-            tuple(lane.top() for lane in self._lanes),
-            unusable,
-        )
+        if merged is None or changed or unusable != merged.unusable:
+            merged = self._merged = Merged(
+                self._side,
+                tuple([lane.terms for lane in self._lanes]),
+                self._offers,
+                tuple([lane.top() for lane in self._lanes]),
+                unusable,
+            )
+        return merged
 
 
 class Lane:
@@ -158,24 +163,29 @@ class Lane:
         offer = self._offers.get(best) if best is not None else None
         return offer or min(self._offers.values())
 
-    def catch_up(self, ladder: SortedList) -> None:
-        """Bring its offers in the ladder up to its book."""
-        half = self._half
-        if self._book.grid is not None and self._book.grid != self.terms.listing.grid:
+    def catch_up(self, ladder: SortedList) -> bool:
+        """Bring its offers in the ladder up to its book; whether there was anything to do."""
+        half, grid = self._half, self._book.grid
+        if grid is not None and grid is not self.terms.listing.grid and grid != self.terms.listing.grid:
             self._regrid(ladder)
+        elif self._cursor == half.cursor:
+            return False
         touched = half.since(self._cursor) if self._cursor >= 0 else None
         if touched is None:
             self._compare(ladder)
         elif touched:
             self._take_over(set(touched), ladder)
         self._cursor = half.cursor
+        return True
 
-    def withdraw(self, ladder: SortedList) -> None:
-        """Take its offers out of the ladder until its book is usable again."""
+    def withdraw(self, ladder: SortedList) -> bool:
+        """Take its offers out of the ladder until its book is usable again; whether there were any."""
+        found = bool(self._offers)
         for offer in self._offers.values():
             ladder.remove(offer)
         self._offers.clear()
         self._cursor = -1
+        return found
 
     def _regrid(self, ladder: SortedList) -> None:
         self.withdraw(ladder)

@@ -98,9 +98,12 @@ def _limits(every: ControlsConfig, own: AccountControls, venues: Mapping[str, Ca
         minute=Cash(micros(merged.minute_usd)),
         open=Cash(micros(merged.open_usd)),
     )
+    limited = {
+        venue for each in (venues, own.venues) for venue, config in each.items() if config != CashConfig()
+    }
     return AccountLimits(
         cash=cash,
-        at={v: _cash(cash, venues.get(v), own.venues.get(v)) for v in {*venues, *own.venues}},
+        at={venue: _cash(cash, venues.get(venue), own.venues.get(venue)) for venue in limited},
         order_size=Size(micros(merged.order_shares)),
         collar=Price(micros(merged.collar_usd)),
         collar_bps=merged.collar_percent * BPS,

@@ -10,6 +10,7 @@ from router.runtime.control_settings import (
     AccountControls,
     CashConfig,
     ControlsConfig,
+    applied,
     changed,
     limit_book,
     written,
@@ -41,6 +42,13 @@ def test_the_narrower_setting_wins() -> None:
     assert mine.cash_at("z").open == 70 * ONE
     assert other.cash_at("x").order == 50 * ONE
     assert (other.cash.order, other.collar) == (100 * ONE, Price(100_000))
+
+
+def test_a_venue_without_limits_of_its_own_follows_the_account_also_when_an_admin_raises_them() -> None:
+    venues = {"x": CashConfig(), "z": CashConfig(order_usd="100")}
+    raised = applied(limit_book(DEFAULTS, {}, venues).of(A), AccountControls(order_usd="200"))
+    assert raised.cash_at("x") == raised.cash == CashLimits(order=Cash(200 * ONE))
+    assert raised.cash_at("z").order == 100 * ONE
 
 
 @pytest.mark.parametrize("text", ["-1", "1e3", "NaN", "", "1.0000001", "1,000", " 1", "1_0"])
