@@ -19,11 +19,13 @@ import aiohttp
 import pytest
 
 from router.cli.demo import Demo
+from router.core.records import Answered
 from router.runtime.logs import Redactor
 from router.runtime.metrics import Metrics
-from router.runtime.store import sqlite_file, sqlite_writer
+from router.runtime.store import sqlite_file, sqlite_rows
 from router.runtime.store.protocol import StoreDown
 from router.runtime.store.sqlite import SqliteStore
+from router.runtime.store.sqlite_rows import Body
 from tests.loopback.conftest import Running
 from tests.runtime.test_store import intent
 from venues import discover
@@ -166,15 +168,15 @@ async def test_a_fill_is_told_while_the_disk_fails_and_kept_once_it_works(
     on_disk: Running, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The intent was written; what the venues answered is not."""
-    insert = sqlite_writer._insert
+    insert = sqlite_rows.insert
 
-    def harmed(connection: sqlite3.Connection, record: Any, *rest: Any) -> None:
-        if type(record).__name__ == "Answered" and disk.at == "":
+    def harmed(connection: sqlite3.Connection, bodies: Sequence[Body], epoch: int) -> None:
+        if any(isinstance(record, Answered) for record, _ in bodies) and disk.at == "":
             disk.harm("full at the record")
-        insert(connection, record, *rest)
+        insert(connection, bodies, epoch)
 
     with monkeypatch.context() as patch:
-        patch.setattr(sqlite_writer, "_insert", harmed)
+        patch.setattr(sqlite_rows, "insert", harmed)
         status, body, _ = await on_disk.order(side="buy", amount="5.00")
     assert status == 201, body
     filled = {fill["orderId"]: fill["size"] for fill in body["fills"] if fill["status"] == "filled"}

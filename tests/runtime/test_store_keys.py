@@ -11,7 +11,7 @@ from router.core.idempotency import KEPT_MS
 from router.core.model import AccountId, Key, RouteId
 from router.core.records import Finished, Keyed, Planned, Released, Replied, encode
 from router.runtime.metrics import Metrics
-from router.runtime.store import sqlite_file, sqlite_writer
+from router.runtime.store import sqlite_file, sqlite_rows
 from router.runtime.store.protocol import RecordRefused, Store, StoreDamaged, StoreDown
 from router.runtime.store.sqlite import SqliteStore
 from router.runtime.store.sqlite_file import FILE_NAME, connect_writer, migrations, upgrade
@@ -204,7 +204,7 @@ async def test_expired_keys_are_removed_a_few_with_each_intent(tmp_path: Path, k
 
 
 async def test_expired_keys_never_pile_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite_writer, "KEPT_MS", 100)
+    monkeypatch.setattr(sqlite_rows, "KEPT_MS", 100)
     store = SqliteStore(tmp_path, Metrics())
     await store.open()
     for at_ms in range(300):

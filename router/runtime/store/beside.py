@@ -18,7 +18,7 @@ from router.runtime.store.sqlite_file import (
     upgrade,
     version_of,
 )
-from router.runtime.store.sqlite_writer import note
+from router.runtime.store.sqlite_rows import note
 
 UPGRADE_MS_MAX = 10_000
 """How long another process that wants the store is kept waiting by an upgrade at most."""

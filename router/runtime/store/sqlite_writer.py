@@ -12,13 +12,13 @@ import msgspec
 import structlog
 
 from router.core import trail
-from router.core.idempotency import KEPT_MS
-from router.core.records import Finished, Planned, Record, Released, Replied, encode
+from router.core.records import Record, encode
 from router.core.trail import Change
 from router.runtime.metrics import Metrics
-from router.runtime.store import sqlite_owner
+from router.runtime.store import sqlite_owner, sqlite_rows
 from router.runtime.store.lease import Lease
 from router.runtime.store.protocol import RecordRefused, StoreDown, StoreFault, StoreLost
+from router.runtime.store.sqlite_rows import Body
 
 BATCH_MAX = 512
 """Submissions in one transaction: above this a longer one gains nothing and delays its first record."""
@@ -28,19 +28,6 @@ STOP_S_MAX = 5.0
 """How long a shutdown waits for the disk; after that the process ends and the system lets go."""
 PROBE_BYTES = 65_536
 """More than the largest record, so that a disk with a few bytes left does not count as well."""
-FORGOTTEN_MAX = 2
-"""Expired keys that go with each intent that comes: more than come, so that they never pile up, and no
-transaction has much to tidy."""
-
-_FORGET = (
-    "DELETE FROM keys WHERE rowid IN ("
-    " SELECT keys.rowid FROM keys JOIN routes USING (route_id)"
-    " WHERE keys.at_ms <= ? AND finished_ms IS NOT NULL ORDER BY keys.at_ms LIMIT ?)"
-)
-_FREE = (
-    "DELETE FROM keys WHERE account_id = ? AND scope = ? AND key = ? AND at_ms <= ? AND EXISTS ("
-    " SELECT 1 FROM routes WHERE routes.route_id = keys.route_id AND finished_ms IS NOT NULL)"
-)
 
 log = structlog.stdlib.get_logger("crossbook.store")
 
@@ -55,8 +42,7 @@ class Wake(Enum):
 class Waiting(msgspec.Struct, frozen=True):
     """Records that are written together or not at all, and who waits for them."""
 
-    records: tuple[Record | Change, ...]
-    bodies: list[bytes]
+    bodies: list[Body]
     done: asyncio.Future[None]
 
 
@@ -96,8 +82,10 @@ class Writer:
         """Queue them; the future ends when all are durable, or with a StoreFault."""
         done = self._loop.create_future()
         self.waiting += 1
-        bodies = [trail.encode(each) if isinstance(each, Change) else encode(each) for each in records]
-        self._queue.put(Waiting(records, bodies, done))
+        bodies = [
+            (each, trail.encode(each) if isinstance(each, Change) else encode(each)) for each in records
+        ]
+        self._queue.put(Waiting(bodies, done))
         return done
 
     def give_up(self, done: asyncio.Future[None]) -> None:
@@ -151,7 +139,7 @@ class Writer:
             self._transact(batch)
         except sqlite3.IntegrityError as error:
             if len(batch) == 1:
-                return [RecordRefused(f"{_name(batch[0].records[0])}: {error}")]
+                return [RecordRefused(f"{_name(batch[0].bodies[0][0])}: {error}")]
             return [outcome for item in batch for outcome in self._commit([item])]
         except StoreLost as lost:
             self._lose(lost)
@@ -165,9 +153,9 @@ class Writer:
         started, beat_due = time.perf_counter(), not self._lease.beat_ms
         connection, lives_ms = self._begin()
         try:
-            for item in batch:
-                for record, body in zip(item.records, item.bodies, strict=True):
-                    _insert(connection, record, body, self._lease.epoch)
+            sqlite_rows.insert(
+                connection, [body for item in batch for body in item.bodies], self._lease.epoch
+            )
             if beat_due:
                 sqlite_owner.beat(connection)
             connection.execute("COMMIT")
@@ -178,7 +166,7 @@ class Writer:
             self._lease.renew(lives_ms)
         self._metrics.commits.inc()
         self._metrics.commit_seconds.observe(time.perf_counter() - started)
-        self._metrics.batch_size.observe(sum(len(item.records) for item in batch))
+        self._metrics.batch_size.observe(sum(len(item.bodies) for item in batch))
         self._recover()
 
     def _begin(self) -> tuple[sqlite3.Connection, int]:
@@ -268,65 +256,9 @@ class Writer:
                 item.done.set_exception(outcome)
 
 
+def _encoded(record: Record | Change) -> bytes:
+    return trail.encode(record) if isinstance(record, Change) else encode(record)
+
+
 def _name(record: Record | Change) -> str:
     return record.subject if isinstance(record, Change) else record.route_id
-
-
-def note(connection: sqlite3.Connection, body: bytes) -> None:
-    """The next row of the trail."""
-    last = connection.execute("SELECT number, hash FROM trail ORDER BY number DESC LIMIT 1").fetchone()
-    number, before = last or (0, trail.GENESIS)
-    digest = trail.link(before, body)
-    connection.execute("INSERT INTO trail (number, body, hash) VALUES (?, ?, ?)", (number + 1, body, digest))
-    log.info("trail.written", number=number + 1, hash=digest.hex())
-
-
-def _insert(connection: sqlite3.Connection, record: Record | Change, body: bytes, epoch: int) -> None:
-    match record:
-        case Change():
-            return note(connection, body)
-        case Replied():
-            return _reply(connection, record, body)
-        case Released():
-            connection.execute("DELETE FROM keys WHERE route_id = ?", (record.route_id,))
-            return None
-        case Planned():
-            connection.execute(
-                "INSERT INTO routes (route_id, account_id, at_ms) VALUES (?, ?, ?)",
-                (record.route_id, record.account_id, record.at_ms),
-            )
-            _claim(connection, record)
-        case _:
-            pass
-    connection.execute(
-        "INSERT INTO records (route_id, kind, at_ms, body, epoch) VALUES (?, ?, ?, ?, ?)",
-        (record.route_id, type(record).__name__.lower(), record.at_ms, body, epoch),
-    )
-    if isinstance(record, Finished):
-        connection.execute(
-            "UPDATE routes SET finished_ms = ? WHERE route_id = ?", (record.at_ms, record.route_id)
-        )
-    return None
-
-
-def _reply(connection: sqlite3.Connection, record: Replied, body: bytes) -> None:
-    """The first counts."""
-    done = connection.execute(
-        "UPDATE keys SET reply = coalesce(reply, ?) WHERE route_id = ?", (body, record.route_id)
-    )
-    if done.rowcount == 0:
-        raise sqlite3.IntegrityError("a reply to a route that has no key")
-
-
-def _claim(connection: sqlite3.Connection, planned: Planned) -> None:
-    """Take away what has expired, then let the key stand for this route."""
-    before_ms = planned.at_ms - KEPT_MS
-    connection.execute(_FORGET, (before_ms, FORGOTTEN_MAX))
-    if planned.key is None:
-        return
-    key = (planned.account_id, planned.key.scope, planned.key.text)
-    connection.execute(_FREE, (*key, before_ms))
-    connection.execute(
-        "INSERT INTO keys (account_id, scope, key, route_id, at_ms) VALUES (?, ?, ?, ?, ?)",
-        (*key, planned.route_id, planned.at_ms),
-    )
