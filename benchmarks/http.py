@@ -1,20 +1,22 @@
-"""POST of a market order with 1 and with 6 legs, against a bare aiohttp server that does only the I/O.
+"""POST of a market order with 1 and with 6 legs, against bare aiohttp servers that do only the I/O.
 
     python -m benchmarks.http [--rounds 5] [--seconds 2] [--connections 1,16,64]
 
 The router runs as in production: intent on disk before an order leaves, lanes, balances, metrics, logs. The
 bare server decodes the same body, posts as many orders to the same instant venue and encodes an equal answer;
-it stores, plans, signs and logs nothing. Rounds are interleaved; ratios are medians over the rounds.
+it stores, plans, signs and logs nothing. The durable one is the bare one whose intents and answers are on the
+disk, by the router's own store: no router that keeps its promises on this store answers more. Rounds are
+interleaved; ratios are medians over the rounds.
 """
 
 import argparse
 import json
 import statistics
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import uvloop
 
@@ -51,39 +53,51 @@ async def answer_to(facts: Mapping[str, Any], legs: int) -> object:
     return answer
 
 
-async def measure(
-    router: Mapping[str, Any], bare: Mapping[str, Any], asked: argparse.Namespace
-) -> dict[str, list[tuple[Load, Load]]]:
-    """(bare, router) per round, by case."""
-    found: dict[str, list[tuple[Load, Load]]] = {}
+class Loads(NamedTuple):
+    """What each server did in one round of one case."""
+
+    bare: Load
+    durable: Load
+    router: Load
+
+
+async def measure(servers: Sequence[Mapping[str, Any]], asked: argparse.Namespace) -> dict[str, list[Loads]]:
+    """The rounds, by case. The servers are the bare one, the durable one and the router."""
+    bare, durable, router = servers
+    found: dict[str, list[Loads]] = {}
     for turn in range(asked.rounds + 1):
         for legs in OUTCOMES:
             for connections in asked.connections:
                 seconds = asked.seconds if turn else WARM_S
                 plain = [request(f"/{legs}", legs)] * connections
-                pair = (
+                loads = Loads(
                     await drive(bare["port"], plain, connections, seconds),
+                    await drive(durable["port"], plain, connections, seconds),
                     await drive(router["port"], to_router(router, legs), connections, seconds),
                 )
                 if turn:
-                    found.setdefault(f"legs={legs} c={connections}", []).append(pair)
+                    found.setdefault(f"legs={legs} c={connections}", []).append(loads)
     return found
 
 
-def row(pairs: Sequence[tuple[Load, Load]]) -> dict[str, float]:
+def row(rounds: Sequence[Loads]) -> dict[str, float]:
     """The medians of one case."""
 
-    def middle(numbers: list[float], digits: int) -> float:
-        return round(statistics.median(numbers), digits or None)
+    def middle(of: Callable[[Loads], float], digits: int = 0) -> float:
+        return round(statistics.median(of(loads) for loads in rounds), digits or None)
 
     return {
-        "bare_per_s": middle([bare.per_s for bare, _ in pairs], 0),
-        "router_per_s": middle([router.per_s for _, router in pairs], 0),
-        "throughput_ratio": middle([router.per_s / bare.per_s for bare, router in pairs], 2),
-        "bare_p50_us": middle([bare.p50_us for bare, _ in pairs], 0),
-        "router_p50_us": middle([router.p50_us for _, router in pairs], 0),
-        "p50_ratio": middle([router.p50_us / bare.p50_us for bare, router in pairs], 2),
-        "router_p99_us": middle([router.p99_us for _, router in pairs], 0),
+        "bare_per_s": middle(lambda each: each.bare.per_s),
+        "durable_per_s": middle(lambda each: each.durable.per_s),
+        "router_per_s": middle(lambda each: each.router.per_s),
+        "throughput_ratio": middle(lambda each: each.router.per_s / each.bare.per_s, 2),
+        "throughput_ratio_durable": middle(lambda each: each.router.per_s / each.durable.per_s, 2),
+        "bare_p50_us": middle(lambda each: each.bare.p50_us),
+        "durable_p50_us": middle(lambda each: each.durable.p50_us),
+        "router_p50_us": middle(lambda each: each.router.p50_us),
+        "p50_ratio": middle(lambda each: each.router.p50_us / each.bare.p50_us, 2),
+        "p50_ratio_durable": middle(lambda each: each.router.p50_us / each.durable.p50_us, 2),
+        "router_p99_us": middle(lambda each: each.router.p99_us),
     }
 
 
@@ -99,9 +113,10 @@ async def run(asked: argparse.Namespace) -> dict[str, object]:
         venue = start("benchmarks.stand_in_server")
         router = start(SERVERS, "router", json.dumps(venue), folder)
         answers = {legs: await answer_to(router, legs) for legs in OUTCOMES}
-        bare = start(SERVERS, "bare", json.dumps(venue), json.dumps(answers))
-        found = await measure(router, bare, asked)
-    return {case: row(pairs) for case, pairs in found.items()}
+        facts = json.dumps(venue), json.dumps(answers)
+        floors = [start(SERVERS, kind, *facts) for kind in ("bare", "durable")]
+        found = await measure([*floors, router], asked)
+    return {case: row(rounds) for case, rounds in found.items()}
 
 
 def main() -> None:

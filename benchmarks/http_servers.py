@@ -2,6 +2,8 @@
 
     python -m benchmarks.http_servers router HOSTS FOLDER     the router, as `crossbook serve` runs it
     python -m benchmarks.http_servers bare HOSTS ANSWERS      what no router can do without, and nothing else
+    python -m benchmarks.http_servers durable HOSTS ANSWERS   the same with its intents on the disk: the store
+        of the router keeps each before its orders leave, and what came of them before the caller is told
 
 HOSTS is what the stand-in venue printed. Each prints one JSON line when it listens and serves until killed.
 """
@@ -9,16 +11,19 @@ HOSTS is what the stand-in venue printed. Each prints one JSON line when it list
 import asyncio
 import json
 import sys
+import tempfile
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import uvloop
 from aiohttp import ClientSession, DummyCookieJar, TCPConnector, web
 
-from benchmarks.processes import SERVER_CPU, pin
+from benchmarks.processes import FOLDER, SERVER_CPU, pin
 from benchmarks.stand_in import NAMES, Done, Placed, venue
+from benchmarks.store import intent
 from registry.index import Registry
 from registry.model import Outcome, OutcomeId
 from registry.text import dump
@@ -26,10 +31,17 @@ from router.assembly import Instance
 from router.cli.client import wait_until_ready
 from router.cli.serve import settle_memory
 from router.config import parse
+from router.core.records import Answered, Finished
 from router.runtime.aside import Aside
+from router.runtime.clock import SystemClock
 from router.runtime.keys import digest, new_key
 from router.runtime.logs import Redactor, configure
+from router.runtime.metrics import Metrics
+from router.runtime.store.protocol import Store
+from router.runtime.store.sqlite import SqliteStore
 from venues.base.listing import ListingKey, Native
+from venues.base.orders import Fee, Filled
+from venues.base.units import Cash, Size
 
 ACCOUNTS = 64
 """An account's routes queue up behind each other: with as many as connections none waits."""
@@ -94,12 +106,14 @@ class Asked(msgspec.Struct, rename="camel"):
     amount: str
 
 
-async def bare(hosts: Mapping[str, str], answers: Mapping[str, object]) -> None:
+async def bare(hosts: Mapping[str, str], answers: Mapping[str, object], store: Store | None = None) -> None:
     """Decode the same body, post as many orders at once, decode the replies, encode an equal answer."""
     session = ClientSession(connector=TCPConnector(limit=0), cookie_jar=DummyCookieJar())
     app = web.Application()
     for legs in OUTCOMES:
-        app.router.add_post(f"/{legs}", _bare_handler(session, f"{hosts['rest']}/orders", legs, answers))
+        send = _sender(session, f"{hosts['rest']}/orders", legs)
+        act = send if store is None else partial(_kept, store, SystemClock(), send=send, legs=legs)
+        app.router.add_post(f"/{legs}", _handler(act, answers[str(legs)]))
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     assert runner.server is not None
@@ -108,12 +122,28 @@ async def bare(hosts: Mapping[str, str], answers: Mapping[str, object]) -> None:
     await asyncio.Event().wait()
 
 
-def _bare_handler(
-    session: ClientSession, url: str, legs: int, answers: Mapping[str, object]
+async def durable(hosts: Mapping[str, str], answers: Mapping[str, object], folder: Path) -> None:
+    """`bare`, on a store in this folder."""
+    store = SqliteStore(folder, Metrics())
+    await store.open()
+    await bare(hosts, answers, store)
+
+
+def _handler(
+    act: Callable[[], Awaitable[object]], answer: object
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
-    answer = answers[str(legs)]
-    asked, done = msgspec.json.Decoder(Asked), msgspec.json.Decoder(Done)
-    encode = msgspec.json.Encoder().encode
+    asked, encode = msgspec.json.Decoder(Asked), msgspec.json.Encoder().encode
+
+    async def handle(request: web.Request) -> web.Response:
+        asked.decode(await request.read())
+        await act()
+        return web.Response(status=201, body=encode(answer), content_type="application/json")
+
+    return handle
+
+
+def _sender(session: ClientSession, url: str, legs: int) -> Callable[[], Awaitable[Sequence[Done]]]:
+    done, encode = msgspec.json.Decoder(Done), msgspec.json.Encoder().encode
     headers = {"Content-Type": "application/json", "X-Time": "0" * 13, "X-Signature": "0" * 64}
 
     async def post() -> Done:
@@ -123,15 +153,30 @@ def _bare_handler(
         async with session.post(url, data=body, headers=headers) as response:
             return done.decode(await response.read())
 
-    async def handle(request: web.Request) -> web.Response:
-        asked.decode(await request.read())
-        if legs == 1:
-            await post()
-        else:
-            await asyncio.gather(*(post() for _ in range(legs)))
-        return web.Response(status=201, body=encode(answer), content_type="application/json")
+    async def send() -> Sequence[Done]:
+        return [await post()] if legs == 1 else await asyncio.gather(*(post() for _ in range(legs)))
 
-    return handle
+    return send
+
+
+async def _kept(
+    store: Store, clock: SystemClock, *, send: Callable[[], Awaitable[Sequence[Done]]], legs: int
+) -> None:
+    """Send with the intent on the disk before and the answers after."""
+    planned = intent(clock, legs)
+    await store.append(planned)
+    replies, now_ms = await send(), clock.now_ms()
+    answers = [
+        Answered(
+            route_id=planned.route_id,
+            answer=Filled(
+                order.order_id, done.order_id, Size(done.size), Cash(done.cash), Fee(done.fee, "USD")
+            ),
+            at_ms=now_ms,
+        )
+        for order, done in zip(planned.orders, replies, strict=True)
+    ]
+    await store.append(*answers, Finished(route_id=planned.route_id, at_ms=now_ms))
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -140,8 +185,11 @@ def main(arguments: Sequence[str]) -> None:
     pin(SERVER_CPU)
     if kind == "router":
         uvloop.run(router(json.loads(hosts), Path(rest)))
-    else:
+    elif kind == "bare":
         uvloop.run(bare(json.loads(hosts), json.loads(rest)))
+    else:
+        with tempfile.TemporaryDirectory(prefix="bench-durable-", dir=FOLDER) as folder:
+            uvloop.run(durable(json.loads(hosts), json.loads(rest), Path(folder)))
 
 
 if __name__ == "__main__":

@@ -35,28 +35,31 @@ TIMES = 50
 TOGETHER = 16
 
 
-def intent(clock: SystemClock) -> Planned:
-    """A route of one order, with a fresh id."""
-    listing = Listing(venue=NAMES[0], native=Native("BOOK-1"), grid=Grid.uniform(10_000), lot=10_000)
-    order = Order(
-        order_id=OrderId(clock.new_id()),
-        listing=listing,
-        side=Side.BUY,
-        limit=Price(400_000),
-        size=Size(20 * ONE),
-        cash=Cash(8 * ONE),
-        created_ms=clock.now_ms(),
-        salt=clock.new_salt(),
-    )
+def intent(clock: SystemClock, legs: int = 1) -> Planned:
+    """A route of so many orders, with fresh ids."""
+    orders = tuple(_order(clock, NAMES[leg]) for leg in range(legs))
     considered = Considered(venue=NAMES[0], average=None, top=None, dropped=None, fee_bps_at_top_e4=0)
     return Planned(
         route_id=RouteId(clock.new_route_id()),
         account_id=AccountId("acct-benchmark"),
         request_id=clock.new_id(),
         asked=MarketOrder(outcome=OutcomeId("px-benchmark"), side=Side.BUY, amount=Cash(8 * ONE)),
-        orders=(order,),
-        considered=(considered,),
+        orders=orders,
+        considered=(considered,) * legs,
         at_ms=clock.now_ms(),
+    )
+
+
+def _order(clock: SystemClock, venue: str) -> Order:
+    return Order(
+        order_id=OrderId(clock.new_id()),
+        listing=Listing(venue=venue, native=Native("BOOK-1"), grid=Grid.uniform(10_000), lot=10_000),
+        side=Side.BUY,
+        limit=Price(400_000),
+        size=Size(20 * ONE),
+        cash=Cash(8 * ONE),
+        created_ms=clock.now_ms(),
+        salt=clock.new_salt(),
     )
 
 

@@ -96,9 +96,9 @@ def signed_micros(text: str) -> int:
 
 def decimal(value: int) -> str:
     """Write millionths with exactly six fraction digits: 310000 is "0.310000"."""
-    sign = "-" if value < 0 else ""
-    whole, fraction = divmod(abs(value), ONE)
-    return f"{sign}{whole}.{fraction:06d}"
+    if value < 0:
+        return f"-{decimal(-value)}"
+    return f"{value // ONE}.{value % ONE:06d}"
 
 
 def plain(value: int) -> str:
