@@ -46,6 +46,7 @@ from router.runtime.registry_file import read_registry
 from router.runtime.store.sqlite import SqliteStore
 from router.runtime.streams import Shared, Streams
 from router.runtime.switch import Switch
+from router.runtime.tasks import steady
 from router.runtime.transport import Transport
 from router.runtime.vault.credentials import Credentials
 from router.runtime.venue_gates import Means, VenueGates
@@ -92,7 +93,11 @@ class MarketData:
         """Begin to read the registry's listings and to stream their books."""
         await self.transport.start()
         self.follow(registry)
-        self._refreshing = asyncio.create_task(self.catalog.run())
+        self._refresh()
+
+    def _refresh(self) -> None:
+        work = steady("listings", self.catalog.run, clock=self.clock, metrics=self.metrics)
+        self._refreshing = asyncio.create_task(work)
 
     def follow(self, registry: Registry) -> None:
         """From now on read and stream exactly this registry's listings."""
@@ -101,7 +106,7 @@ class MarketData:
             self.feeds.follow(name, registry.natives(name))
         if self._refreshing:  # what is new is read now, not at the next refresh
             self._refreshing.cancel()
-            self._refreshing = asyncio.create_task(self.catalog.run())
+            self._refresh()
 
     def renew(self, venue: str, before: Signer, after: Signer) -> None:
         """An account has newer keys: they open the venue's next connection, if the older ones did."""

@@ -51,6 +51,8 @@ class Alarm(Enum):
     """Our own code failed on a market-data frame."""
     STREAM_CRASHED = "stream_crashed"
     """Our own code failed on a frame of an account's own stream."""
+    TASK_CRASHED = "task_crashed"
+    """Our own code failed in work that goes on beside the orders; it has begun again."""
 
 
 _FINAL, _WITH_FEE, _SILENT = (Filled, Rejected), (Filled, Working), (Rejected, Unknown)

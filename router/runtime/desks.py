@@ -115,12 +115,12 @@ class Desks:
         desk = self._desks.get((account, order.listing.venue))
         opened = desk.orders.pop(order.order_id, None) if desk else None
         news = opened.news if opened else ()
-        ended = Ended(route_id, order, last, at_ms=self._clock.monotonic_ms(), news=news)
-        self.ended.add(account, ended)
-        if desk is None:
-            return
-        for venue_order_id in [key for key, of in desk.ours.items() if of == order.order_id]:
-            del desk.ours[venue_order_id]
+        ours = desk.ours if desk else {}
+        named = [key for key, of in ours.items() if of == order.order_id]
+        now_ms = self._clock.monotonic_ms()
+        self.ended.add(account, Ended(route_id, order, last, at_ms=now_ms, news=news, venue_ids=named))
+        for venue_order_id in named:
+            del ours[venue_order_id]
 
     def news(self, account: AccountId, venue: str, news: News) -> None:
         """The account's stream at this venue said something."""

@@ -22,8 +22,11 @@ class Ended:
         *,
         at_ms: int,
         news: Sequence[News] = (),
+        venue_ids: Sequence[str] = (),
     ) -> None:
         self.route_id, self.order, self.last = route_id, order, last
+        self.venue_ids = venue_ids
+        """What the venue called it before its last word, which may name it no more: one that was undone."""
         self.at_ms = at_ms
         """When it ended, by a clock that never jumps."""
         self.news = list(news)
@@ -58,6 +61,8 @@ class EndedOrders:
         if ended.order.order_id in lately.orders:
             lately.drop(ended.order.order_id)
         lately.orders[ended.order.order_id] = ended
+        for venue_order_id in ended.venue_ids:
+            lately.by_venue_id[venue_order_id] = ended
         if isinstance(ended.last, Filled):
             lately.by_venue_id[ended.last.venue_order_id] = ended
         if len(lately.orders) > ENDED_MAX:

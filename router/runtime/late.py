@@ -13,7 +13,7 @@ from router.runtime.hands import LOOK_UP_MS_MAX, Tools, counted_late
 from router.runtime.runner import OWED_RETRY_MS
 from router.runtime.store.protocol import StoreDown
 from router.runtime.tasks import Tasks
-from venues.base.orders import Filled, Pending, Rejected, Unknown
+from venues.base.orders import Filled, Pending, Unknown
 from venues.base.units import Cash, Size
 
 LOOKS_MAX = 10
@@ -48,7 +48,7 @@ class LateFills:
         signer = account.signers.get(order.listing.venue) if account else None
         if venue is None or signer is None:
             return False
-        known = _as_known(ended.last)
+        known = _as_known(ended)
         talk = venue.orders.look_up(order, signer, known, self._tools.times.now_ms(venue.name))
         found = await self._tools.transport.perform(venue, talk, signer=signer, deadline_ms=LOOK_UP_MS_MAX)
         if not refutes(ended.last, found):
@@ -83,8 +83,10 @@ class LateFills:
         return failure is None
 
 
-def _as_known(last: Filled | Rejected) -> Pending | Unknown:
+def _as_known(ended: Ended) -> Pending | Unknown:
     """What may be said to a venue about an order in doubt: its id, if it had one, and no fills."""
-    if isinstance(last, Filled) and last.venue_order_id:
-        return Pending(last.order_id, last.venue_order_id, Size(0), Cash(0), "looked up again")
-    return Unknown(last.order_id, "looked up again")
+    last, order_id = ended.last, ended.order.order_id
+    named = last.venue_order_id if isinstance(last, Filled) else next(iter(ended.venue_ids), "")
+    if named:
+        return Pending(order_id, named, Size(0), Cash(0), "looked up again")
+    return Unknown(order_id, "looked up again")

@@ -7,6 +7,7 @@ settings say so.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeGuard
 
 import msgspec
 import structlog
@@ -19,10 +20,11 @@ from router.runtime.ended import ENDED_MS, Ended
 from router.runtime.hands import Tools
 from router.runtime.late import LateFills
 from router.runtime.store.protocol import ROUTES_MAX, StoreFault
+from router.runtime.tasks import steady
 from venues.base.contract import Signer, Venue
 from venues.base.http import Talk, Unavailable
 from venues.base.listing import Listing
-from venues.base.orders import Filled, Order, Rejected, Standing
+from venues.base.orders import Answer, Filled, Order, OrderId, Pending, Rejected, Standing, Working
 
 PASSES_MAX = 4
 """Accounts compared at the same time, so that a start with many accounts leaves the venues to orders."""
@@ -89,7 +91,8 @@ class Reconciler:
         for account in self._accounts.values():
             for venue in account.signers:
                 self._begin(account.account_id, venue, whole=True)
-        self._keep(asyncio.create_task(self._regularly()))
+        clock, metrics = self._tools.clock, self._tools.metrics
+        self._keep(asyncio.create_task(steady("reconcile", self._regularly, clock=clock, metrics=metrics)))
 
     async def stop(self) -> None:
         """Compare no more."""
@@ -174,7 +177,9 @@ class Reconciler:
                 order = execution.orders[order_id]
                 new = order.listing.venue == venue and order_id not in known
                 if new and isinstance(last, Filled | Rejected):
-                    self._tools.desks.ended.add(account, Ended(planned.route_id, order, last, at_ms=ended_ms))
+                    named = [a.venue_order_id for a in route.answers if _names(a, order_id)]
+                    ended = Ended(planned.route_id, order, last, at_ms=ended_ms, venue_ids=named)
+                    self._tools.desks.ended.add(account, ended)
 
     async def _read(
         self,
@@ -263,6 +268,11 @@ class Reconciler:
             venue, talk, signer=signer, deadline_ms=READ_MS_MAX, urgent=True
         )
         log.warning("order.taken_off", account=account, venue=venue.name, venue_order=order, taken=taken)
+
+
+def _names(answer: Answer, order_id: OrderId) -> TypeGuard[Working | Pending]:
+    """Whether the answer says what the venue calls this order while it is open."""
+    return answer.order_id == order_id and isinstance(answer, Working | Pending)
 
 
 def both_ways(listings: Sequence[Listing]) -> list[Listing]:

@@ -91,6 +91,8 @@ class Stream:
         self._shared, self._account, self._venue, self.signer = shared, account, venue, signer
         self._watched: dict[Native, None] = {}
         self._live: _Live | None = None
+        self._failures = 0
+        """In a row; also those by a bug of ours, which must not dial the venue without a pause either."""
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -115,16 +117,20 @@ class Stream:
             self._live.watch([native])
 
     async def _run(self) -> None:
-        clock, name, failures = self._shared.clock, self._venue.name, 0
+        clock, name = self._shared.clock, self._venue.name
         while True:
-            if failures:
-                await clock.sleep(clock.jitter(backoff_ms_max(failures)))
-            failures += 1
+            if self._failures:
+                await clock.sleep(clock.jitter(backoff_ms_max(self._failures)))
+            self._failures += 1
             opened_ms = clock.monotonic_ms()
-            reason = await self._once()
-            if clock.monotonic_ms() - opened_ms >= STABLE_MS:
-                failures = 1
-            log.warning("stream.ended", venue=name, account=self._account, reason=reason, failures=failures)
+            try:
+                reason = await self._once()
+            finally:
+                if clock.monotonic_ms() - opened_ms >= STABLE_MS:
+                    self._failures = 1
+            log.warning(
+                "stream.ended", venue=name, account=self._account, reason=reason, failures=self._failures
+            )
             self._shared.metrics.stream_reconnects.labels(name, reason.partition(":")[0]).inc()
 
     async def _once(self) -> str:

@@ -29,6 +29,7 @@ from router.runtime import halt_file
 from router.runtime.clock import Clock
 from router.runtime.metrics import Metrics
 from router.runtime.store.protocol import Store, StoreDown
+from router.runtime.tasks import steady
 from venues.base.listing import ListingKey
 
 WATCH_MS = 20
@@ -90,7 +91,7 @@ class Switch:
 
     def watch(self) -> None:
         """Look at the file again and again from now on."""
-        self._keep(self._watch())
+        self._keep(steady("halt file", self._watch, clock=self._clock, metrics=self._metrics))
 
     async def close(self) -> None:
         """Stop watching. What is owed to the store and was not taken is lost; the halts of it are logged."""

@@ -6,9 +6,11 @@ is back.
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from router.runtime.accounts import Account
 from router.runtime.door import Door
+from router.runtime.tasks import steady
 from router.runtime.venue_gates import Means, VenueGates
 from venues.base.contract import Venue
 from venues.base.http import Purpose, Unavailable
@@ -44,7 +46,13 @@ class Watch:
     async def start(self) -> None:
         """Measure every clock once, then keep watching."""
         await asyncio.gather(*(self._measure(venue) for venue in self._venues.values()))
-        self._tasks = [asyncio.create_task(self._watch(venue)) for venue in self._venues.values()]
+        clock, metrics = self._means.clock, self._means.metrics
+        self._tasks = [
+            asyncio.create_task(
+                steady(f"watch {name}", partial(self._watch, venue), clock=clock, metrics=metrics)
+            )
+            for name, venue in self._venues.items()
+        ]
 
     async def stop(self) -> None:
         """Watch no longer."""

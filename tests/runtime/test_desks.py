@@ -14,7 +14,7 @@ from router.runtime.metrics import Metrics
 from tests.core.samples import listing, order
 from tests.runtime.acme import Absent, acme
 from venues.base.listing import Native
-from venues.base.orders import Answer, Fee, Filled, News, Order, Pending
+from venues.base.orders import Answer, Fee, Filled, News, Order, Pending, Rejected
 from venues.base.units import ONE, Cash, Size
 
 ALICE, BOB = AccountId("alice"), AccountId("bob")
@@ -118,6 +118,20 @@ def test_news_of_an_order_that_has_ended_casts_doubt_only_where_it_says_more(des
         desks.news(ALICE, "acme", fill(number, client_id="o1"))
         desks.news(ALICE, "acme", fill(number, client_id="o2"))
     assert doubted == ["o2"], "what was heard before the end counts with what was heard after it"
+
+
+def test_an_order_that_was_undone_is_still_known_by_the_id_that_its_venue_gave_it(desks: Desks) -> None:
+    doubted: list[str] = []
+    desks.on_doubt = lambda _account, ended: doubted.append(ended.order.order_id)
+    desks.open(ALICE, FIRST, lambda _: None)
+    desks.learnt(ALICE, FIRST, accepted(FIRST, "v1"))
+    desks.close(ALICE, FIRST, ROUTE, Rejected(FIRST.order_id, "settlement_failed", "", undone=True))
+    found = desks.ended.find(ALICE, "acme", client_id="", venue_order_id="v1")
+    assert found is not None
+    assert found.order is FIRST
+    for number in range(10):
+        desks.news(ALICE, "acme", fill(number, venue_order_id="v1"))
+    assert doubted == ["o1"], "it traded after all"
 
 
 async def test_a_look_up_that_is_due_later_is_due_at_once_when_the_stream_is_back(desks: Desks) -> None:

@@ -18,7 +18,7 @@ from tests.world import ACCOUNT, World, buy
 from venues import discover
 from venues.base.http import Purpose, Request
 from venues.base.listing import Listing
-from venues.base.orders import Filled, Order, OrderId, Rejected, Side, TimeInForce, Working
+from venues.base.orders import Filled, Order, OrderId, Pending, Rejected, Side, TimeInForce, Working
 from venues.base.units import ONE, Cash, Price, Size, cost
 from venues.sim.model import HOUSE, Status
 
@@ -178,6 +178,43 @@ def test_after_a_restart_a_fill_that_was_given_up_is_found_and_booked(venue: str
         assert (await bench.reconciler.compare(ACCOUNT, venue, whole=True)).booked == 0
 
     run(loop, live())
+
+
+@each_venue
+def test_a_fill_of_an_order_that_was_taken_back_and_came_all_the_same_is_booked(venue: str) -> None:
+    loop = VirtualLoop()
+
+    async def live() -> None:
+        bench = Bench(loop, venue)
+        router = await bench.start()
+        books(bench.world, venue)
+        await bench.world.route(router, buy(20 * ONE))
+        await bench.world.clock.sleep(SETTLED_MS)
+        if not undo(bench):
+            return  # the venue settles at once: nothing can be undone
+        await router.stop(0)
+        await bench.start()
+        found = await bench.reconciler.compare(ACCOUNT, venue, whole=True)
+        assert (found.booked, found.strays, found.undead) == (1, (), ())
+        [stored] = bench.world.store.stored().values()
+        assert [a.size for a in stored.answers if isinstance(a, Filled)] == [done_at(bench.world, venue)]
+
+    run(loop, live())
+
+
+def undo(bench: Bench) -> bool:
+    """The store says of the only order that it traded, and then that it was undone; whether it could be."""
+    [(route_id, stored)] = bench.world.store.stored().items()
+    told = [a for a in stored.answers if isinstance(a, Working | Pending)]
+    kept = []
+    for line in bench.world.store.lines:
+        record = decode(line)
+        if isinstance(record, Answered) and isinstance(record.answer, Filled):
+            wrong = Rejected(record.answer.order_id, "settlement_failed", "", undone=True)
+            record = replace(record, answer=wrong)
+        kept.append(encode(record))
+    bench.world.store._routes[route_id] = kept
+    return bool(told)
 
 
 def give_up(bench: Bench) -> None:
