@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated
@@ -202,8 +203,8 @@ def init(config: ConfigFile = DEFAULT) -> None:
             if source.startswith("file:") and not path.exists():
                 write(path, new_master_key())
                 typer.echo(f"made {path}: keep a copy where no backup of the database is")
-            with noted(connection, "vault_made", "vault"):
-                master = begin(connection, opener(source), SystemClock().now_ms())
+            writing = partial(noted, connection, "vault_made", "vault")
+            master = begin(connection, opener(source), SystemClock().now_ms(), writing=writing)
     typer.echo(f"the vault is made; its master key is {master.master_id}")
 
 
@@ -228,8 +229,8 @@ def rotate(
         if to.startswith("file:") and not path.exists():
             write(path, new_master_key())
             typer.echo(f"made {path}")
-        with noted(connection, "master_added", "vault"):
-            master_id, count = vault.rewrap(opener(to), SystemClock().now_ms())
+        writing = partial(noted, connection, "master_added", "vault")
+        master_id, count = vault.rewrap(opener(to), SystemClock().now_ms(), writing=writing)
     typer.echo(
         f"{master_id} opens {count} more accounts. Now name {to!r} in vault.master, restart every router in "
         f"its time, and then: crossbook keys master retire {vault.master_id}"

@@ -1,6 +1,7 @@
 """`crossbook keys wallet …`: wallets whose private keys are made in the vault and stay there."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -40,8 +41,8 @@ def create(
         key = PrivateKey().to_hex()
         at_ms = SystemClock().now_ms()
         parts = {place.key: {wallet_of(place.venue): key} for place in places}
-        with noted(connection, "wallet_made", f"account:{account}", address_of(key)):
-            vault.keep_parts(parts, at_ms)
+        writing = partial(noted, connection, "wallet_made", f"account:{account}", address_of(key))
+        vault.keep_parts(parts, at_ms, writing=writing)
         typer.echo(address_of(key))
     for place in places:
         name = place.venue.name

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
@@ -17,7 +18,8 @@ from router.runtime.accounts import Account
 from router.runtime.clock import SystemClock
 from router.runtime.logs import Redactor
 from router.runtime.store.beside import administer
-from router.runtime.vault import table
+from router.runtime.store.sqlite_file import FILE_NAME
+from router.runtime.vault import master, table
 from router.runtime.vault.credentials import Credentials
 from venues import discover
 from venues.sim.server import SimServer
@@ -200,6 +202,35 @@ async def test_a_master_key_is_replaced_without_touching_what_runs(desk: Desk) -
     assert desk.rows() == before
     desk.tree["vault"] = {"master": "file:master.key"}
     assert "is not the master key" in (await desk.crossbook("master", "retire", old)).output
+
+
+@pytest.mark.slow
+async def test_a_running_router_can_write_while_a_person_types_a_passphrase(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def typed(prompt: str) -> str:
+        """Slowly: meanwhile a router wants to write, and does not wait for it."""
+        with closing(sqlite3.connect(desk.folder / "crossbook-data" / FILE_NAME, timeout=0)) as beside:
+            beside.execute("BEGIN IMMEDIATE")
+            beside.execute("ROLLBACK")
+        asked.append(prompt)
+        return "a passphrase that is long"
+
+    defaults = master.opener.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "ask", typed)
+    desk.tree["vault"] = {"master": "passphrase:ask"}
+    made = await desk.crossbook("master", "init")
+    assert made.exit_code == 0, made.output
+    await desk.crossbook("venue", "set", "a", NAME, "--stdin", given=desk.new_secrets())
+    rotated = await desk.crossbook("master", "rotate", "--to", f"file:{desk.folder}/second.key")
+    assert rotated.exit_code == 0, rotated.output
+    desk.tree["vault"] = {"master": "file:second.key"}
+    again = await desk.crossbook("master", "rotate", "--to", "passphrase:ask")
+    assert again.exit_code == 0, again.output
+    assert len(asked) == 4
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ account, venue, data key and version, so that no row can stand in for another.
 import os
 import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from functools import partial
 
 import msgspec
 
@@ -33,12 +35,27 @@ class Draft(msgspec.Struct, frozen=True):
     """Of an account that had none."""
 
 
-def begin(connection: sqlite3.Connection, open_master: Callable[[bytes], Master], at_ms: int) -> Master:
+Writing = Callable[[], AbstractContextManager[None]]
+"""The transaction in which a change is written, for instance with its row of the trail.
+
+A router's own writes wait for it: nothing in it may ask a person, a key service or scrypt.
+"""
+
+
+def begin(
+    connection: sqlite3.Connection,
+    open_master: Callable[[bytes], Master],
+    at_ms: int,
+    *,
+    writing: Writing | None = None,
+) -> Master:
     """Make a vault with its first master key. VaultRefused when there is one."""
-    with together(connection):
-        if known := table.masters(connection):
-            raise VaultRefused(f"there is a vault already, of master key {known[-1].master_id}")
-        return _introduce(connection, open_master, at_ms)
+    _check_none(connection)
+    master, row = _introduced(open_master, at_ms)
+    with (writing or partial(together, connection))():
+        _check_none(connection)
+        table.add_master(connection, row)
+    return master
 
 
 class Vault:
@@ -81,13 +98,28 @@ class Vault:
         with together(self._connection):
             self._put(draft.row, draft.data_key)
 
-    def keep_parts(self, parts: Mapping[tuple[AccountId, str], Mapping[str, str]], at_ms: int) -> None:
-        """Some of what each of these venues needs: all of them or none. The rest follows by `draft`."""
-        with together(self._connection):
-            for place, given in parts.items():
-                for secret in given.values():
-                    self._redactor.register(secret)
-                row, data_key, _ = self._next(place, given, at_ms)
+    def keep_parts(
+        self,
+        parts: Mapping[tuple[AccountId, str], Mapping[str, str]],
+        at_ms: int,
+        *,
+        writing: Writing | None = None,
+    ) -> None:
+        """Some of what each of these venues needs: all of them or none. The rest follows by `draft`.
+
+        VaultRefused when another became one of these versions meanwhile.
+        """
+        rows: list[tuple[Row, DataKey | None]] = []
+        made: dict[str, DataKey] = {}
+        for place, given in parts.items():
+            for secret in given.values():
+                self._redactor.register(secret)
+            row, data_key, _ = self._next(place, given, at_ms, made=made.get(place[0]))
+            rows.append((row, data_key))
+            if data_key is not None:
+                made[place[0]] = data_key
+        with (writing or partial(together, self._connection))():
+            for row, data_key in rows:
                 self._put(row, data_key)
 
     def reveal(self, row: Row, name: str) -> str:
@@ -100,27 +132,34 @@ class Vault:
 
     # --- the master key ---
 
-    def rewrap(self, open_master: Callable[[bytes], Master], at_ms: int) -> tuple[str, int]:
-        """Let another master key open the vault as well: its id, and how many data keys it wrapped now."""
-        with together(self._connection):
-            known = table.masters(self._connection)
+    def rewrap(
+        self, open_master: Callable[[bytes], Master], at_ms: int, *, writing: Writing | None = None
+    ) -> tuple[str, int]:
+        """Let another master key open the vault as well: its id, and how many data keys it wrapped now.
+
+        VaultRefused when it is the master key already, or somebody else changed the vault meanwhile.
+        """
+        introduced: MasterRow | None = None
+        try:
+            master = _recognised(table.masters(self._connection), open_master)
+        except MasterFault:
+            master, introduced = _introduced(open_master, at_ms)
+        if master.master_id == self.master_id:
+            raise VaultRefused(f"{master.master_id} is the master key already")
+        before = table.data_keys(self._connection)
+        wrapped = {key.account_id for key in before if key.master_id == master.master_id}
+        new = [
+            self._wrapped(key.account_id, key.key_id, self._data_key(key), master)
+            for key in self._data_keys.values()
+            if key.account_id not in wrapped
+        ]
+        with (writing or partial(together, self._connection))():
             try:
-                master = _recognised(known, open_master)
-            except MasterFault:
-                master = _introduce(self._connection, open_master, at_ms)
-            if master.master_id == self.master_id:
-                raise VaultRefused(f"{master.master_id} is the master key already")
-            wrapped = {
-                key.account_id
-                for key in table.data_keys(self._connection)
-                if key.master_id == master.master_id
-            }
-            new = [
-                self._wrapped(key.account_id, key.key_id, self._data_key(key), master)
-                for key in self._data_keys.values()
-                if key.account_id not in wrapped
-            ]
-            table.add_data_keys(self._connection, new)
+                if introduced is not None:
+                    table.add_master(self._connection, introduced)
+                table.add_data_keys(self._connection, new)
+            except sqlite3.IntegrityError:
+                raise VaultRefused("the vault was changed by somebody else meanwhile: try again") from None
         return master.master_id, len(new)
 
     def retire(self, master_id: str) -> None:
@@ -149,19 +188,28 @@ class Vault:
             self._data_keys[row.account_id] = data_key
 
     def _next(
-        self, place: tuple[AccountId, str], given: Mapping[str, str], at_ms: int
+        self,
+        place: tuple[AccountId, str],
+        given: Mapping[str, str],
+        at_ms: int,
+        *,
+        made: DataKey | None = None,
     ) -> tuple[Row, DataKey | None, dict[str, str]]:
+        """The next version, the account's data key if it is made for it, and all secrets of the version.
+
+        `made` is one that was made for the account and is not kept yet.
+        """
         account_id, venue = place
         before = table.latest(self._connection).get(place)
         whole = (self._opened(before) if before else {}) | dict(given)
-        data_key, made = self._data_keys.get(account_id), None
+        data_key, new = self._data_keys.get(account_id) or made, None
         if data_key is None:
-            data_key = made = self._new_data_key(account_id)
+            data_key = new = self._new_data_key(account_id)
         version = before.version + 1 if before else 1
         row = Row(account_id, venue, version, data_key.key_id, at_ms, b"")
         key, nonce = self._data_key(data_key), os.urandom(NONCE_BYTES)
         sealed = seal(key, msgspec.json.encode(whole), _about(row), nonce=nonce)
-        return msgspec.structs.replace(row, sealed=sealed), made, whole
+        return msgspec.structs.replace(row, sealed=sealed), new, whole
 
     def _parsed(self, place: tuple[AccountId, str], venue: Venue, secrets: Mapping[str, str]) -> Signer:
         for secret in venue.secrets:
@@ -212,11 +260,16 @@ def _recognised(known: list[MasterRow], open_master: Callable[[bytes], Master]) 
     raise MasterFault(f"this is not the master key of the vault, which is {names}")
 
 
-def _introduce(connection: sqlite3.Connection, open_master: Callable[[bytes], Master], at_ms: int) -> Master:
+def _introduced(open_master: Callable[[bytes], Master], at_ms: int) -> tuple[Master, MasterRow]:
+    """A master key that is not in the vault yet."""
     salt = os.urandom(SALT_BYTES)
     master = open_master(salt)
-    table.add_master(connection, MasterRow(master.master_id, salt, at_ms))
-    return master
+    return master, MasterRow(master.master_id, salt, at_ms)
+
+
+def _check_none(connection: sqlite3.Connection) -> None:
+    if known := table.masters(connection):
+        raise VaultRefused(f"there is a vault already, of master key {known[-1].master_id}")
 
 
 def _at(place: tuple[AccountId, str]) -> str:

@@ -3,7 +3,8 @@
 import sqlite3
 import struct
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from router.core.model import AccountId
 from router.runtime.accounts import CredentialError
 from router.runtime.logs import HIDDEN, Redactor
-from router.runtime.store.beside import administer
+from router.runtime.store.beside import administer, together
 from router.runtime.vault import table
 from router.runtime.vault.seal import Broken
 from router.runtime.vault.vault import Vault, begin
@@ -332,6 +333,54 @@ def test_a_master_key_may_live_in_a_service(tmp_path: Path) -> None:
             taken(vault, connection, A, NORTH)
         with pytest.raises(Broken):
             Kms().unwrap(table.data_keys(connection)[0].wrapped, b"something else")
+
+
+def test_no_transaction_is_open_while_a_master_key_works(tmp_path: Path) -> None:
+    """It may be a service that hangs, and a router's own writes would wait for it."""
+
+    class Busy(LocalMaster):
+        """Nothing may wait for it."""
+
+        def wrap(self, data_key: bytes, about: bytes) -> bytes:
+            idle()
+            return super().wrap(data_key, about)
+
+        def unwrap(self, wrapped: bytes, about: bytes) -> bytes:
+            idle()
+            return super().unwrap(wrapped, about)
+
+    def opened(key: bytes) -> Callable[[bytes], Master]:
+        def made(_: bytes) -> Master:
+            idle()
+            return Busy(key)
+
+        return made
+
+    with closing(administer(tmp_path)) as connection:
+
+        def idle() -> None:
+            assert not connection.in_transaction
+
+        begin(connection, opened(FIRST), NOW_MS)
+        vault = Vault(connection, opened(FIRST), Redactor())
+        put(vault, A, NORTH, token="t")
+        both = {(B, "north"): {"token": "one"}, (B, "south"): {"token": "one"}}
+        vault.keep_parts(both, NOW_MS)
+        assert [taken(vault, connection, B, at) for at in (NORTH, SOUTH)] == [{"token": "one"}] * 2
+        with pytest.raises(VaultRefused, match="meanwhile"):
+            Vault(connection, opened(FIRST), Redactor()).keep_parts(
+                {(A, "south"): {"token": "x"}}, NOW_MS, writing=partial(between, connection, vault)
+            )
+        vault.rewrap(opened(SECOND), NOW_MS)
+        assert Vault(connection, opened(SECOND), Redactor()).master_id == LocalMaster(SECOND).master_id
+
+
+@contextmanager
+def between(connection: sqlite3.Connection, vault: Vault) -> Iterator[None]:
+    """Somebody else is quicker."""
+    put(vault, A, SOUTH, token="quick")
+    with together(connection):
+        yield
 
 
 def test_a_vault_moves_from_a_file_to_a_service_and_back(connection: sqlite3.Connection) -> None:
