@@ -136,7 +136,7 @@ FAULTS = (
     Fault(
         "the offers of an unusable book stay",
         "router/core/merge.py",
-        "                lane.withdraw(self._offers)\n",
+        "                changed |= lane.withdraw(self._offers)\n",
         "",
         "tests/core/test_merge.py",
     ),
