@@ -21,6 +21,8 @@ from router.runtime.checks import Checks
 from tests.leaks import Leaks
 
 SEED_BITS = 32
+FIGURE = "figure: "
+"""How a test begins a line that is shown at the end of the run."""
 LOCAL_NAMES = frozenset({"localhost", ""})
 
 _slow_machine = [HealthCheck.too_slow]
@@ -47,7 +49,11 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """How to repeat this run; also shown with -q."""
+    """The figures that tests have printed, and how to repeat this run; also shown with -q."""
+    for report in terminalreporter.getreports("passed"):
+        for line in report.capstdout.splitlines():
+            if line.startswith(FIGURE):
+                terminalreporter.write_line(f"{report.location[2]} {line.removeprefix(FIGURE)}")
     profile = os.environ.get("HYPOTHESIS_PROFILE", "default")
     seed = terminalreporter.config.option.hypothesis_seed
     terminalreporter.write_line(f"repeat with HYPOTHESIS_PROFILE={profile} pytest --hypothesis-seed={seed}")

@@ -134,7 +134,9 @@ async def run(venue: str, folder: Path) -> list[str]:
         await play.outage()
         await asyncio.gather(*(one(trial, last=True) for trial in trials))
     slowest = max(trials, key=lambda trial: trial.seconds)
-    print(f"{venue}: {len(trials)} deaths, resolved after {slowest.seconds:.1f} s at most ({slowest})")
+    print(
+        f"figure: {venue}: {len(trials)} deaths, resolved after {slowest.seconds:.1f} s at most ({slowest})"
+    )
     return [f"{trial}: {fault}" for trial in trials for fault in trial.faults]
 
 

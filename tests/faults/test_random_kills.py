@@ -109,7 +109,8 @@ class Siege:
             faults.append(f"{now - before} keys ran again")
         await play.stop(running, signal.SIGTERM)
         print(
-            f"{case.name}: {self.kills} kills, {before} routes, {self.told} told, resolved in {seconds:.1f} s"
+            f"figure: {case.name}: {self.kills} kills, {before} routes, {self.told} told, "
+            f"resolved in {seconds:.1f} s"
         )
         return faults + await play.audit(case)
 

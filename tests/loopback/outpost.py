@@ -133,7 +133,9 @@ class Outpost:
     """All venues, accounts on all of them, one store, and any number of routers on it."""
 
     def __init__(self, folder: Path, session: aiohttp.ClientSession, accounts: int) -> None:
-        self.folder, self.session, self.key = folder, session, new_key()
+        self.folder, self.session, self.key, self.admin = folder, session, new_key(), new_key()
+        self.controls = dict(WIDE_SETTINGS)
+        """What routers that are started from now on let pass."""
         self.venues = discover()
         self.accounts = [f"a{number}" for number in range(accounts)]
         self._servers: dict[str, SimServer] = {}
@@ -207,10 +209,13 @@ class Outpost:
             "server": {"port": 0},
             "store": {"directory": "data"} | store,
             "registry": {"file": "registry.yaml"},
-            "controls": dict(WIDE_SETTINGS),
+            "controls": self.controls,
             "routing": {"answer_ms": 3_000, "duplicate_ms": 0},
             "venues": venues,
-            "keys": {"k": {"sha256": digest(self.key), "accounts": self.accounts}},
+            "keys": {
+                "k": {"sha256": digest(self.key), "accounts": self.accounts},
+                "ops": {"sha256": digest(self.admin), "accounts": [], "scopes": ["admin"]},
+            },
             "accounts": {n: {"venues": list(c), "credentials": c} for n, c in self._credentials.items()},
         }
 

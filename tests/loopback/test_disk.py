@@ -159,7 +159,7 @@ async def test_a_failing_disk_stops_orders_and_nothing_else(on_disk: Running, di
     async with asyncio.timeout(30):
         while await store.unfinished():
             await asyncio.sleep(0.05)
-    print(f"refused in {statistics.median(took):.4f} s, at most {max(took):.4f} s")
+    print(f"figure: refused in {statistics.median(took):.4f} s, at most {max(took):.4f} s")
     if WHOLE:
         assert statistics.quantiles(took, n=100)[-2] <= REFUSED_S_MAX
 

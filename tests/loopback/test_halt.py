@@ -101,7 +101,7 @@ async def test_no_new_order_comes_to_a_venue_once_the_halt_is_answered(tmp_path:
         arrivals = Arrivals(made)
         late_ms = sorted([await thrown(made, arrivals, outcome, names) for _ in range(THROWS)])
         p50, p99 = late_ms[THROWS // 2], late_ms[THROWS * 99 // 100]
-        print(f"last bytes after the call, {THROWS} throws: p50 {p50:.1f} ms, p99 {p99:.1f} ms")
+        print(f"figure: last bytes after the call, {THROWS} throws: p50 {p50:.1f} ms, p99 {p99:.1f} ms")
 
 
 async def thrown(made: Scene, arrivals: Arrivals, outcome: str, names: list[str]) -> float:

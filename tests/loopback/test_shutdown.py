@@ -41,7 +41,8 @@ async def test_a_router_that_is_told_to_stop_begins_nothing_more_and_leaves_noth
         bodies = [body for (body,) in post.rows("SELECT body FROM records ORDER BY seq")]
         records = [msgspec.json.decode(body) for body in bodies]
         begun = [record["at_ms"] for record in records if record["type"] in ("planned", "extended")]
-        print(f"ended after {ended_s:.1f} s, last work {max(begun) - stopped_ms:.0f} ms after the end began")
+        last_ms = max(begun) - stopped_ms
+        print(f"figure: ended after {ended_s:.1f} s, last work {last_ms:.0f} ms after the end began")
         assert max(begun) <= stopped_ms + NEW_WORK_MS_MAX
         assert ended_s < END_S_MAX
         again = await post.start()

@@ -220,6 +220,9 @@ def test_whatever_a_time_out_hides_is_found_and_never_sent_again(venue: str, cas
         (shown if case.done() else never).append(case.waited_ms)
     assert wrong == [], "\n".join(wrong)
     p99 = quantiles(shown, n=100)[98]
-    print(f"{venue}: median {median(shown)} ms, p99 {p99:.0f} ms; without a trade: at most {max(never)} ms")
+    print(
+        f"figure: {venue}: median {median(shown)} ms, p99 {p99:.0f} ms; "
+        f"without a trade: at most {max(never)} ms"
+    )
     assert median(shown) < MEDIAN_MS_MAX
     assert p99 < P99_MS_MAX

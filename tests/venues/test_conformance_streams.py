@@ -1,7 +1,8 @@
 """Every venue's market data, whole and over a bad line: a book is the venue's own or it is not used.
 
 Names no venue. Frames come from the simulators' own sockets, of random markets; what goes wrong is chosen by
-seed. CROSSBOOK_STREAMS=N tries N streams over a bad line per venue: `make streams` tries 10,000.
+seed. `make streams` and `make faults` try 10,000 streams over a bad line per venue, CROSSBOOK_STREAMS
+any other number.
 """
 
 import os
@@ -15,7 +16,8 @@ from venues.base.events import Say
 from venues.base.listing import Native
 
 VENUES = sorted(discover())
-STREAMS = int(os.environ.get("CROSSBOOK_STREAMS", "240"))
+WHOLE = bool(os.environ.get("CROSSBOOK_FAULTS"))
+STREAMS = int(os.environ.get("CROSSBOOK_STREAMS", "10000" if WHOLE else "240"))
 BLOCK = 40
 """Streams with one simulator, one after the other."""
 QUIET_MOVES, ROUGH_MOVES = 3, 12
@@ -40,6 +42,7 @@ def test_over_a_good_line_the_book_is_the_venues_own_after_every_move(venue: str
             assert line.differing() == {}
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("block", BLOCKS)
 @pytest.mark.parametrize("venue", VENUES)
 def test_over_a_bad_line_a_book_ends_as_the_venues_own_or_is_not_used(venue: str, block: int) -> None:
