@@ -39,7 +39,7 @@ from router.runtime.late import LateFills
 from router.runtime.once import Once, Show
 from router.runtime.planner import Planner
 from router.runtime.rounds import Rounds
-from router.runtime.store.protocol import StoreDown
+from router.runtime.store.protocol import StoreDamaged, StoreDown
 from router.runtime.switch import Switch
 from router.runtime.tasks import Tasks
 from venues.base.contract import Traits
@@ -248,6 +248,9 @@ class Router:
                 self._lanes.give(account.account_id)
         except StoreDown as down:
             raise StoreUnavailable("the order could not be recorded, so nothing was sent") from down
+        except StoreDamaged as damaged:
+            log.exception("store.damaged", account=account.account_id)
+            raise StoreUnavailable("the account's records cannot be read, so nothing was sent") from damaged
         except asyncio.CancelledError:  # by `stop`, which lets whatever may have left answer first
             if not self._stopping:
                 raise

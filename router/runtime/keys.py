@@ -50,7 +50,7 @@ class Scope(Enum):
     CANCEL = "cancel"
     """Cancel orders of its accounts."""
     ADMIN = "admin"
-    """Stop trading and change limits, for the whole router and every account of it."""
+    """Stop and resume trading of the whole router; see and change limits of its own accounts."""
 
 
 USUAL_SCOPES = (Scope.READ, Scope.TRADE, Scope.CANCEL)

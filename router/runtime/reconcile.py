@@ -167,9 +167,10 @@ class Reconciler:
         """After a restart: the orders that ended in the last hour."""
         known = {each.order.order_id for each in self._tools.desks.ended.of(account, venue)}
         now_ms, at_ms = self._tools.clock.now_ms(), self._tools.clock.monotonic_ms()
-        for route in reversed(await self._tools.store.routes(account, ROUTES_MAX)):
+        lately = await self._tools.store.routes(account, ROUTES_MAX, since_ms=now_ms - ENDED_MS)
+        for route in reversed(lately):
             planned = route.planned
-            if not planned.orders or now_ms - planned.at_ms > ENDED_MS:
+            if not planned.orders:
                 continue
             execution = Execution(planned, route.answers)
             ended_ms = at_ms - max(0, now_ms - planned.at_ms)  # at the earliest

@@ -7,6 +7,7 @@ before it is in force. Nothing here waits for a venue.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -76,9 +77,11 @@ class Switch:
         A trail that is not what was written halts all: what it hides may have been a halt.
         """
         heard = list(self._halts.standing.values())
-        self._halts = Halts(trail.changes if trail.broken is None else ())
+        self._halts = Halts() if trail.broken else Halts(trail.changes)
         for change in heard:  # before the store was open
             self._halts.apply(change)
+        if trail.broken:
+            self._take_up_what_can_be_read(trail)
         if trail.broken is not None:
             self._metrics.violations.labels("trail_broken").inc()
             log.error("trail.broken", why=trail.broken)
@@ -88,6 +91,12 @@ class Switch:
         for scope, change in self._halts.standing.items():
             log.warning("trading.halted", scope=str(scope), by=change.by, why=change.why, at_ms=change.at_ms)
         self._wake()
+
+    def _take_up_what_can_be_read(self, trail: Trail) -> None:
+        """Who resumes all after a look at the trail does not resume what else was halted."""
+        for change in trail.changes:
+            with suppress(ValueError):  # a subject that nobody here wrote
+                self._halts.apply(change)
 
     def watch(self) -> None:
         """Look at the file again and again from now on."""

@@ -7,10 +7,12 @@ from router.core.model import AccountId
 from router.runtime.control_settings import AccountControls, overrides
 from tests.http.test_halts import ORDER, PLACE, Ops, ops
 from tests.world import ACCOUNT, buy
+from venues import discover
 from venues.base.units import ONE
 
 __all__ = ["ops"]
 
+SOMEWHERE = min(discover())
 PATH = f"/native/limits/{ACCOUNT}"
 
 
@@ -39,7 +41,7 @@ async def test_limits_set_by_an_admin_are_in_force_at_once_and_after_a_restart(o
 
 async def test_the_last_word_counts_whole_and_an_empty_one_gives_the_settings_back(ops: Ops) -> None:
     before = (await ops.ask("GET", PATH))[1]
-    await ops.ask("PUT", PATH, {"limits": {"order_usd": "1", "venues": {"somewhere": {"open_usd": "2"}}}})
+    await ops.ask("PUT", PATH, {"limits": {"order_usd": "1", "venues": {SOMEWHERE: {"open_usd": "2"}}}})
     told = (await ops.ask("PUT", PATH, {"limits": {"minute_usd": "3"}}))[1]
     assert (told["cash"]["order"], told["cash"]["minute"]) == (before["cash"]["order"], "3.000000")
     assert told["at"] == {}
@@ -56,6 +58,7 @@ async def test_the_last_word_counts_whole_and_an_empty_one_gives_the_settings_ba
         {"limits": {"order_usd": "-5"}},
         {"limits": {"depth_percent": 101}},
         {"limits": {"total_per_second": 5}},
+        {"limits": {"venues": {"nowhere": {"open_usd": "2"}}}},
         {"limits": {}, "more": 1},
     ],
 )

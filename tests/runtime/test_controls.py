@@ -6,11 +6,12 @@ import pytest
 from msgspec.structs import replace
 
 from router.core.controls import AccountLimits, CashLimits
-from router.core.errors import ConfirmRequired, Controlled, RiskLimit, TooFast
+from router.core.errors import ConfirmRequired, Controlled, RiskLimit, StoreUnavailable, TooFast
 from router.core.model import AccountId, MarketOrder
 from router.core.records import Planned, Record
 from router.core.report import FillStatus
 from router.runtime.control_settings import LimitBook
+from router.runtime.store.protocol import StoreDamaged
 from router.service import Router
 from tests.limits import WIDE
 from tests.virtual_time import VirtualLoop, run
@@ -236,3 +237,21 @@ def test_a_venue_with_a_small_limit_of_its_own_is_gone_around() -> None:
         assert sum(spent.values()) > 50 * ONE
 
     scene(live)
+
+
+def test_an_account_whose_records_are_damaged_takes_no_orders_and_says_why() -> None:
+    loop = VirtualLoop()
+
+    async def live() -> None:
+        world = World(loop, 1)
+        router = await world.start()
+
+        async def damaged(*_: object) -> list[tuple[int, Size]]:
+            raise StoreDamaged("route r1 cannot be read")
+
+        world.store.sizes = damaged  # type: ignore[method-assign,assignment]  # a disk that rots
+        with pytest.raises(StoreUnavailable, match="records cannot be read"):
+            await world.route(router, buy(5 * ONE))
+        assert router._tools.ledger.open(ACCOUNT) == []
+
+    run(loop, live())

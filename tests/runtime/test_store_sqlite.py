@@ -5,11 +5,13 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from router.core.model import Key
 from router.runtime.metrics import Metrics
 from router.runtime.store import sqlite, sqlite_file, sqlite_writer
 from router.runtime.store.protocol import SchemaTooNew, StoreDamaged, StoreDown
@@ -205,6 +207,28 @@ async def test_a_disk_that_hangs_is_down(tmp_path: Path, monkeypatch: pytest.Mon
     await recovered(store)
     await store.append(intent("r2"))
     assert [stored.planned.route_id for stored in await store.unfinished()][-1] == "r2"
+    await store.close()
+
+
+async def test_a_disk_that_hangs_while_it_is_read_keeps_nobody_waiting_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "READ_MS_MAX", 50)
+    store, released = SqliteStore(tmp_path, Metrics()), threading.Event()
+    await store.open()
+    await store.append(intent("r1"))
+    assert store._reading is not None
+    store._reading.submit(released.wait)
+    try:
+        async with asyncio.timeout(20):
+            with pytest.raises(StoreDown, match="does not answer"):
+                await store.routes(ALICE, 1)
+            with pytest.raises(StoreDown, match="does not answer"):
+                await store.keyed(ALICE, Key("orders", "k"))
+    finally:
+        released.set()
+    monkeypatch.setattr(sqlite, "READ_MS_MAX", 60_000)
+    assert [route.planned.route_id for route in await store.routes(ALICE, 1)] == ["r1"]
     await store.close()
 
 

@@ -15,8 +15,9 @@ import pytest
 
 from router.core.errors import Halted, Refusal
 from router.core.halts import ALL, Scope
+from router.core.model import AccountId
 from router.core.report import FillStatus
-from router.core.trail import check
+from router.core.trail import Change, check, encode
 from router.runtime.metrics import Metrics
 from router.runtime.store.protocol import StoreDown
 from router.runtime.switch import Switch
@@ -339,6 +340,27 @@ def test_a_halt_whose_lifting_may_be_on_disk_stands_after_a_restart_too() -> Non
             world.switch.check(ACCOUNT, YES)
         await world.clock.sleep(2_000)
         await world.start()
+        with pytest.raises(Halted, match="odd fills"):
+            world.switch.check(ACCOUNT, YES)
+
+    scene(live)
+
+
+def test_who_resumes_all_after_the_trail_was_edited_does_not_resume_what_else_was_halted() -> None:
+    async def live(watched: Watched) -> None:
+        world = watched.world
+        await world.start()
+        await world.switch.halt(Scope("account", "acct-9"), by="a test", why="")
+        await world.switch.halt(Scope("account", ACCOUNT), by="a test", why="odd fills")
+        _, *rest = world.store.changes
+        first = encode(Change(at_ms=1, by="nobody", what="halted", subject="nonsense"))
+        world.store.changes[:] = [(1, first, bytes(32)), *rest]
+        await world.start()
+        with pytest.raises(Halted, match="the check of the trail"):
+            world.switch.check(AccountId("acct-8"), YES)
+        await world.clock.sleep(100)
+        assert await world.switch.resume(EVERYTHING, by="ops", why="seen")
+        world.switch.check(AccountId("acct-8"), YES)
         with pytest.raises(Halted, match="odd fills"):
             world.switch.check(ACCOUNT, YES)
 

@@ -20,7 +20,9 @@ from venues.base.units import decimal
 
 SURFACE = "Limits"
 PATH = "/native/limits/{account_id}"
-ACCOUNT_ID = Parameter(name="accountId", place="path", text="Any account of the router.", required=True)
+ACCOUNT_ID = Parameter(
+    name="accountId", place="path", text="One of the accounts that the key owns.", required=True
+)
 
 _encoder = msgspec.json.Encoder()
 
@@ -74,6 +76,8 @@ class LimitRoutes:
             key = self._access.caller(request, Scope.ADMIN)
             account = self._access.account(request, Scope.ADMIN)
             asked = _asked(await receive(request))
+            if unused := sorted(asked.limits.venues.keys() - account.venues):
+                raise Malformed(f"limits.venues.{unused[0]}: the account does not use this venue")
             controls = self._router.controls
             by = f"key {key.name}"
             await controls.override(account.account_id, asked.limits, by=by, why=asked.why)

@@ -32,6 +32,8 @@ WAITING_MAX = 4_096
 """Appends waiting for the disk: about 40 ms of work on a good one."""
 APPEND_MS_MAX = 2_000
 """A disk that takes longer has failed, though it may not have said so."""
+READ_MS_MAX = 5_000
+"""Whoever reads for an order holds its account's lane. At a start, where nobody waits, it may take longer."""
 LEASE_MS = 5_000
 """The lease of a store whose settings say nothing: longer than a disk that works ever takes."""
 
@@ -167,7 +169,8 @@ class SqliteStore:
 
     async def trail(self) -> Trail:
         """See `Store`."""
-        return check(await self._rows("SELECT number, body, hash FROM trail ORDER BY number", (), _row))
+        query = "SELECT number, body, hash FROM trail ORDER BY number"
+        return check(await self._rows(query, (), _row, patient=True))
 
     async def _write(self, *records: Record | Change) -> None:
         writer = self._writer
@@ -189,7 +192,7 @@ class SqliteStore:
     async def unfinished(self) -> list[StoredRoute]:
         """See `Store`."""
         where = "WHERE routes.finished_ms IS NULL ORDER BY routes.number, records.seq"
-        return await self._read(f"{_SELECT} {where}", ())
+        return await self._read(f"{_SELECT} {where}", (), patient=True)
 
     async def route(self, account_id: AccountId, route_id: RouteId) -> StoredRoute | None:
         """See `Store`."""
@@ -283,17 +286,30 @@ class SqliteStore:
         if lock is not None:
             lock.close()
 
-    async def _read(self, query: str, arguments: Sequence[str | int]) -> list[StoredRoute]:
+    async def _read(
+        self, query: str, arguments: Sequence[str | int], *, patient: bool = False
+    ) -> list[StoredRoute]:
         grouped: dict[str, list[bytes]] = {}
-        for route_id, body in await self._rows(query, arguments, _texts):
+        for route_id, body in await self._rows(query, arguments, _texts, patient=patient):
             grouped.setdefault(route_id, []).append(body)
         return [_stored(route_id, bodies) for route_id, bodies in grouped.items()]
 
-    async def _rows(self, query: str, arguments: Sequence[str | int], shape: Callable[..., T]) -> list[T]:
+    async def _rows(
+        self,
+        query: str,
+        arguments: Sequence[str | int],
+        shape: Callable[..., T],
+        *,
+        patient: bool = False,
+    ) -> list[T]:
         if self._writer is None or self._reading is None:
             raise StoreDown(self._closed)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._reading, self._select, query, arguments, shape)
+        try:
+            async with asyncio.timeout(None if patient else READ_MS_MAX / 1000):
+                return await loop.run_in_executor(self._reading, self._select, query, arguments, shape)
+        except TimeoutError:
+            raise StoreDown("the disk does not answer") from None
 
     def _select(self, query: str, arguments: Sequence[str | int], shape: Callable[..., T]) -> list[T]:
         """In the reader's thread."""
