@@ -9,6 +9,7 @@ import pytest
 
 from router.core.halts import ALL, Scope
 from router.core.model import AccountId
+from router.http import health
 from router.http.app import Listener, make_app
 from router.runtime.cancel_all import CANCEL_MS_MAX
 from router.runtime.keys import ApiKey, KeyId, KeyRing, digest, new_key
@@ -65,6 +66,14 @@ class Ops:
         writer.close()
         assert ours().faults(method, path, status=status, headers=headers, body=told) == []
         return status, msgspec.json.decode(told)
+
+    async def figures(self) -> bytes:
+        """What Prometheus is told."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        told = answer_of(await asyncio.wait_for(reader.read(), 10))[2]
+        writer.close()
+        return told
 
     def books(self) -> None:
         """Deep books everywhere."""
@@ -275,3 +284,20 @@ def test_a_venue_that_does_not_answer_takes_no_more_than_its_time_and_nobody_els
         await router.stop(1_000)
 
     run(loop, live())
+
+
+async def test_whoever_asks_for_figures_again_and_again_has_them_made_once_in_a_while(
+    ops: Ops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[bytes] = []
+
+    def counted(_: object) -> bytes:
+        made.append(f"crossbook_asked {len(made)}\n".encode())
+        return made[-1]
+
+    monkeypatch.setattr(health, "generate_latest", counted)
+    monkeypatch.setattr(health, "FIGURES_S_MAX", 3_600)
+    told = await asyncio.gather(*(ops.figures() for _ in range(20)))
+    assert told == [made[0]] * 20
+    monkeypatch.setattr(health, "FIGURES_S_MAX", -1)
+    assert await ops.figures() == made[1]
