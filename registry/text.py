@@ -10,6 +10,7 @@ The text is YAML or JSON:
         listings:                       # at least one
           - {venue: acme, native: NYC-50}
           - {venue: other, native: "7130", inverted: true}   # the complement of that book
+          - {venue: third, native: X9, class: basis}   # exact, ordinary (if nothing is said), basis, blocked
 
 A text with any problem yields no registry, so that whoever loads it keeps the one in force.
 """
@@ -21,7 +22,7 @@ import yaml
 
 from registry.index import Registry
 from registry.marked import Mapping, Node, Scalar, Sequence, Unreadable, read
-from registry.model import OUTCOME_ID, Outcome, OutcomeId
+from registry.model import OUTCOME_ID, Match, Outcome, OutcomeId
 from venues.base.listing import ListingKey, Native
 
 PROBLEMS_MAX = 100
@@ -32,7 +33,7 @@ NATIVE_CHARS_MAX = 200
 """The longest native id of a venue, a token id, has 78 digits."""
 
 OUTCOME_FIELDS = ("id", "title", "outcome", "category", "listings")
-LISTING_FIELDS = ("venue", "native", "inverted")
+LISTING_FIELDS = ("venue", "native", "inverted", "class")
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]")
 
@@ -74,13 +75,18 @@ def dump(registry: Registry) -> str:
                     "venue": key.venue,
                     "native": str(key.native),
                     **({"inverted": True} if key.inverted else {}),
+                    **({"class": match.value} if match is not Match.ORDINARY else {}),
                 }
-                for key in outcome.listings
+                for key, match in zip(outcome.listings, _matches(outcome), strict=True)
             ],
         }
         for outcome in registry
     ]
     return yaml.safe_dump({"outcomes": outcomes}, sort_keys=False, allow_unicode=True, width=110)
+
+
+def _matches(outcome: Outcome) -> tuple[Match, ...]:
+    return outcome.matches or (Match.ORDINARY,) * len(outcome.listings)
 
 
 class _Reader:
@@ -114,15 +120,23 @@ class _Reader:
         category = self._words(fields["category"], f"{path}.category") if "category" in fields else ""
         listings = fields.get("listings")
         name = outcome_id or path
-        keys = [self._listing(item, at, name) for item, at in self._items(listings, f"{path}.listings")]
+        items = list(self._items(listings, f"{path}.listings"))
+        keys = [self._listing(item, at, name) for item, at in items]
+        matches = [self._match(item, at) for item, at in items]
         self._contradictions(keys, listings, path)
         if isinstance(listings, Sequence) and not listings.items:
             self._say(listings, f"{path}.listings", "needs at least one listing")
         if outcome_id is None or title is None or label is None or category is None:
             return None
-        known = tuple(key for key in keys if key is not None)
+        known = [(key, match) for key, match in zip(keys, matches, strict=True) if key is not None]
+        unsaid = all(match is Match.ORDINARY for _, match in known)
         return Outcome(
-            outcome_id=OutcomeId(outcome_id), title=title, label=label, category=category, listings=known
+            outcome_id=OutcomeId(outcome_id),
+            title=title,
+            label=label,
+            category=category,
+            listings=tuple(key for key, _ in known),
+            matches=() if unsaid else tuple(match for _, match in known),
         )
 
     def _id(self, node: Node | None, path: str) -> str | None:
@@ -139,7 +153,7 @@ class _Reader:
         return text
 
     def _listing(self, node: Node, path: str, claimant: str) -> ListingKey | None:
-        fields = self._fields(node, path, LISTING_FIELDS, optional=("inverted",))
+        fields = self._fields(node, path, LISTING_FIELDS, optional=("inverted", "class"))
         venue = self._text(fields.get("venue"), f"{path}.venue")
         native = self._text(fields.get("native"), f"{path}.native")
         if venue is not None and venue not in self._venues:
@@ -166,6 +180,15 @@ class _Reader:
             return None
         self._claims.setdefault(key, (claimant, node.line))
         return key
+
+    def _match(self, node: Node, path: str) -> Match:
+        """What a listing's `class` says; ordinary where it says nothing, or nothing that can be read."""
+        entries = node.entries if isinstance(node, Mapping) else ()
+        given = next((value for key, value in entries if key.text == "class"), None)
+        text = self._text(given, f"{path}.class")
+        if given is not None and text is not None and text not in set(Match):
+            self._say(given, f"{path}.class", f"no class is called {text!r}; there are: {', '.join(Match)}")
+        return Match(text) if text in set(Match) else Match.ORDINARY
 
     def _contradictions(self, keys: list[ListingKey | None], listings: Node | None, path: str) -> None:
         """One outcome names a book once: it cannot be there twice, nor be its own complement."""

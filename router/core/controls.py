@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import msgspec
 
+from registry.model import Match, Outcome
 from router.core.errors import (
     ConfirmRequired,
     InvalidSize,
@@ -61,6 +62,8 @@ class AccountLimits(msgspec.Struct, frozen=True, kw_only=True):
     price_low: Price = Price(10_000)
     price_high: Price = Price(990_000)
     """Outside of these a price needs `confirm`."""
+    matches: frozenset[Match] = frozenset({Match.EXACT, Match.ORDINARY})
+    """How a listing must match its outcome in the registry."""
     usual_times: int = 10
     """More than so many times the account's usual size needs `confirm`."""
 
@@ -100,6 +103,33 @@ def check_usual(limits: AccountLimits, sizes: Sequence[Size], size: Size, *, con
 
 
 # --- what may be planned ---
+
+
+UNLIKE = "class_not_allowed"
+"""The account may not trade listings that match as this one does."""
+UNLISTED = "not_in_registry"
+"""The registry in force does not have the listing under this outcome any more."""
+
+
+def barred(limits: AccountLimits, outcome: Outcome, now: Outcome | None) -> dict[ListingKey, str]:
+    """The listings of an outcome that the account may not trade, and why.
+
+    `now` is the outcome in the registry in force, None where that has none of its id.
+    """
+    if now is outcome and not outcome.matches and Match.ORDINARY in limits.matches:
+        return {}
+    here = now.listings if now is not None else ()
+    gone = {key: UNLISTED for key in outcome.listings if key not in here}
+    return gone | dict.fromkeys(now.unlike(limits.matches) if now is not None else (), UNLIKE)
+
+
+def check_matches(limits: AccountLimits, outcome: Outcome, merged: Merged) -> None:
+    """Whether a listing is left that the account may trade. Raises NotTradable."""
+    keys = [terms.listing.key for terms in merged.terms]
+    if not keys or any(merged.unusable.get(key) not in (UNLIKE, UNLISTED) for key in keys):
+        return
+    found = sorted({match.value for match in outcome.unlike(limits.matches).values()})
+    raise NotTradable("classes", ", ".join(found) or UNLISTED, ", ".join(sorted(limits.matches)))
 
 
 def check_closing(limits: AccountLimits, listing: Listing, now_ms: int) -> None:

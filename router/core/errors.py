@@ -17,7 +17,7 @@ Refusal                    the caller can act on it; this request sent nothing t
 ├── PriceCollar            every price on offer is too far from the middle or from the best one
 ├── TooDeep                no part of the order stays within its share of what is on offer
 ├── TooFast                more orders a second than are taken
-├── NotTradable            the market is closed, about to close, or its book cannot be used any more
+├── NotTradable            the market is closed or about to, of a class not allowed, or its book unusable
 ├── ConfirmRequired        looks like a slip: asked for again with `confirm` it is taken
 └── Halted                 somebody has stopped this trading
 
@@ -126,7 +126,7 @@ class TooFast(Controlled, Refusal):
 
 
 class NotTradable(Controlled, Refusal):
-    """The market is closed, about to close, or its book cannot be used any more."""
+    """The market is closed, about to close, of a class the account may not trade, or its book unusable."""
 
     word = "market_not_tradable"
 

@@ -1,10 +1,11 @@
 """The settings of the controls, and what they mean for one account at one venue."""
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
+from registry.model import Match
 from router.core.controls import AccountLimits, CashLimits
 from router.core.model import AccountId
 from router.core.trail import Change, Trail
@@ -13,6 +14,7 @@ from venues.base.units import Cash, Price, Size, micros
 Decimal = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,13}(\.[0-9]{1,6})?\Z")]
 Fraction = Annotated[str, msgspec.Meta(pattern=r"^(0(\.[0-9]{1,6})?|1)\Z")]
 PerSecond = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+Classes = Annotated[tuple[Literal["exact", "ordinary", "basis"], ...], msgspec.Meta(min_length=1)]
 BPS = 100
 """In a percent."""
 
@@ -33,6 +35,8 @@ class ControlsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     confirm_below_usd: Fraction = "0.01"
     confirm_above_usd: Fraction = "0.99"
     confirm_medians: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 10
+    classes: Classes = ("exact", "ordinary")
+    """How a listing must match its outcome in the registry. What is blocked is never traded."""
     halt_file: str | None = None
     """Its presence halts trading; `halt` in the store's directory when nothing is said."""
     cancel_on_halt: bool = False
@@ -62,6 +66,7 @@ class AccountControls(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     confirm_below_usd: Fraction | None = None
     confirm_above_usd: Fraction | None = None
     confirm_medians: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = None
+    classes: Classes | None = None
     venues: dict[str, CashConfig] = {}
     """How much of it at one venue."""
 
@@ -112,6 +117,7 @@ def _limits(every: ControlsConfig, own: AccountControls, venues: Mapping[str, Ca
         closing_ms=merged.closing_ms,
         price_low=Price(micros(merged.confirm_below_usd)),
         price_high=Price(micros(merged.confirm_above_usd)),
+        matches=frozenset(map(Match, merged.classes)),
         usual_times=merged.confirm_medians,
     )
 
@@ -172,6 +178,7 @@ def applied(limits: AccountLimits, own: AccountControls) -> AccountLimits:
         depth_bps=_scaled(own.depth_percent, limits.depth_bps),
         orders_per_second=own.orders_per_second or limits.orders_per_second,
         closing_ms=limits.closing_ms if own.closing_ms is None else own.closing_ms,
+        matches=limits.matches if own.classes is None else frozenset(map(Match, own.classes)),
         usual_times=own.confirm_medians or limits.usual_times,
     )
 

@@ -4,10 +4,19 @@ from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
+from registry.index import Registry
 from registry.model import Outcome
 from router.core.allocate import allocate
 from router.core.bound import Bounded, bound
-from router.core.controls import check_now, check_sale, collared, within_depth, without_closing
+from router.core.controls import (
+    barred,
+    check_matches,
+    check_now,
+    check_sale,
+    collared,
+    within_depth,
+    without_closing,
+)
 from router.core.errors import (
     AccountSuspended,
     Halted,
@@ -62,6 +71,8 @@ class Planner:
         )
         self._controls, self._clock, self._checks = tools.controls, tools.clock, tools.checks
         self._stopped = False
+        self.registry = Registry()
+        """The one in force."""
 
     def stop(self) -> None:
         """Nothing is planned any more, neither a route nor a further round of one."""
@@ -79,6 +90,7 @@ class Planner:
         `refused` are the listings on which the venue has refused an order of the same route.
         """
         merged = self._read(account, asked, outcome, refused)
+        check_matches(self._controls.limits(account.account_id), outcome, merged)
         means, unread = await self._means(account, asked, merged)
         if self._stopped:
             raise Stopping("the router shut down before the order was planned")
@@ -116,7 +128,7 @@ class Planner:
         """Once more when the order is to leave. Raises the refusal of a control."""
         self.check_halts(account, order, outcome)
         self._controls.check_sent(account.account_id, order)
-        merged = self._ladders.read(outcome, order.side, account.venues)
+        merged = self._offers(account, order.side, outcome)
         bid, ask = self._best(account, outcome, merged)
         limits, now_ms = self._controls.limits(account.account_id), self._clock.now_ms()
         check_now(limits, order, merged, bid=bid, ask=ask, now_ms=now_ms)
@@ -145,7 +157,7 @@ class Planner:
         side = draft.bounded.orders[0].side
         taken = {part.listing.key for part in draft.bounded.orders}.difference(refused)
         for _ in range(CATCH_UP_MS_MAX // POLL_MS):
-            merged = self._ladders.read(outcome, side, account.venues)
+            merged = self._offers(account, side, outcome)
             now = {each.listing.key: top for each, top in zip(merged.terms, merged.tops, strict=True)}
             if all(now.get(key) != draft.tops[key] for key in taken):
                 return True
@@ -156,13 +168,19 @@ class Planner:
         self, account: Account, asked: MarketOrder, outcome: Outcome, refused: Collection[ListingKey]
     ) -> Merged:
         """What is on offer, without what the account may not trade now."""
-        merged = self._ladders.read(outcome, asked.side, account.venues)
+        merged = self._offers(account, asked.side, outcome)
         venues = dict.fromkeys(terms.listing.venue for terms in merged.terms)
         shut = self._tools.venue_gates.closed(account.account_id, venues)
         if not shut and not refused:
             return merged
         reasons = {key: shut[key.venue] for key in outcome.listings if key.venue in shut}
         return without(merged, {**reasons, **dict.fromkeys(refused, REFUSED_BEFORE)})
+
+    def _offers(self, account: Account, side: Side, outcome: Outcome) -> Merged:
+        """What is on offer, without listings that the account may not trade under this outcome."""
+        merged = self._ladders.read(outcome, side, account.venues)
+        now = self.registry.outcome(outcome.outcome_id)
+        return without(merged, barred(self._controls.limits(account.account_id), outcome, now))
 
     def _order(self, part: PlannedOrder) -> Order:
         return Order(
@@ -225,7 +243,7 @@ class Planner:
         """The best bid and the best ask of all the account's venues."""
         other = Side.SELL if merged.side is Side.BUY else Side.BUY
         takes = [top[2] for top in merged.tops if top is not None]
-        gives = [t[2] for t in self._ladders.read(outcome, other, account.venues).tops if t is not None]
+        gives = [top[2] for top in self._offers(account, other, outcome).tops if top is not None]
         asks, bids = (takes, gives) if merged.side is Side.BUY else (gives, takes)
         return max(bids, default=None), min(asks, default=None)
 

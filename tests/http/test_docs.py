@@ -1,5 +1,6 @@
 """What can be refused is documented, with its status, and every setting with its default."""
 
+import json
 import re
 from pathlib import Path
 
@@ -52,6 +53,8 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
         return "required"
     if field.default is None:
         return "none"
+    if isinstance(field.default, tuple):
+        return f"`{json.dumps(field.default)}`"
     return f"`{str(field.default).lower() if isinstance(field.default, bool) else field.default}`"
 
 

@@ -4,6 +4,7 @@ import json
 import re
 from contextlib import suppress
 
+import msgspec
 import pytest
 import yaml
 from hypothesis import given
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from registry import marked
 from registry.index import Registry
 from registry.marked import TEXT_CHARS_MAX
-from registry.model import Outcome, OutcomeId
+from registry.model import Match, Outcome, OutcomeId
 from registry.text import PROBLEMS_MAX, RegistryError, dump, load
 from venues.base.listing import ListingKey, Native
 
@@ -102,6 +103,11 @@ WRONG = {
         {"listings": [{"venue": "acme", "native": "A", "inverted": "true"}]},
         "must be true or false",
     ),
+    "class": (
+        {"listings": [{"venue": "acme", "native": "A", "class": "similar"}]},
+        r"listings\[0\]\.class: no class is called 'similar'; there are: exact, ordinary, basis, blocked",
+    ),
+    "class type": ({"listings": [{"venue": "acme", "native": "A", "class": []}]}, r"\.class: must be text"),
     "unknown key": ({"colour": "red"}, r"outcomes\[0\]\.colour: unknown key; allowed: id, title"),
     "unknown listing key": (
         {"listings": [{"venue": "acme", "native": "A", "side": "no"}]},
@@ -214,6 +220,7 @@ def registries(draw: st.DrawFn) -> Registry:
     native = st.text(st.characters(categories=("L", "N", "P", "S")), min_size=1, max_size=20)
     books = draw(st.lists(st.tuples(st.sampled_from(VENUES), native), unique=True, min_size=1, max_size=8))
     outcomes: list[Outcome] = []
+    classes = st.sampled_from(list(Match))
     for inverted in (False, True)[: draw(st.integers(1, 2))]:
         keys = [ListingKey(venue, Native(name), inverted) for venue, name in books]
         cut = draw(st.integers(1, len(keys)))
@@ -225,6 +232,7 @@ def registries(draw: st.DrawFn) -> Registry:
                     label=draw(title | st.sampled_from(["Yes", "No", "~x", "1", "- a", "a: b", "#", "'"])),
                     category=draw(title | st.just("")),
                     listings=tuple(part),
+                    matches=tuple(draw(st.lists(classes, min_size=len(part), max_size=len(part)))),
                 )
             )
     return Registry(outcomes)
@@ -232,4 +240,21 @@ def registries(draw: st.DrawFn) -> Registry:
 
 @given(registries())
 def test_a_registry_survives_being_written(registry: Registry) -> None:
-    assert load(dump(registry), VENUES) == registry
+    read = load(dump(registry), VENUES)
+    assert read == Registry(map(shortest, registry))
+    assert [outcome.unlike(()) for outcome in read] == [outcome.unlike(()) for outcome in registry]
+
+
+def shortest(outcome: Outcome) -> Outcome:
+    """Nothing is said where all matches are ordinary."""
+    unsaid = set(outcome.matches) == {Match.ORDINARY}
+    return msgspec.structs.replace(outcome, matches=() if unsaid else outcome.matches)
+
+
+def test_a_listing_is_ordinary_unless_its_class_is_said() -> None:
+    classes = ["exact", None, "basis", "blocked"]
+    named = zip("ABCD", classes, strict=True)
+    listings = [{"venue": "acme", "native": n} | ({"class": c} if c else {}) for n, c in named]
+    [outcome] = load(json.dumps({"outcomes": [entry(listings=listings)]}), VENUES)
+    assert outcome.matches == (Match.EXACT, Match.ORDINARY, Match.BASIS, Match.BLOCKED)
+    assert [key.native for key in outcome.unlike({Match.EXACT, Match.ORDINARY})] == ["C", "D"]
