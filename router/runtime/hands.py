@@ -33,7 +33,10 @@ from venues.base.orders import Answer, Filled, Order, OrderId, Rejected, Unknown
 from venues.base.units import plain
 
 NOT_SENT = "not_sent"
-"""Code of an order that did not leave: its venue's gate closed between plan and sending."""
+"""Code of an order that did not leave: its venue's gate or its account's closed between plan and sending."""
+ACCOUNT_CLOSED = "account_suspended"
+WAITED_MS = 5
+"""An order that waits so long between the last checks and its bytes is checked again."""
 LOOK_UP_MS_MAX = 2_000
 """Longest wait for one look-up; the next one follows."""
 
@@ -90,17 +93,17 @@ class Nothing:
 class _Guard:
     """Asked in the last moment before an order's bytes leave; remembers why they did not."""
 
-    def __init__(self, check: Callable[[], None]) -> None:
+    def __init__(self, check: Callable[[], str | None]) -> None:
+        """`check` says why it may not leave, or None; or raises the refusal of a control."""
         self._check = check
         self.refusal: Controlled | None = None
 
     def __call__(self) -> str | None:
         try:
-            self._check()
+            return self._check()
         except Controlled as refusal:
             self.refusal = refusal
             return refusal.word
-        return None
 
 
 class RouteHands:
@@ -138,16 +141,15 @@ class RouteHands:
             return Unknown(order.order_id, "not sent: a check failed")
         venue = self._tools.venues[order.listing.venue]
         signer = self._account.signers[venue.name]
-        why = self._tools.venue_gates.why_closed(self._account.account_id, venue.name)
-        if why is not None:
-            return Rejected(order.order_id, NOT_SENT, why)
         try:
-            self._further.check(order)
+            why = self._why_not(order)
         except Controlled as refusal:
             return self._withheld(order, refusal)
+        if why is not None:
+            return Rejected(order.order_id, NOT_SENT, why)
         self._tools.desks.open(self._account.account_id, order, self._hear)
         talk = venue.orders.place(order, signer)
-        guard = _Guard(partial(self._further.check_halts, order))
+        guard = _Guard(partial(self._why_not_now, order, self._tools.clock.monotonic_ms()))
         deadline_ms = venue.limits.order_ms_max
         answer = await self._tools.transport.perform(
             venue, talk, signer=signer, deadline_ms=deadline_ms, guard=guard
@@ -156,6 +158,22 @@ class RouteHands:
             return self._withheld(order, guard.refusal)
         self._count(order, answer)
         return answer
+
+    def _why_not(self, order: Order) -> str | None:
+        """Why the order may not leave: its venue's gate is closed. Or raises the refusal of a control."""
+        why = self._tools.venue_gates.why_closed(self._account.account_id, order.listing.venue)
+        if why is None:
+            self._further.check(order)
+        return why
+
+    def _why_not_now(self, order: Order, checked_ms: int) -> str | None:
+        """The same in the last moment; in full where it waited for a connection, its turn or its pace."""
+        self._further.check_halts(order)
+        if self._tools.clock.monotonic_ms() - checked_ms < WAITED_MS:
+            return None
+        if self._tools.checks.gates.why_closed(self._account.account_id) is not None:
+            return ACCOUNT_CLOSED
+        return self._why_not(order)
 
     def _withheld(self, order: Order, refusal: Controlled) -> Answer:
         self._tools.controls.refused(self._account.account_id, refusal, when="send")

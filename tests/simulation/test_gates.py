@@ -16,6 +16,7 @@ from router.core.gated import left_out
 from router.core.model import LeftOut
 from router.core.report import FillStatus, Report
 from router.runtime.balances import STRAGGLE_MS_MAX
+from router.runtime.control_settings import AccountControls
 from router.runtime.lanes import WAITING_MAX
 from router.service import Router
 from tests.virtual_time import VirtualLoop, run
@@ -305,6 +306,47 @@ async def route_without_snapshot(scene: Scene, router: Router) -> tuple[Report, 
     scene.silent = silent
     assert scene.sick not in {venue for _, venue in scene.sent[before:]}
     return done, 0
+
+
+HELD_MS = 300
+"""How long an order waits for its venue's pace: less than what makes its plan too old."""
+
+
+@pytest.mark.parametrize("sick", VENUES)
+@pytest.mark.parametrize("why", ["gap", "restart", "account", "limit"])
+def test_what_is_found_while_an_order_waits_for_its_venue_keeps_it_from_leaving(sick: str, why: str) -> None:
+    scene = Scene(sick)
+
+    async def day() -> None:
+        router = await scene.world.start(venues=[sick])
+        world, tools = scene.world, router._tools
+        [line] = world.lines
+        book = line.books.open(sick, world.natives[sick][0])
+        usual = world.network.paces.wait
+
+        async def waits(venue: Any, purpose: Purpose, *given: Any, **more: Any) -> bool:
+            if purpose is not Purpose.ORDER:
+                return await usual(venue, purpose, *given, **more)
+            await world.clock.sleep(HELD_MS // 2)
+            match why:
+                case "gap":
+                    book.lose("gap")
+                case "restart":
+                    world.network.breakers.pause(sick, 1_000, "venue_restarting")
+                case "account":
+                    tools.checks.gates.close(ACCOUNT, "a test")
+                case _:
+                    tools.controls.overrides[ACCOUNT] = AccountControls(order_usd="1")
+            await world.clock.sleep(HELD_MS // 2)
+            return True
+
+        world.network.paces.wait = waits  # type: ignore[method-assign]  # the moment is chosen
+        done, _ = await scene.route(router)
+        assert scene.orders_to(sick) == 0
+        assert done.failed
+        assert tools.ledger.open(ACCOUNT) == []
+
+    scene.run(day())
 
 
 # --- G10: clocks ---
