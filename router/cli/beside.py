@@ -19,7 +19,7 @@ from router.runtime.store.beside import administer, recorded
 from router.runtime.store.protocol import StoreFault
 from router.sections import Config
 
-EXPECTED = (ConfigError, CredentialError, StoreFault, OSError, ValueError)
+EXPECTED = (ConfigError, CredentialError, StoreFault, OSError, ValueError, sqlite3.Error)
 """What a user can mend: shown as one line."""
 
 ConfigFile = Annotated[Path, typer.Option("--config", help="The settings file (TOML).")]

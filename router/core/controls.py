@@ -314,6 +314,8 @@ def check_now(
     key: ListingKey = order.listing.key
     if key in merged.unusable:
         raise NotTradable("book", merged.unusable[key], "usable")
+    if all(terms.listing.key != key for terms in merged.terms):
+        raise NotTradable("book", "not followed any more", "usable")
     check_closing(limits, order.listing, now_ms)
     if bid is None or ask is None:
         return

@@ -12,6 +12,8 @@ from router.core.halts import ALL, Scope, read_file
 FILE_BYTES_MAX = 65_536
 """A halt file larger than this halts all."""
 
+MODE = 0o644
+"""A router of another user than the command's must be able to read it: else one halt would be of all."""
 ALONE_S_MAX = 2.0
 """How long a command waits for another that changes the file: then halting counts for more than order."""
 TRY_EVERY_S = 0.02
@@ -74,6 +76,7 @@ def write(path: Path, halts: Mapping[Scope, str]) -> None:
         with beside.open("w", encoding="utf-8", errors="replace") as file:
             file.writelines(_line(scope, why) for scope, why in halts.items())
             file.flush()
+            os.fchmod(file.fileno(), MODE)
             os.fsync(file.fileno())
         beside.replace(path)
     else:

@@ -1,5 +1,6 @@
 """`crossbook halt` and `resume`: what they put into the halt file, and what they leave in it."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -122,3 +123,12 @@ def test_commands_at_the_same_time_undo_nothing_of_each_other(config: Path) -> N
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(halted, range(40)))
     assert len(halt_file.read(file)) == 40
+
+
+def test_a_router_of_another_user_can_read_what_a_careful_one_halts(config: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        assert said(config, "halt", "venue", SOMEWHERE).exit_code == 0
+    finally:
+        os.umask(before)
+    assert (config.parent / "crossbook-data" / "halt").stat().st_mode & 0o777 == 0o644

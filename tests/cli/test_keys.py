@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 from router.cli.app import app
 from router.runtime.keys import digest, new_key
-from router.runtime.store import api_keys
+from router.runtime.store import api_keys, sqlite_file
 from router.runtime.store.beside import administer
 
 Crossbook = Callable[..., Result]
@@ -77,3 +77,15 @@ def test_a_key_of_the_settings_is_revoked_in_the_settings(crossbook: Crossbook) 
     refused = crossbook("api", "revoke", "ours")
     assert refused.exit_code == 1
     assert "take keys.ours out of" in refused.output
+
+
+def test_a_database_that_is_held_by_somebody_else_is_told_in_one_line(
+    crossbook: Crossbook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert crossbook("api", "create", "partner", "--account", "a").exit_code == 0
+    monkeypatch.setattr(sqlite_file, "BUSY_MS_MAX", 10)
+    with closing(administer(tmp_path / "crossbook-data")) as beside:
+        beside.execute("BEGIN IMMEDIATE")
+        done = crossbook("api", "revoke", "partner")
+    assert done.exit_code == 1
+    assert done.output == "crossbook: database is locked\n"

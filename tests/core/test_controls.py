@@ -55,7 +55,7 @@ def usd(dollars: int) -> Cash:
     return Cash(dollars * ONE)
 
 
-BOOK = merged(Side.BUY, [])
+BOOK = replace(merged(Side.BUY, []), terms=(replace(terms(), listing=listing()),))
 CLOSING = order(listing=listing(closes_ms=100_000))
 
 # --- each rule at its edge ---
@@ -153,6 +153,11 @@ BEYOND: list[tuple[Callable[[], object], type[Controlled], tuple[str, str, str]]
         ),
         NotTradable,
         ("book", "gapped", "usable"),
+    ),
+    (
+        lambda: check_now(LIMITS, order(), merged(Side.BUY, []), bid=None, ask=None, now_ms=0),
+        NotTradable,
+        ("book", "not followed any more", "usable"),
     ),
 ]
 

@@ -313,7 +313,7 @@ HELD_MS = 300
 
 
 @pytest.mark.parametrize("sick", VENUES)
-@pytest.mark.parametrize("why", ["gap", "restart", "account", "limit"])
+@pytest.mark.parametrize("why", ["gap", "gone", "restart", "account", "limit"])
 def test_what_is_found_while_an_order_waits_for_its_venue_keeps_it_from_leaving(sick: str, why: str) -> None:
     scene = Scene(sick)
 
@@ -331,6 +331,8 @@ def test_what_is_found_while_an_order_waits_for_its_venue_keeps_it_from_leaving(
             match why:
                 case "gap":
                     book.lose("gap")
+                case "gone":
+                    world.catalog.watch(sick, [])
                 case "restart":
                     world.network.breakers.pause(sick, 1_000, "venue_restarting")
                 case "account":
