@@ -26,6 +26,8 @@ POLL_MS = 250
 USES_EVERY_MS = 30_000
 """How often it is written down when keys were used last."""
 
+STOP_MS_MAX = 2_000
+"""How long the end waits for a look that is under way: a key service may hang."""
 RETRY_MS = 10_000
 """After something that another program or a person must mend, such as a key service that is down."""
 
@@ -115,7 +117,12 @@ class Changes:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
         if thread is not None:
-            await asyncio.get_running_loop().run_in_executor(thread, self._end, self._taken())
+            ending = asyncio.get_running_loop().run_in_executor(thread, self._end, self._taken())
+            await asyncio.wait({ending}, timeout=STOP_MS_MAX / 1000)
+            if ending.done():
+                ending.result()
+            else:
+                log.warning("changes.not_ended", topic=self._subject.topic)
             thread.shutdown(wait=False)
 
     def _begin(self, up: bool) -> None:

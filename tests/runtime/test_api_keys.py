@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -359,3 +360,25 @@ async def test_a_bug_in_one_reading_is_loud_and_the_watch_goes_on(tmp_path: Path
                 lambda: metrics.registry.get_sample_value("crossbook_changes_up", {"topic": "vault"}) == 1
             )
     assert [line["event"] for line in logs if line["log_level"] == "error"] == ["changes.crashed"]
+
+
+async def test_a_key_service_that_hangs_does_not_keep_the_router_from_ending(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "STOP_MS_MAX", 20)
+    reading, released = threading.Event(), threading.Event()
+
+    class Hanging(Slow):
+        def read(self, connection: sqlite3.Connection) -> Callable[[], None]:
+            if self.read_times:
+                reading.set()
+                released.wait()
+            return super().read(connection)
+
+    try:
+        async with asyncio.timeout(WAIT_S), watching(tmp_path, Hanging()):
+            with closing(administer(tmp_path)) as connection:
+                connection.execute("UPDATE changes SET version = version + 1 WHERE topic = 'vault'")
+            await until(reading.is_set)
+    finally:
+        released.set()
