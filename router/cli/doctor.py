@@ -1,6 +1,7 @@
 """`crossbook doctor`: can this configuration trade? One line a check, and what to do about each failure."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+import sqlite3
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -20,6 +21,8 @@ from router.runtime.clock import SystemClock
 from router.runtime.logs import Redactor
 from router.runtime.metrics import Metrics
 from router.runtime.registry_file import read_registry
+from router.runtime.store.beside import unfinished_by_account
+from router.runtime.store.sqlite_file import FILE_NAME
 from router.runtime.transport import Transport
 from router.sections import Config
 from venues import discover
@@ -72,6 +75,7 @@ async def findings(path: Path, redactor: Redactor) -> AsyncIterator[Finding]:
         yield Finding("settings", str(error))
         return
     yield _directory(Path(config.store.directory))
+    yield open_routes(Path(config.store.directory) / FILE_NAME, config.accounts)
     clock = SystemClock()
     if (certificate := certificate_of(config.server)) is not None:
         yield certificate_finding(certificate, clock.now_ms())
@@ -130,6 +134,23 @@ def _directory(path: Path) -> Finding:
     except OSError as error:
         return Finding(what, f"cannot be written: {error.strerror}")
     return Finding(what, None, "writable")
+
+
+def open_routes(path: Path, accounts: Collection[str]) -> Finding:
+    """Routes without a last word; trouble are those of accounts that the settings do not have."""
+    what = "open routes"
+    try:
+        found = unfinished_by_account(path)
+    except sqlite3.Error as error:
+        return Finding(what, f"the store cannot be read: {error}")
+    gone = ", ".join(f"{count} of {name!r}" for name, count in found.items() if name not in accounts)
+    if gone:
+        return Finding(
+            what,
+            f"{gone}, which the settings do not have: nobody asks what became of their orders. "
+            "Put the account back and halt it until they have ended (docs/durability.md)",
+        )
+    return Finding(what, None, f"{sum(found.values())} to be taken up at the next start")
 
 
 def listings_of(name: str, registry: Registry, catalog: Catalog, unread: str | None) -> Iterator[Finding]:

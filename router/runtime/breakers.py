@@ -10,6 +10,7 @@ import structlog
 from router.core.breaker import LUCK_MAX, Breaker, Repeats, State
 from router.runtime.clock import Clock
 from router.runtime.metrics import Metrics
+from router.runtime.times import retry_after_ms
 from venues.base.contract import Venue
 from venues.base.http import Purpose, Reply, Response, Silence
 
@@ -142,10 +143,7 @@ class Breakers:
     def _obey(self, venue: Venue, purpose: Purpose, reply: Reply) -> None:
         if not isinstance(reply, Response) or reply.status not in ASKED_LATER:
             return
-        text = reply.headers.get("retry-after", "")
-        asked_ms = 0
-        if text.isascii() and text.isdecimal():
-            asked_ms = min(int(text[:6]) * 1_000, RETRY_AFTER_MS_MAX)
+        asked_ms = min(retry_after_ms(reply, self._clock.now_ms()) or 0, RETRY_AFTER_MS_MAX)
         if reply.status == RESTARTING and venue.traits.restarts_425:
             self.pause(venue.name, asked_ms + venue.limits.phase_ms, RESTARTS)
         if asked_ms:

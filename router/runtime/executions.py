@@ -76,13 +76,16 @@ class Executions:
 
     def resume(self, stored: StoredRoute) -> None:
         """After a restart: its holds stand again and its open orders are looked up."""
-        planned = stored.planned
+        planned, execution = stored.planned, Execution(stored.planned, stored.answers)
         account = self._accounts.get(planned.account_id)
         if account is None:
             self._tools.metrics.violations.labels(Alarm.ORPHANED_ROUTE.value).inc()
-            log.error("route.orphaned", route=planned.route_id, account=planned.account_id)
+            self._tools.metrics.orphans.labels(planned.account_id).inc()
+            opened = [f"{order.order_id} on {order.listing.key}" for order in execution.open_orders]
+            log.error(
+                "route.orphaned", route=planned.route_id, account=planned.account_id, open_orders=opened
+            )
             return
-        execution = Execution(planned, stored.answers)
         self.hold(account, execution.open_orders)
         self._tools.venue_gates.resumed(planned.account_id, execution.open_orders)
         self._ask_again(account, execution)

@@ -38,6 +38,7 @@ class Metrics:
         self._feeds(self.registry)
         self._store(self.registry)
         self._orders(self.registry)
+        self._promises(self.registry)
         self._http(self.registry)
         self._process(self.registry)
 
@@ -184,6 +185,12 @@ class Metrics:
         self.routes = Counts(
             Counter("crossbook_routes", "Routes answered, by status", ("status",), registry=registry)
         )
+        self.orphans = Gauge(
+            "crossbook_orphaned_routes",
+            "Routes without a last word whose account the settings do not have, at the start",
+            ("account",),
+            registry=registry,
+        )
         self.strays = Gauge(
             "crossbook_stray_orders",
             "Resting orders at the venue that no route knows, when it was compared last",
@@ -204,6 +211,8 @@ class Metrics:
                 registry=registry,
             )
         )
+
+    def _promises(self, registry: CollectorRegistry) -> None:
         self.halts = Gauge("crossbook_halts", "Halts that stand now", registry=registry)
         self.violations = Counter(
             "crossbook_invariant_violations",

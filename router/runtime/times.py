@@ -13,6 +13,8 @@ OFFSET_MS_MAX = 2_000
 """Our clock and a venue's may differ by this: more, and no order goes there."""
 ROUND_TRIP_MS_MAX = 2_000
 """A reply that took longer says too little about the time."""
+SECONDS_DIGITS_MAX = 6
+"""Eleven days in seconds: a venue that asks for more is believed as little."""
 RESOLUTION_MS = 1_000
 """Venues tell whole seconds: what differs by less is our own clock, which is finer."""
 
@@ -64,6 +66,30 @@ class VenueTimes:
             return False
         self._known[venue] = distance
         return True
+
+
+def retry_after_ms(response: Response, now_ms: int) -> int | None:
+    """How long a venue wants to be left alone by its `Retry-After`; None where it says nothing readable.
+
+    Seconds, or a moment by its own clock: that of its `Date`, else `now_ms`, our own. RFC 9110, 10.2.3.
+    """
+    text = response.headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdecimal():
+        return int(text[:SECONDS_DIGITS_MAX]) * 1_000
+    until_s = _moment(text)
+    if until_s is None:
+        return None
+    date_s = _moment(response.headers.get("date", ""))
+    return max(0, until_s * 1_000 - (now_ms if date_s is None else date_s * 1_000))
+
+
+def _moment(text: str) -> int | None:
+    """An HTTP date, its two old forms included, as Unix seconds."""
+    parsed = parsedate_tz(text)
+    try:
+        return mktime_tz((*parsed[:9], parsed[9] or 0)) if parsed else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def date_of(response: Response) -> int | None:

@@ -1,16 +1,22 @@
-"""The doctor on a registry that does not fit what the venue lists."""
+"""The doctor on a registry that does not fit what the venue lists, and on routes that nobody asks about."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 
 from registry.index import Registry
 from registry.model import Outcome, OutcomeId
-from router.cli.doctor import PROBLEMS_SHOWN_MAX, Finding, listings_of
+from router.cli.doctor import PROBLEMS_SHOWN_MAX, Finding, listings_of, open_routes
+from router.core.records import Finished
 from router.runtime.catalog import Catalog
+from router.runtime.metrics import Metrics
+from router.runtime.store.sqlite import SqliteStore
+from router.runtime.store.sqlite_file import FILE_NAME
 from tests.core.samples import listing
 from tests.runtime.clocks import FastClock
 from tests.runtime.made_up import Door, Listings, north
+from tests.runtime.test_store import intent
 from tests.virtual_time import VirtualLoop, run
 from venues.base.http import Unavailable
 from venues.base.listing import Grid, Listing, ListingKey, Native
@@ -83,3 +89,22 @@ def test_an_old_registry_does_not_fill_the_screen() -> None:
     assert len(found) == PROBLEMS_SHOWN_MAX + 2
     assert "10 more" in str(found[-2].trouble)
     assert found[-1].detail == "0 of 30 can be traded"
+
+
+async def test_a_route_without_a_last_word_of_an_account_that_is_gone_is_a_failure(tmp_path: Path) -> None:
+    path = tmp_path / FILE_NAME
+    assert open_routes(path, ()) == Finding("open routes", None, "0 to be taken up at the next start")
+    store = SqliteStore(tmp_path, Metrics())
+    await store.open()
+    planned = intent("r1")
+    await store.append(planned)
+    known = open_routes(path, [planned.account_id])
+    assert (known.trouble, known.detail) == (None, "1 to be taken up at the next start")
+    trouble = open_routes(path, ["another"]).trouble
+    assert trouble is not None
+    assert trouble.startswith(f"1 of '{planned.account_id}', which the settings do not have")
+    await store.append(Finished(route_id=planned.route_id, at_ms=planned.at_ms))
+    assert open_routes(path, ["another"]).trouble is None
+    await store.close()
+    path.write_bytes(b"not a database" * 100)
+    assert "cannot be read" in (open_routes(path, ()).trouble or "")

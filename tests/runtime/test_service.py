@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from router.core.errors import NotEnoughFunds, Stopping, StoreUnavailable, TooBusy
+from router.core.halts import Scope
 from router.core.records import Answered, Extended, Planned, Record
 from router.core.report import FillStatus
 from router.runtime.accounts import Account
@@ -206,6 +207,12 @@ def test_an_account_that_lost_a_venue_keeps_its_holds_and_asks_the_others() -> N
     run(loop, live())
 
 
+def orphans(world: World) -> float | None:
+    """Routes of the account that nobody asks about, as the last start has counted them."""
+    labels: dict[str, str] = {"account": ACCOUNT}
+    return world.metrics.registry.get_sample_value("crossbook_orphaned_routes", labels)
+
+
 @pytest.mark.parametrize("gone", ["account", "nothing"])
 def test_a_route_whose_account_is_gone_is_kept_for_its_return(gone: str) -> None:
     loop = VirtualLoop()
@@ -221,8 +228,10 @@ def test_a_route_whose_account_is_gone_is_kept_for_its_return(gone: str) -> None
         router = await world.start(accounts=() if gone == "account" else (ACCOUNT,))
         await world.clock.sleep(100_000)
         assert (await world.store.unfinished() != []) is (gone == "account")
+        assert orphans(world) == (1 if gone == "account" else None)
         await router.stop(0)
         await world.start()
+        await world.switch.halt(Scope("account", ACCOUNT), by="a test", why="it leaves")
         await world.clock.sleep(100_000)
         assert await world.store.unfinished() == []
 

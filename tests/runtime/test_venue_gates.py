@@ -1,12 +1,16 @@
 """What a venue says about itself closes its gate, for as long as it said; and each account only its own."""
 
+from email.utils import formatdate
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from router.core.model import AccountId
 from router.runtime.breakers import RETRY_AFTER_MS_MAX, Breakers
 from router.runtime.metrics import Metrics
-from router.runtime.times import OFFSET_MS_MAX, VenueTimes, date_of
+from router.runtime.times import OFFSET_MS_MAX, VenueTimes, date_of, retry_after_ms
 from router.runtime.venue_gates import Means, VenueGates
 from tests.core.samples import order
 from tests.runtime.clocks import FastClock
@@ -160,8 +164,52 @@ def test_nothing_is_sent_before_the_time_in_retry_after(status: int) -> None:
     assert rig.why() is None
 
 
-@pytest.mark.parametrize("text", ["", "soon", "-1", "1.5", "٣", "Wed, 21 Oct 2026 07:28:00 GMT"])
-def test_a_retry_after_that_is_no_number_of_seconds_is_not_obeyed(text: str) -> None:
+DATE = "Sun, 06 Nov 1994 08:49:30 GMT"
+MOMENTS = (  # RFC 9110, 5.6.7: one moment, seven seconds after DATE
+    "Sun, 06 Nov 1994 08:49:37 GMT",
+    "Sunday, 06-Nov-94 08:49:37 GMT",
+    "Sun Nov  6 08:49:37 1994",
+)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_moment_is_obeyed_by_the_venues_own_clock(moment: str) -> None:
+    rig = Rig()
+    rig.saw(Response(429, b"", {"retry-after": moment, "date": DATE}))
+    rig.pass_ms(6_999)
+    assert not rig.may(Purpose.ORDER)
+    rig.pass_ms(1)
+    assert rig.may(Purpose.ORDER)
+
+
+def test_without_a_date_a_moment_is_obeyed_by_our_clock() -> None:
+    rig = Rig()
+    moment_s = rig.clock.now_ms() // 1_000 + 9
+    rig.saw(Response(503, b"", {"retry-after": formatdate(moment_s, usegmt=True)}))
+    rig.pass_ms(7_999)
+    assert not rig.may(Purpose.ORDER)
+    rig.pass_ms(1_001)
+    assert rig.may(Purpose.ORDER)
+
+
+def test_a_moment_far_away_is_not_believed_and_one_that_has_passed_is_over() -> None:
+    rig = Rig()
+    rig.saw(Response(429, b"", {"retry-after": "Fri, 06 Nov 2094 08:49:37 GMT", "date": DATE}))
+    rig.pass_ms(RETRY_AFTER_MS_MAX - 1)
+    assert not rig.may(Purpose.ORDER)
+    rig.pass_ms(1)
+    rig.saw(Response(429, b"", {"retry-after": "Fri, 04 Nov 1994 08:49:37 GMT", "date": DATE}))
+    assert rig.may(Purpose.ORDER)
+
+
+@given(st.text(max_size=40) | st.from_regex(r"\w{3}, ?\d{1,9} \w{3} -?\d{1,12} \d+:\d+:\d+ .{0,6}"))
+def test_whatever_stands_there_is_read_or_not(text: str) -> None:
+    wait_ms = retry_after_ms(Response(429, b"", {"retry-after": text, "date": text}), 0)
+    assert wait_ms is None or wait_ms >= 0
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-1", "1.5", "٣", "Wed, 21 Oct"])
+def test_a_retry_after_that_cannot_be_read_is_not_obeyed(text: str) -> None:
     rig = Rig()
     rig.saw(Response(429, b"", {"retry-after": text}))
     assert rig.may(Purpose.ORDER)

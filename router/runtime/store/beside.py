@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -11,6 +11,7 @@ from router.runtime.store import sqlite_owner
 from router.runtime.store.protocol import StoreDown, StoreTaken
 from router.runtime.store.sqlite_file import (
     FILE_NAME,
+    connect_reader,
     connect_writer,
     make,
     migrations,
@@ -68,6 +69,15 @@ def attend(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
     return connection
+
+
+def unfinished_by_account(path: Path) -> dict[str, int]:
+    """How many routes have no last word, by account; also while a router runs. Raises sqlite3.Error."""
+    if not path.exists():
+        return {}
+    query = "SELECT account_id, count(*) FROM routes WHERE finished_ms IS NULL GROUP BY account_id"
+    with closing(connect_reader(path)) as connection:
+        return dict(connection.execute(query).fetchall())
 
 
 def _upgrade(directory: Path, connection: sqlite3.Connection) -> None:
