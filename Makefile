@@ -2,8 +2,8 @@
 #
 #   make setup    build .venv from requirements.lock (once; the other targets do it by themselves)
 #   make demo     start a router with simulated venues and place one routed order through HTTP
-#   make check    format, lint, types, shape, documents, unit tests: a minute and a half on two cores
-#   make test     everything
+#   make check    before each commit: format, lint, types, and all tests that are quick. Under a minute on two cores
+#   make test     everything, on every push and before a release: five minutes
 #   make bench    the benchmarks; results are appended with commit and date
 #   make conformance  let the venues' official clients trade on the simulators; writes docs/conformance.md. Needs
 #                 Node and npm too, and fetches the clients. CONFORMANCE="NAME ..." takes these clients or venues only
@@ -24,13 +24,18 @@ JOBS ?= 4
 BIN := .venv/bin
 READY := .venv/ready
 LOCK_TOOLS := build/lock-tools
+COMPILED := build/collected-tests.txt
+TEST_MODULES := $(shell find tests -name '*.py')
 LOCK_HEADER := \# Resolved from pyproject.toml by "make lock"; do not edit. Names no host: any mirror can serve it.
 
 RESOLVE := $(LOCK_TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-header $(LOCK_FLAGS)
 
+# What Python and pytest compile is kept, wherever the caller's environment says otherwise: half of a short run.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DELETE_ON_ERROR:
-.PHONY: setup demo check test bench conformance vectors streams fuzz sim faults planted lock conformance-lock format
+.PHONY: setup demo check test lint types bench conformance vectors streams fuzz sim faults planted lock conformance-lock format
 
 setup: $(READY)
 
@@ -49,17 +54,24 @@ $(READY): requirements.lock pyproject.toml
 demo: setup
 	$(BIN)/crossbook demo
 
-check: setup
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/pytest -q -n $(JOBS) --dist worksteal -m 'not slow'
+check: lint
+	HYPOTHESIS_PROFILE=$${HYPOTHESIS_PROFILE:-quick} $(BIN)/pytest -q -n $(JOBS) --dist worksteal -m 'not slow'
 
-test: setup
+test: lint
+	$(BIN)/pytest -q -n $(JOBS) --dist worksteal
+
+lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	@$(MAKE) --no-print-directory --jobs=2 types $(COMPILED)
+
+types: setup
 	$(BIN)/mypy
-	$(BIN)/pytest -q -n $(JOBS) --dist worksteal
+
+# Beside mypy, which has one core; else each of pytest's workers would compile all test modules for itself.
+$(COMPILED): $(READY) $(TEST_MODULES)
+	@mkdir -p $(@D)
+	@-$(BIN)/pytest -qq --collect-only >$@
 
 bench: setup
 	$(BIN)/python -m benchmarks

@@ -1,34 +1,47 @@
 """What holds for every test: no socket leaves the machine, and a failure can be run again.
 
-Hypothesis runs few examples by default. `HYPOTHESIS_PROFILE=thorough` runs many; `pytest --hypothesis-seed=N`
-repeats a run whose seed is in the last lines of the output.
+Hypothesis runs few examples by default, with `HYPOTHESIS_PROFILE=thorough` many, with `quick` fewer still;
+`pytest --hypothesis-seed=N` repeats a run whose seed is in the last lines of the output.
 """
 
 import asyncio
+import gc
 import ipaddress
 import os
 import random
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from functools import lru_cache
 
 import pytest
 import uvloop
+from cryptography.hazmat.primitives import serialization
 from hypothesis import HealthCheck, settings
 
 from router.core.invariants import Invariant
 from router.core.model import AccountId
 from router.runtime.checks import Checks
+from tests.examples import PROFILES
 from tests.leaks import Leaks
 
 SEED_BITS = 32
 FIGURE = "figure: "
 """How a test begins a line that is shown at the end of the run."""
+KEYS_MAX = 64
+"""Private keys whose text is read once: a few of each simulator, now and then one of a test's own."""
 LOCAL_NAMES = frozenset({"localhost", ""})
 
 _slow_machine = [HealthCheck.too_slow]
-settings.register_profile("default", max_examples=100, deadline=None, suppress_health_check=_slow_machine)
-settings.register_profile("thorough", max_examples=5_000, deadline=None, suppress_health_check=_slow_machine)
+for _profile, _examples in PROFILES.items():
+    settings.register_profile(
+        _profile, max_examples=_examples, deadline=None, suppress_health_check=_slow_machine
+    )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+# The primes of an RSA key are tested whenever its text is read, for 30 ms; simulators give out the same few.
+pytest.MonkeyPatch().setattr(
+    serialization, "load_pem_private_key", lru_cache(KEYS_MAX)(serialization.load_pem_private_key)
+)
 
 
 class NotLocal(AssertionError):
@@ -41,6 +54,17 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("hypothesis_seed") is None:
         config.option.hypothesis_seed = str(random.getrandbits(SEED_BITS))
     config.pluginmanager.register(Leaks(), "leaks")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected stays to the end: looking through it for garbage takes half a second each time."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:

@@ -5,12 +5,10 @@ a rule is a name in a tuple at the top of this file, with its reason; there are 
 """
 
 import ast
-import io
 import re
-import tokenize
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 # Lowest first. A module imports from its own layer or a lower one; the longest prefix wins.
 LAYERS = (
@@ -57,6 +55,8 @@ FUNCTION_LINES_MAX = 50
 POSITIONAL_MAX = 4
 VENUE_LINES_MAX = 1_500
 """Lines of code of a venue's dialect, and again of its simulator; blanks, comments, docstrings are free."""
+IDENTIFIERS_MAX = 50_000
+"""More than there are in all files."""
 KEYWORD_CALLED = ("router.cli.app", "router.cli.keys", "router.cli.vault", "router.cli.wallet")
 """Typer calls the commands by keyword; their parameters are the options."""
 RUNTIME_ANY = frozenset({"Coroutine", "Task", "Generator"})
@@ -214,8 +214,14 @@ def _venue_names(source: Source) -> Broken:
 
 
 def _names_one(identifier: str, venues: frozenset[str | None] | frozenset[str]) -> bool:
-    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", identifier).lower()
-    return any(f"_{venue}_" in f"_{snake}_" for venue in venues)
+    snake = _snake(identifier)
+    return any(f"_{venue}_" in snake for venue in venues)
+
+
+@lru_cache(IDENTIFIERS_MAX)
+def _snake(identifier: str) -> str:
+    """AcmeBook as _acme_book_."""
+    return f"_{re.sub(r'(?<=[a-z0-9])(?=[A-Z])', '_', identifier).lower()}_"
 
 
 def _simulator(source: Source) -> Broken:
@@ -303,18 +309,15 @@ def broken_rules(source: Source) -> list[str]:
 
 def code_lines(source: Source) -> int:
     """Lines that hold code: not blank, not comment, not docstring."""
-    silent = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
-    lines: set[int] = set()
-    for token in tokenize.generate_tokens(io.StringIO(source.text).readline):
-        if token.type not in silent and token.type != tokenize.ENDMARKER:
-            lines.update(range(token.start[0], token.end[0] + 1))
+    numbered = enumerate(map(str.strip, source.text.splitlines()), 1)
+    lines = {number for number, line in numbered if line and not line.startswith("#")}
     for node in source.nodes:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             lines.difference_update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
     return len(lines)
 
 
-def oversized_venues(sources: list[Source]) -> list[str]:
+def oversized_venues(sources: Iterable[Source]) -> list[str]:
     """Venues that have outgrown their budget: what two venues share belongs in `venues/kit`."""
     lines: dict[tuple[str, str], int] = {}
     for source in sources:

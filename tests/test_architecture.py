@@ -1,6 +1,7 @@
 """The shape of the code holds: layers, purity, money, names, sizes, habits. Prints `file:line rule`."""
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,10 +23,11 @@ OURS = (
 """Hosts of package registries and paths of one machine: no file of the repository depends on either."""
 
 
-def sources() -> list[Source]:
+def sources() -> Iterator[Source]:
+    """One after the other: all their trees at once would keep the garbage collector busy for seconds."""
     folders = ("venues", "registry", "router", "tests", "benchmarks", "conformance")
-    paths = sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
-    return [Source(path.relative_to(ROOT).as_posix(), path.read_text(), VENUES) for path in paths]
+    for path in sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py")):
+        yield Source(path.relative_to(ROOT).as_posix(), path.read_text(), VENUES)
 
 
 def tracked() -> list[Path]:

@@ -65,6 +65,7 @@ async def demo(env: dict[str, str]) -> AsyncIterator[Json]:
         await process.wait()
 
 
+@pytest.mark.slow
 async def test_the_venue_of_the_document_is_routed_to_over_http(installed: dict[str, str]) -> None:
     async with demo(installed) as facts, aiohttp.ClientSession() as session:
         outcome, control = facts["outcomes"][0]["predexonId"], facts["venues"][VENUE]["control"]

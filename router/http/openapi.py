@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -15,6 +16,8 @@ INTRODUCTION = """\
 Prices, sizes and amounts are decimal strings, never floats. Every response carries `x-request-id`: yours,
 when it was 1 to 128 printable ASCII characters, else a new one. The API key goes into the header `x-api-key`.
 Every error has its machine code in `errorCode`."""
+KINDS_MAX = 256
+"""Types whose references are remembered: more than there are; most routes may answer with the same few."""
 REQUEST_ID = Parameter(
     name="x-request-id",
     place="header",
@@ -146,7 +149,7 @@ def _any_of(replies: Sequence[Reply]) -> Schema:
     codes: dict[str, list[str]] = {}
     schemas: dict[str, Json] = {}
     for reply in replies:
-        schema = _schema(reply.body) if reply.body is not None else {"type": "string"}
+        schema: Schema = _schema(reply.body) if reply.body is not None else {"type": "string"}
         at = msgspec.json.encode(schema, order="sorted").decode() + ("!" if reply.code else "")
         schemas.setdefault(at, dict(schema))
         if reply.code and reply.code not in codes.setdefault(at, []):
@@ -157,7 +160,8 @@ def _any_of(replies: Sequence[Reply]) -> Schema:
     return made[0] if len(made) == 1 else {"anyOf": made}
 
 
-def _schema(kind: object) -> Json:
+@lru_cache(KINDS_MAX)
+def _schema(kind: object) -> Schema:
     """A reference to a type's schema."""
     [schema], _ = msgspec.json.schema_components([kind], ref_template=REF)
     return schema

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from router.core.breaker import LUCK_MAX, Breaker, Repeats, State
+from tests.examples import examples
 
 FULL = LUCK_MAX
 """No luck at all: it stays open as long as it may."""
@@ -120,7 +121,7 @@ class Versus(RuleBasedStateMachine):
             assert self.fast.state(self.now + later).value == self.slow.state(self.now + later)
 
 
-Versus.TestCase.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
+Versus.TestCase.settings = settings(max_examples=examples(300), stateful_step_count=40, deadline=None)
 TestAgainstTheSlowOne = Versus.TestCase
 
 

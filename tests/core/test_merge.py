@@ -11,6 +11,7 @@ from router.core.book import JOURNAL_MAX, Book, BookEvent, Pulse
 from router.core.merge import PRICES_MAX, TABLES_MAX, MergedSide, Offer, RankTables, Source
 from router.core.model import Terms
 from tests.core.curves import FREE, FlatFee, QuadraticFee, ShareFee, terms
+from tests.examples import examples
 from venues.base.contract import FeeCurve
 from venues.base.events import BookSide, Halted, Lost, Regrid, Resumed, Snapshot, Top, Update
 from venues.base.listing import Band, Grid, ListingKey, Native
@@ -277,4 +278,4 @@ class Markets(RuleBasedStateMachine):
 
 
 TestMarkets = pytest.mark.slow(Markets.TestCase)
-TestMarkets.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestMarkets.settings = settings(max_examples=examples(150), stateful_step_count=40, deadline=None)

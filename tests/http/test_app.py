@@ -462,6 +462,7 @@ async def test_a_body_that_does_not_come_is_a_408(server: Server, monkeypatch: p
     assert UUID.fullmatch(headers["x-request-id"])
 
 
+@pytest.mark.slow
 async def test_a_client_that_is_told_of_its_late_body_is_closed_soon_after(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -175,6 +175,7 @@ async def test_the_answer_is_on_the_disk_before_it_is_told(server: Server) -> No
     assert (kept.reply.status, kept.reply.body.encode()) == (201, body)
 
 
+@pytest.mark.slow
 async def test_an_answer_that_the_disk_does_not_take_is_told_and_told_again(server: Server) -> None:
     down = True
 
@@ -192,6 +193,7 @@ async def test_an_answer_that_the_disk_does_not_take_is_told_and_told_again(serv
     assert ((await post(server))[2], executed(server)) == (first, 1)
 
 
+@pytest.mark.slow
 async def test_an_order_that_could_not_be_recorded_can_be_sent_again_under_its_key(server: Server) -> None:
     server.world.store.misdeed = lambda record: "unsure" if isinstance(record, Planned) else ""
     for _ in range(2):
@@ -234,6 +236,7 @@ async def serving(world: World, directory: Path) -> AsyncIterator[Server]:
         await store.close()
 
 
+@pytest.mark.slow
 async def test_on_a_real_disk_a_key_outlives_the_router(tmp_path: Path) -> None:
     world = World(cast("VirtualLoop", asyncio.get_running_loop()), 1)
     name = min(world.natives)

@@ -58,6 +58,7 @@ def shown(out: str) -> tuple[Json, Json, Json]:
     return json.loads(first), json.loads(asked), json.loads(body)
 
 
+@pytest.mark.slow
 async def test_the_demo_fills_on_every_venue_and_ends_with_success() -> None:
     code, out, _ = await crossbook("demo", "--once")
     facts, asked, body = shown(out)
@@ -104,6 +105,7 @@ def near(price: str, documented: str) -> bool:
     return abs(Decimal(price) - Decimal(documented)) < Decimal("0.0005")
 
 
+@pytest.mark.slow
 async def test_a_scenario_that_is_not_there_is_told_with_those_that_are() -> None:
     code, _, err = await crossbook("demo", "--once", "--scenario", "atlantis")
     assert code == 1
@@ -138,6 +140,7 @@ async def test_the_demo_and_the_simulators_alone_name_a_venues_addresses_alike()
             assert urlsplit(together[name]).path == urlsplit(alone[name]).path, name
 
 
+@pytest.mark.slow
 async def test_the_same_seed_makes_the_same_ids() -> None:
     async with started("demo", "--serve", "--seed", "5") as (facts, _):
         pass

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from scipy.optimize import linprog
 
 from router.core.allocate import Market, allocate
 from router.core.best_first import BestFirst, Split, best_first
@@ -83,6 +82,8 @@ def questions(draw: st.DrawFn) -> tuple[list[Shop], MarketOrder, Means]:
 
 def program(book: Merged, market: Market) -> float:
     """The most that levels in any fraction gain."""
+    from scipy.optimize import linprog  # noqa: PLC0415  takes long to import
+
     offers = list(market.offers())
     buying = book.side is Side.BUY
     use = np.array([o[4] if buying else o[3] for o in offers], dtype=float)

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from scipy.optimize import Bounds, LinearConstraint, milp
 
 from router.core.allocate import allocate
 from router.core.model import MarketOrder, Means, Plan
@@ -195,6 +194,8 @@ def brute_force(case: Case) -> int:
 
 def program(case: Case) -> int:
     """The same by an integer program: one yes-or-no variable per possible order."""
+    from scipy.optimize import Bounds, LinearConstraint, milp  # noqa: PLC0415  takes long to import
+
     total, pool_limits, pools = limits(case)
     orders = [one for mine in candidates(case) for one in mine if one.order.use <= total]
     if not orders:

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.optimize import Bounds, LinearConstraint, milp
 
 from router.core.allocate import allocate
 from router.core.bound import bound
@@ -64,6 +63,8 @@ def program(shops: list[Shop]) -> float:
 
     Variables: the size of every level, then for every venue whether it is used, its fee, and its whole lots.
     """
+    from scipy.optimize import Bounds, LinearConstraint, milp  # noqa: PLC0415  takes long to import
+
     levels = [(at, price, size) for at, shop in enumerate(shops) for price, size in shop.levels]
     curves = [shop.terms.curve for shop in shops]
     n, m = len(levels), len(shops)

@@ -259,6 +259,7 @@ async def test_no_more_wait_than_may(tmp_path: Path, monkeypatch: pytest.MonkeyP
     await store.close()
 
 
+@pytest.mark.slow
 def test_kill_9_loses_nothing_that_was_reported(tmp_path: Path) -> None:
     reported: set[str] = set()
     for number in range(KILLS):

@@ -235,6 +235,7 @@ async def test_a_deadline_while_connecting_proves_that_nothing_was_sent() -> Non
     assert found == Silence("deadline", sent=False)
 
 
+@pytest.mark.slow
 async def test_a_connection_that_takes_too_long_proves_that_nothing_was_sent() -> None:
     async with rude(silent) as server, door() as transport:
         url = server.url.replace("http", "https")
@@ -421,6 +422,7 @@ async def test_a_doubled_reply_in_one_piece_is_not_taken_for_the_next_one() -> N
 # --- limits -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_more_than_may_wait_are_told_at_once_that_nothing_was_sent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -42,6 +42,7 @@ async def asked(client: aiohttp.ClientSession, url: str) -> Any:
         return await reply.json()
 
 
+@pytest.mark.slow
 async def test_each_venue_has_live_books_and_a_funded_account() -> None:
     async with running() as lines, aiohttp.ClientSession() as client:
         assert [line["venue"] for line in lines] == sorted(discover())

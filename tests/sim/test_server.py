@@ -300,6 +300,7 @@ async def test_a_client_that_does_not_read_is_cut_off(bench: Bench, monkeypatch:
         assert stream.closed or (await stream.receive(timeout=3)).type is not None
 
 
+@pytest.mark.slow
 async def test_pings_come_as_often_as_the_venue_says_until_a_fault_swallows_them(bench: Bench) -> None:
     bench.sim.ping_ms = 50
     async with bench.stream() as stream:

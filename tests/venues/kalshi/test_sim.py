@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import venues
+from tests.examples import examples
 from venues.base.http import Response
 from venues.base.units import ONE, Price, Size, micros
 from venues.kalshi.sim import KalshiSimulator
@@ -1046,7 +1047,7 @@ def play(sim: KalshiSimulator, clients: list[Client], step: Json) -> None:
     assert status in (201, 400, 409), reply
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(steps=st.lists(STEP, max_size=30), step=st.sampled_from(["0.0001", "0.01"]))
 def test_any_stream_of_orders_conserves_money_and_is_told_completely(steps: list[Json], step: str) -> None:
     sim = KalshiSimulator(3)

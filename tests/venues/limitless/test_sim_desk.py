@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.venues.limitless.sim_trader import (
     BOOK,
     NOW,
@@ -618,7 +619,7 @@ move = st.tuples(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.lists(move, max_size=25),
     st.integers(0, 4),

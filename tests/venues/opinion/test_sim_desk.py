@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import venues.opinion
+from tests.examples import examples
 from tests.venues.opinion.sim_trader import NOW, SECOND, Book, Trader, heard, levels, scene
 from venues.base.orders import Side, TimeInForce
 from venues.base.units import ONE, Cash, Price, Size, micros
@@ -385,7 +386,7 @@ move = st.tuples(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.lists(move, max_size=25), st.integers(0, 3), st.sampled_from([0, 400, 8_000]))
 def test_whatever_happens_nothing_appears_or_vanishes(
     moves: list[tuple[str, bool, int, int, str]], failing: int, bps: int

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import venues.opinion
+from tests.examples import examples
 from tests.venues.opinion.sim_trader import NOW, SECOND, Book, Trader, heard, levels, scene
 from venues.base.http import Response
 from venues.base.units import ONE, micros
@@ -71,7 +72,7 @@ move = st.tuples(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.lists(move, max_size=25), st.integers(0, 2))
 def test_snapshots_and_diffs_make_both_books(
     moves: list[tuple[bool, str, int, int, str]], failing: int

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.venues.polymarket import world
 from tests.venues.polymarket.slow_book import SlowBooks
 from venues.base.events import (
@@ -383,7 +384,7 @@ BOOKS = st.builds(book, asset_id=ASSETS, bids=LEVELS, asks=LEVELS)
 MESSAGES = st.one_of(BOOKS, st.lists(ROWS, min_size=1, max_size=5).map(lambda rows: changes(*rows)))
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.lists(st.one_of(MESSAGES, st.lists(MESSAGES, max_size=3)), max_size=20))
 def test_books_from_events_equal_a_slow_reading_of_the_same_frames(frames: list[Any]) -> None:
     replay, slow = world.Replay([A, B]), SlowBooks([A, B])

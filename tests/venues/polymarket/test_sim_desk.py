@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.venues.polymarket.sim_trader import BOOK, NOW, SECOND, Trader, levels, refused, scene
 from venues.base.units import ONE, Cash, Price, Size, micros
 
@@ -263,7 +264,7 @@ move = st.tuples(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(move, max_size=25), st.integers(0, 3))
 def test_nothing_appears_or_vanishes(moves: list[tuple[int, int, str, int, int, str]], failing: int) -> None:
     sim, one, yes, no = scene(minimum_size="0.01")

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import venues.polymarket
+from tests.examples import examples
 from tests.venues.polymarket.sim_trader import NOW, Trader
 from venues.base.units import ONE, Price, Size, micros
 from venues.polymarket.sim import PolymarketSimulator
@@ -112,7 +113,7 @@ move = st.tuples(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(move, max_size=30), st.integers(0, 2))
 def test_snapshots_and_changes_make_the_book(
     moves: list[tuple[int, str, int, int, str]], failing: int
@@ -141,7 +142,7 @@ def test_snapshots_and_changes_make_the_book(
     sim.exchange.audit()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(st.lists(st.tuples(st.integers(30, 70), st.integers(1, 50)), max_size=12))
 def test_best_prices_hold_after_each_frame(orders: list[tuple[int, int]]) -> None:
     """Only without trades: after one, the trade and the new book follow in frames of their own."""

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.venues.polymarket_us.examples import usd
 from venues.base.http import Response
 from venues.base.units import ONE, Price, Size, micros
@@ -223,7 +224,7 @@ def test_a_position_is_one_signed_number_and_crossing_it_pays_out_the_pairs() ->
 
 
 @given(st.sampled_from(["BUY_LONG", "BUY_SHORT"]), st.integers(1, 50_000), st.integers(1, 99))
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 def test_fees_are_the_formula_in_half_even_cents(intent: str, hundredths: int, cents: int) -> None:
     trader = Trader(balance="1000000")
     price = f"0.{cents:02}"
