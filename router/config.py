@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from router.core.model import AccountId
+from router.runtime import wording
 from router.runtime.addresses import only_this_machine
 from router.runtime.keys import KEYS_MAX, configured
 from router.runtime.vault import master
@@ -109,7 +110,7 @@ def parse(tree: Mapping[str, object], source: str, known_venues: Collection[str]
         try:
             config = msgspec.convert(tree, Config)
         except msgspec.ValidationError as error:
-            problems = [_with_key(str(error))]
+            problems = [_in_words(error, Config)]
         else:
             problems = _problems(config, set(known_venues))
     if problems:
@@ -118,7 +119,10 @@ def parse(tree: Mapping[str, object], source: str, known_venues: Collection[str]
 
 
 def _misshapen(tree: Mapping[str, object]) -> Iterator[str]:
-    """What is wrong inside the tables whose keys are names: there msgspec does not tell which name."""
+    """The first mistake of each table. Where a table's keys are names msgspec does not tell which name."""
+    for field in msgspec.structs.fields(Config):
+        if field.name in tree and field.name not in ("accounts", "keys", "venues"):
+            yield from _wrong(tree[field.name], field.type, field.name)
     for table, kind in (("accounts", AccountConfig), ("keys", KeyConfig), ("venues", VenueConfig)):
         for name, entry in _items(tree.get(table)):
             at = f"{table}.{name}"
@@ -145,7 +149,7 @@ def _wrong(value: object, kind: object, at: str) -> list[str]:
     try:
         msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        return [_with_key(str(error), at)]
+        return [_in_words(error, kind, at)]
     return []
 
 
@@ -232,11 +236,9 @@ def _words(names: set[str]) -> str:
     return ", ".join(sorted(names)) or "none"
 
 
-def _with_key(message: str, at: str = "") -> str:
-    """msgspec's "Expected … - at `$.a.b`" with the key first, as a person looks for it."""
-    match = re.fullmatch(r"(?P<rule>.*) - at `\$\.?(?P<key>[^`]*)`", message, re.DOTALL)
-    rule, keys = (match["rule"], [at, match["key"]]) if match else (message, [at])
-    return f"{'.'.join(filter(None, keys)) or 'the file'}: {rule}"
+def _in_words(error: msgspec.ValidationError, kind: object, at: str = "") -> str:
+    """The key first, as a person looks for it."""
+    return wording.told(str(error), kind, at=at, whole="the file", table="a table")
 
 
 def secrets_of(

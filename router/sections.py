@@ -5,14 +5,15 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from router.runtime import wording
 from router.runtime.control_settings import AccountControls, CashConfig, ControlsConfig
 from router.runtime.keys import USUAL_SCOPES, Scope
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Connections = Annotated[int, msgspec.Meta(ge=1, le=60_000)]
-HostName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,253}\Z")]
-Origin = Annotated[str, msgspec.Meta(pattern=r"^https?://[A-Za-z0-9.\[\]:-]{1,253}\Z")]
-HexDigest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+HostName = Annotated[str, msgspec.Meta(pattern=wording.HOST_NAME)]
+Origin = Annotated[str, msgspec.Meta(pattern=wording.ORIGIN)]
+HexDigest = Annotated[str, msgspec.Meta(pattern=wording.HEX_DIGEST)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=1, le=600_000)]
 
 

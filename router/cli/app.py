@@ -187,7 +187,9 @@ def sim(
     venues: Annotated[
         list[str] | None, typer.Argument(metavar="[VENUE]...", help="All when none is named.")
     ] = None,
-    port: Annotated[int | None, typer.Option(help="First port; each venue takes the next one.")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="First port, each venue takes the next one; free ones if not given.")
+    ] = None,
     seed: Seed = 1,
 ) -> None:
     """Run venue simulators alone; prints one JSON line per venue."""

@@ -39,6 +39,17 @@ def told() -> Iterator[None]:
 
 
 @contextmanager
+def answered(otherwise: str) -> Iterator[None]:
+    """A question that nobody is there to answer is no bare "Aborted": ConfigError says what to do instead."""
+    try:
+        yield
+    except typer.Abort as error:
+        if not isinstance(error.__context__, EOFError):
+            raise
+        raise ConfigError(f"standard input ended before an answer; {otherwise}") from error
+
+
+@contextmanager
 def noted(connection: sqlite3.Connection, what: str, subject: str, value: str = "") -> Iterator[None]:
     """A change that is made and put on the trail, or neither."""
     at_ms, by = SystemClock().now_ms(), f"command of user {os.getuid()}"

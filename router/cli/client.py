@@ -27,6 +27,8 @@ class Answered(msgspec.Struct, frozen=True):
 async def place(base_url: str, api_key: str, account_id: str, order: dict[str, str]) -> Answered:
     """`POST /api/accounts/{account_id}/router/orders`."""
     url = f"{base_url.rstrip('/')}/api/accounts/{account_id}/router/orders"
+    if not base_url.startswith(("http://", "https://")):
+        raise Unreachable(f"{base_url}: an address begins with http:// or https://; nothing was sent")
     timeout = aiohttp.ClientTimeout(total=CALL_S_MAX)
     try:
         async with (
@@ -35,7 +37,7 @@ async def place(base_url: str, api_key: str, account_id: str, order: dict[str, s
         ):
             return Answered(response.status, await response.read())
     except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
-        raise Unreachable(f"{url} cannot be reached, nothing was sent: {type(error).__name__}") from error
+        raise Unreachable(f"{url} cannot be reached, nothing was sent: {error}") from error
     except (aiohttp.ClientError, TimeoutError) as error:
         doubt = "the order may have been placed: look at the venues before you send it again"
         raise Unreachable(f"no answer from {url} ({type(error).__name__}); {doubt}") from error

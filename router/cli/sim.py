@@ -13,6 +13,7 @@ from venues.sim.server import SimServer, start_simulator
 
 BALANCE = "10000"
 """Dollars of the ready-made account: enough for an afternoon of trying, and round."""
+PORT_MAX = 65_535
 TITLES = ("Will it rain in London tomorrow?", "Will the launch happen this month?")
 """One market each. Two, so that a mixed-up subscription shows."""
 
@@ -51,16 +52,17 @@ async def run_simulators(
 ) -> None:
     """Run these venues, or all when none is named, until `stop`; emits one JSON line for each.
 
-    With a port, venues take consecutive ones in the order of the lines. ConfigError names an unknown
-    venue, OSError a taken port.
+    With a port, venues take consecutive ones in the order of the lines; 0 and None take free ones.
+    ConfigError names an unknown venue and a port that there is not, OSError a taken one.
     """
     chosen = _choose(names)
+    _check_ports(port or 0, len(chosen))
     servers: list[SimServer] = []
     try:
         for n, venue in enumerate(chosen):
             simulator = venue.simulator(seed)
             wishes = [{"title": title} for title in TITLES]
-            at = 0 if port is None else port + n
+            at = port + n if port else 0
             server = await start_simulator(simulator, wishes, clock=clock, seed=seed, port=at)
             servers.append(server)
             emit(msgspec.json.encode(_facts(server)).decode())
@@ -76,6 +78,12 @@ def _choose(names: Sequence[str]) -> list[Venue]:
     if unknown:
         raise ConfigError(f"sim: no venue called {', '.join(unknown)}; there are {', '.join(sorted(found))}")
     return [found[name] for name in dict.fromkeys(names or sorted(found))]
+
+
+def _check_ports(port: int, count: int) -> None:
+    """The system would wrap a port that is too large and listen elsewhere."""
+    if not 0 <= port <= PORT_MAX + 1 - count:
+        raise ConfigError(f"--port: {count} ports from {port} on are asked for, and {PORT_MAX} is the last")
 
 
 def _facts(server: SimServer) -> SimFacts:

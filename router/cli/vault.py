@@ -17,14 +17,14 @@ from rich.console import Console
 from rich.table import Table
 
 from router.assembly import hosts_of
-from router.cli.beside import DEFAULT, ConfigFile, database, noted, redactor, told
+from router.cli.beside import DEFAULT, ConfigFile, answered, database, noted, redactor, told
 from router.config import ConfigError, load, secrets_of
 from router.core.model import AccountId
 from router.runtime.clock import SystemClock
 from router.runtime.metrics import Metrics
 from router.runtime.transport import Transport
 from router.runtime.vault import table
-from router.runtime.vault.master import new_master_key, opener, write
+from router.runtime.vault.master import anchored, new_master_key, opener, write
 from router.runtime.vault.vault import Vault, begin
 from router.runtime.vault.wrap import VaultRefused
 from router.sections import Config
@@ -111,6 +111,9 @@ def rotate_credentials(
             raise VaultRefused(f"{account} has no credentials at {venue} in the vault")
         rotating = [secret for secret in place.venue.secrets if secret.rotates]
         given = _read_stdin() if stdin else _asked(rotating)
+        if not given:
+            names = ", ".join(secret.name for secret in rotating)
+            raise VaultRefused(f"nothing was given, nothing was changed: {names} can be rotated")
         if fixed := sorted(given.keys() - {secret.name for secret in rotating}):
             raise VaultRefused(
                 f"{fixed[0]} says who the account is at {venue}: with another one its open orders would be "
@@ -169,9 +172,10 @@ def remove(
     with told():
         settings = load(config, discover())
         if not yes:
-            typer.confirm(
-                f"Forget the credentials of {account} at {venue}? Nobody can bring them back", abort=True
-            )
+            with answered("--yes does not ask"):
+                typer.confirm(
+                    f"Forget the credentials of {account} at {venue}? Nobody can bring them back", abort=True
+                )
         with (
             database(settings) as connection,
             noted(connection, "credentials_removed", subject(account, venue)),
@@ -225,6 +229,7 @@ def rotate(
 ) -> None:
     """Let a new master key open the vault beside the old one. Nothing that runs is disturbed."""
     with told(), vault_of(load(config, discover())) as (connection, vault, _):
+        to = anchored(to, config.resolve().parent)
         path = Path(to.removeprefix("file:"))
         if to.startswith("file:") and not path.exists():
             write(path, new_master_key())
@@ -310,9 +315,10 @@ def _asked(secrets: list[Secret]) -> dict[str, str]:
     for secret in secrets:
         typer.echo(f"  {secret.name}: {secret.where}", err=True)
         default = None if secret.required else ""
-        text: str = typer.prompt(
-            secret.name, hide_input=secret.secret, default=default, show_default=False, err=True
-        )
+        with answered("--stdin reads a JSON object of names and texts"):
+            text: str = typer.prompt(
+                secret.name, hide_input=secret.secret, default=default, show_default=False, err=True
+            )
         if text.startswith("@"):
             text = Path(text[1:]).expanduser().read_text().strip()
         if text:

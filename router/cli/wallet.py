@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from coincurve import PrivateKey
 
-from router.cli.beside import DEFAULT, ConfigFile, noted, told
+from router.cli.beside import DEFAULT, ConfigFile, answered, noted, told
 from router.cli.vault import AccountName, Place, VenueName, place_of, vault_of
 from router.config import load
 from router.core.model import AccountId
@@ -69,7 +69,10 @@ def export(
         place, row = _kept(place_of(settings, account, venue), table.latest(connection))
         key = vault.reveal(row, wallet_of(place.venue))
         address = address_of(key)
-        if typer.prompt(f"The key of {address} will lie open in {to}. Type the address to go on") != address:
+        question = f"The key of {address} will lie open in {to}. Type the address to go on"
+        with answered("a person types the address there"):
+            typed: str = typer.prompt(question)
+        if typed != address:
             raise VaultRefused("that is another address: nothing was written")
         with noted(connection, "wallet_exported", place.subject, address):
             write(to, key)

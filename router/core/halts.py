@@ -36,11 +36,13 @@ class Scope(msgspec.Struct, frozen=True):
         """ValueError for what cannot be halted."""
         if self.kind == ALL and not self.name:
             return
+        if self.kind == ALL:
+            raise ValueError(f"all takes no name, and {self.name!r} was given: nothing is done")
         if self.kind not in KINDS:
             raise ValueError(f"a halt is of all, or of one of {', '.join(KINDS)}, not of {self.kind!r}")
         if not _NAME.fullmatch(self.name):
             rule = "1 to 200 visible ASCII characters, without blanks or a colon in front"
-            raise ValueError(f"{self.kind}: a name is {rule}")
+            raise ValueError(f"{self.kind}: its name is {rule}, not {self.name!r}")
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.name}" if self.name else self.kind

@@ -114,13 +114,18 @@ def _turned(request: web.Request, turned: Turned) -> web.Response:
     return response
 
 
+_HINTS = {ENDPOINT_NOT_FOUND.code: "there is no such path here; GET /openapi.json has them all"}
+
+
 def _refused(request: web.Request, refused: web.HTTPException) -> web.Response:
     known = {word.status: word for word in (ENDPOINT_NOT_FOUND, METHOD_NOT_ALLOWED, PAYLOAD_TOO_LARGE)}
     word = known.get(refused.status, Word(refused.status, INVALID_REQUEST.code))
     request.app[METRICS].refusals.of(word.code).inc()
-    response = docs_error(request, word, refused.reason)
-    if "Allow" in refused.headers:
-        response.headers["Allow"] = refused.headers["Allow"]
+    allowed = refused.headers.get("Allow")
+    message = _HINTS.get(word.code, refused.reason) if allowed is None else f"this path takes {allowed}"
+    response = docs_error(request, word, message)
+    if allowed is not None:
+        response.headers["Allow"] = allowed
     return response
 
 

@@ -80,7 +80,7 @@ def _section(method: str, path: str, operation: Json, shared: Json) -> str:
         "<h3>Request</h3>",
         _parameters(cast("list[Json]", operation["parameters"])),
         f"<p>Body: {_type(_at(asked, 'schema'))}</p>" if asked else "",
-        _curl(method, path, asked),
+        _curl(method, path, asked, keyed=bool(scope)),
         "<h3>Responses</h3>",
         _replies(own),
         "</section>",
@@ -96,18 +96,20 @@ def _parameters(parameters: list[Json]) -> str:
     return f"<table>{''.join(rows)}</table>"
 
 
-def _curl(method: str, path: str, asked: Json) -> str:
-    """An example to copy."""
-    if "example" not in asked:
-        return f'<pre>curl -s "$BASE_URL{_text(path)}"</pre>' if method == "get" else ""
+def _curl(method: str, path: str, asked: Json, *, keyed: bool) -> str:
+    """An example to copy, where one can be given."""
+    if "example" not in asked and method != "get":
+        return ""
     shell = re.sub(r"\{(\w+)\}", lambda found: "$" + re.sub("([A-Z])", r"_\1", found[1]).upper(), path)
-    body = msgspec.json.encode(asked["example"]).decode()
-    lines = (
-        f'curl -s "$BASE_URL{shell}" \\',
-        '  -H "x-api-key: $API_KEY" -H "content-type: application/json" \\',
-        f"  -d '{body}'",
-    )
-    return f"<pre>{_text(chr(10).join(lines))}</pre>"
+    verb = "" if method in ("get", "post") else f" -X {method.upper()}"
+    words = [f'curl -s{verb} "$BASE_URL{shell}"']
+    if keyed:
+        words.append('-H "x-api-key: $API_KEY"')
+    if "example" in asked:
+        words[-1] += ' -H "content-type: application/json"'
+        words.append(f"-d '{msgspec.json.encode(asked['example']).decode()}'")
+    lines = " \\\n  ".join(words)
+    return f"<pre>{_text(lines)}</pre>"
 
 
 def _replies(responses: Json) -> str:

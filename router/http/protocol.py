@@ -20,6 +20,16 @@ KEEP_IDLE_S = 75.0
 LINGER_S = 1.0
 """How long the rest of a body that nobody wants is read and thrown away, so that its answer arrives."""
 
+_RULES = {
+    "BadHttpMethod": "it does not begin with a method",
+    "BadStatusLine": "its first line cannot be read",
+    "InvalidURLError": "its path cannot be read",
+    "InvalidHeader": "a header cannot be read",
+    "LineTooLong": "a line is too long",
+    "BadHttpMessage": "a header is wrong, or came twice that stands once, like content-type",
+}
+"""What was wrong, by the error's name. Its own text is not told: it quotes what was sent."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -53,8 +63,9 @@ class Protocol(web.RequestHandler):
             response = docs_error(request, INTERNAL_ERROR, "the router failed; see its log")
         else:
             log.info("http.malformed", request=request[REQUEST_ID], status=status, reason=word)
+            rule = _RULES.get(word, word)
             response = docs_error(
-                request, Word(status, INVALID_REQUEST.code), f"not a request of HTTP/1.1: {word}"
+                request, Word(status, INVALID_REQUEST.code), f"not a request of HTTP/1.1: {rule}"
             )
         response.headers["x-request-id"] = request[REQUEST_ID]
         make_safe(response)

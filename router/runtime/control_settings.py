@@ -9,10 +9,11 @@ from registry.model import Match
 from router.core.controls import AccountLimits, CashLimits
 from router.core.model import AccountId
 from router.core.trail import Change, Trail
+from router.runtime import wording
 from venues.base.units import Cash, Price, Size, micros
 
-Decimal = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,13}(\.[0-9]{1,6})?\Z")]
-Fraction = Annotated[str, msgspec.Meta(pattern=r"^(0(\.[0-9]{1,6})?|1)\Z")]
+Decimal = Annotated[str, msgspec.Meta(pattern=wording.DECIMAL)]
+Fraction = Annotated[str, msgspec.Meta(pattern=wording.FRACTION)]
 PerSecond = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 Classes = Annotated[tuple[Literal["exact", "ordinary", "basis"], ...], msgspec.Meta(min_length=1)]
 BPS = 100

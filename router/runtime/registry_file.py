@@ -24,7 +24,7 @@ def read_registry(path: Path, venues: Collection[str]) -> Registry:
             raise RegistryError([f"{path}: larger than {FILE_BYTES_MAX} bytes"])
         return load(content.decode(), venues, file=str(path))
     except OSError as error:
-        raise RegistryError([f"{path}: {error.strerror}"]) from error
+        raise RegistryError([f"{path} (registry.file): cannot be read: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise RegistryError([f"{path}:{line}: not UTF-8"]) from error

@@ -43,7 +43,7 @@ log = structlog.get_logger(__name__)
 
 
 class TooManyHalts(Exception):
-    """There are HALTS_MAX already: halt all."""
+    """As many halts stand as there may be: halt all."""
 
 
 class Switch:

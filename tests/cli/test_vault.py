@@ -21,6 +21,7 @@ from router.runtime.store.beside import administer
 from router.runtime.store.sqlite_file import FILE_NAME
 from router.runtime.vault import master, table
 from router.runtime.vault.credentials import Credentials
+from router.runtime.vault.wrap import MasterFault
 from venues import discover
 from venues.sim.server import SimServer
 
@@ -176,6 +177,34 @@ async def test_nobody_becomes_another_customer_by_rotating(desk: Desk) -> None:
     assert [row.version for row in desk.rows()] == [1]
 
 
+async def test_rotating_to_nothing_new_makes_no_version_that_someone_would_revoke_the_old_for(
+    desk: Desk,
+) -> None:
+    await desk.crossbook("master", "init")
+    await desk.crossbook("venue", "set", "a", NAME, "--stdin", given=desk.new_secrets())
+    refused = await desk.crossbook("venue", "rotate", "a", NAME, "--stdin", given="{}")
+    assert refused.exit_code == 1
+    assert "nothing was given, nothing was changed" in refused.output
+    assert [row.version for row in desk.rows()] == [1]
+
+
+@pytest.mark.parametrize(
+    ("words", "otherwise"),
+    [
+        (("venue", "set", "a", NAME), "--stdin reads a JSON object"),
+        (("venue", "remove", "a", NAME), "--yes does not ask"),
+    ],
+)
+async def test_a_question_that_nobody_answers_says_what_to_do_instead(
+    desk: Desk, words: tuple[str, ...], otherwise: str
+) -> None:
+    await desk.crossbook("master", "init")
+    refused = await desk.crossbook(*words)
+    assert refused.exit_code == 1
+    assert otherwise in refused.output.splitlines()[-1]
+    assert desk.rows() == []
+
+
 async def test_removed_credentials_are_gone(desk: Desk) -> None:
     await desk.crossbook("master", "init")
     await desk.crossbook("venue", "set", "a", NAME, "--stdin", given=desk.new_secrets())
@@ -202,6 +231,22 @@ async def test_a_master_key_is_replaced_without_touching_what_runs(desk: Desk) -
     assert desk.rows() == before
     desk.tree["vault"] = {"master": "file:master.key"}
     assert "is not the master key" in (await desk.crossbook("master", "retire", old)).output
+
+
+async def test_a_new_key_file_lies_beside_the_settings_wherever_the_command_is_given(desk: Desk) -> None:
+    await desk.crossbook("master", "init")
+    rotated = await desk.crossbook("master", "rotate", "--to", "file:second.key")
+    assert rotated.exit_code == 0, rotated.output
+    assert (desk.folder / "second.key").is_file()
+
+
+def test_a_passphrase_that_nobody_is_there_to_type_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(_: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr(master, "getpass", nobody)
+    with pytest.raises(MasterFault, match="nobody is there to ask; passphrase:file:PATH"):
+        master.opener("passphrase:ask")
 
 
 @pytest.mark.slow

@@ -217,6 +217,7 @@ async def test_a_refusal_has_its_status_its_code_and_nothing_else(
         (f"GET /{'a' * 9_000} HTTP/1.1", 400, "invalid_request"),
         (f"GET /health HTTP/1.1\r\na: {'b' * 9_000}", 400, "invalid_request"),
         ("POST /health HTTP/1.1\r\nContent-Length: abc", 400, "invalid_request"),
+        ("POST /x HTTP/1.1\r\nContent-Type: a/b\r\nContent-Type: a/c", 400, "invalid_request"),
         ("POST /x HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked", 400, "invalid_request"),
     ],
 )
@@ -229,6 +230,20 @@ async def test_what_is_no_request_of_ours_is_answered_in_the_same_words(
     assert refused(server) == {code: 1}
     assert told["requestId"] == headers["x-request-id"]
     assert ("allow" in headers) is (status == 405)
+
+
+@pytest.mark.parametrize(
+    ("request_line", "rule"),
+    [
+        ("GET /api/accounts/a/router/quote HTTP/1.1", "GET /openapi.json has them all"),
+        (f"GET {PATH} HTTP/1.1", "this path takes POST"),
+        ("POST /x HTTP/1.1\r\nContent-Type: a/b\r\nContent-Type: a/c", "came twice that stands once"),
+        ("hello", "it does not begin with a method"),
+    ],
+)
+async def test_what_cannot_be_answered_says_what_could(server: Server, request_line: str, rule: str) -> None:
+    _, _, body = answer_of(await server.say(f"{request_line}\r\nHost: x\r\n\r\n".encode()))
+    assert rule in msgspec.json.decode(body)["message"]
 
 
 @pytest.mark.parametrize("given", ["", "x" * 129, "\u00e9", "a\tb"])

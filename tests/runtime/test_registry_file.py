@@ -27,8 +27,8 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
 
 def test_a_bad_file_is_refused_with_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "outcomes.yaml"
-    assert refused(path) == f"{path}: No such file or directory"
-    assert refused(tmp_path) == f"{tmp_path}: Is a directory"
+    assert refused(path) == f"{path} (registry.file): cannot be read: No such file or directory"
+    assert refused(tmp_path) == f"{tmp_path} (registry.file): cannot be read: Is a directory"
     path.write_bytes(b"outcomes:\n- \xff")
     assert refused(path) == f"{path}:2: not UTF-8"
     path.write_text("outcomes: []\nmore: 1\n")

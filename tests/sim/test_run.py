@@ -77,6 +77,13 @@ async def test_a_port_is_the_first_of_consecutive_ones_and_a_name_chooses() -> N
                 pass
 
 
+@pytest.mark.parametrize(("names", "port"), [(1, 65_536), (1, 99_999), (1, -1), (2, 65_535)])
+async def test_a_port_that_there_is_not_is_refused_and_not_wrapped(names: int, port: int) -> None:
+    chosen = sorted(discover())[:names]
+    with pytest.raises(ConfigError, match="--port: "):
+        await run_simulators(chosen, port=port, seed=1, emit=print, clock=lambda: NOW, stop=asyncio.Event())
+
+
 async def test_an_unknown_venue_is_named_together_with_those_there_are() -> None:
     with pytest.raises(ConfigError, match="no venue called nowhere; there are"):
         await run_simulators(

@@ -13,6 +13,7 @@ from router.http.native.refusals import BODIES, WORDS, BadScope, HeldByFile, NoH
 from router.http.responses import json_response
 from router.http.table import Parameter, Reply, Route
 from router.runtime import keys as key_ring
+from router.runtime import wording
 from router.runtime.cancel_all import Tried, Unread
 from router.runtime.keys import KeyRing
 from router.service import Router
@@ -135,7 +136,7 @@ def _asked(body: bytes) -> HaltRequest:
     try:
         return _decoder.decode(text_of(body))
     except msgspec.DecodeError as error:
-        raise Malformed(f"body: {error}") from error
+        raise Malformed(wording.told(str(error), HaltRequest)) from error
 
 
 def _scope(kind: str, name: str) -> Scope:

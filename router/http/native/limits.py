@@ -13,6 +13,7 @@ from router.http.body import Malformed, receive, text_of
 from router.http.native.refusals import BODIES, WORDS, refused, replies
 from router.http.responses import json_response
 from router.http.table import Parameter, Reply, Route
+from router.runtime import wording
 from router.runtime.control_settings import AccountControls
 from router.runtime.keys import KeyRing, Scope
 from router.service import Router
@@ -101,7 +102,7 @@ def _asked(body: bytes) -> NewLimits:
     try:
         return _decoder.decode(text_of(body))
     except msgspec.DecodeError as error:
-        raise Malformed(f"body: {error}") from error
+        raise Malformed(wording.told(str(error), NewLimits)) from error
 
 
 def _money(cash: CashLimits) -> Money:

@@ -11,6 +11,7 @@ from registry.model import OUTCOME_ID, OutcomeId
 from router.core.idempotency import KEY
 from router.core.model import Key, MarketOrder
 from router.http.body import Malformed, text_of
+from router.runtime import wording
 from venues.base.orders import Side
 from venues.base.units import DIGITS, ONE, Cash, Price, Size, micros
 
@@ -132,7 +133,7 @@ def _seen(body: bytes) -> SeedRequest:
     except Malformed as error:
         raise ParseError(str(error)) from error
     except msgspec.DecodeError as error:
-        raise ParseError(_named(str(error))) from error
+        raise ParseError(wording.told(str(error), SeedRequest)) from error
 
 
 def _market_order(seen: SeedRequest) -> MarketOrder:
@@ -169,7 +170,8 @@ def _worst(seen: SeedRequest) -> Price | None:
     """The worst price the caller accepts; it only ever narrows what the controls allow."""
     field, raw = ("maxPrice", seen.max_price) if seen.side == "buy" else ("minPrice", seen.min_price)
     if not _absent(seen.min_price if seen.side == "buy" else seen.max_price):
-        raise ParseError("a buy has a maxPrice and a sell a minPrice, not the other way round")
+        other = "minPrice" if seen.side == "buy" else "maxPrice"
+        raise ParseError(f"{other}: not allowed on a {seen.side}; a {seen.side} names `{field}`")
     if _absent(raw):
         return None
     value, _ = _decimal(field, raw)
@@ -227,12 +229,3 @@ def _decimal(field: str, raw: msgspec.Raw) -> tuple[int, str]:
         raise ParseError(f"{field}: {rule}")
     whole, fraction = whole.lstrip("0") or "0", fraction.rstrip("0")
     return value, f"{whole}.{fraction}" if fraction else whole
-
-
-def _named(message: str) -> str:
-    """msgspec's words with the field in front."""
-    match = re.fullmatch(r"(?P<rule>.*) - at `\$\.?(?P<field>[^`]*)`", message, re.DOTALL)
-    if match:
-        return f"{match['field'] or 'body'}: {match['rule']}"
-    missing = re.fullmatch(r"Object missing required field `(?P<field>[^`]*)`", message)
-    return f"{missing['field']}: required" if missing else f"body: {message}"

@@ -67,8 +67,18 @@ def anchored(source: str, folder: Path) -> str:
     return f"{before}{file}{folder / path}"
 
 
+def _at_the_terminal(question: str) -> str:
+    try:
+        return getpass(question)
+    except EOFError:
+        raise MasterFault(
+            "passphrase:ask: nobody is there to ask; passphrase:file:PATH, passphrase:env:NAME and "
+            "passphrase:credential:NAME need nobody"
+        ) from None
+
+
 def opener(
-    source: str, *, environment: Mapping[str, str] = os.environ, ask: Callable[[str], str] = getpass
+    source: str, *, environment: Mapping[str, str] = os.environ, ask: Callable[[str], str] = _at_the_terminal
 ) -> Callable[[bytes], Master]:
     """Reads the key once; what is returned makes a master of it and a salt, which only passphrases need.
 
