@@ -94,7 +94,7 @@ class Router:
 
     def use(self, registry: Registry) -> None:
         """From now on this registry is in force, whole."""
-        self._registry = self._planner.registry = registry
+        self._registry = self._planner.registry = self.switch.registry = registry
         self._unseeded = dict.fromkeys(key for outcome in registry for key in outcome.listings)
 
     def route(self, account: Account, asked: MarketOrder, *, request_id: str) -> asyncio.Task[Report]:

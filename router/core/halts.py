@@ -1,15 +1,16 @@
 """What is halted: all trading, or that of an account, a venue or a market. Cancels and look-ups go on."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
+from registry.index import Registry
 from registry.model import OutcomeId
 from router.core.errors import Halted
 from router.core.model import AccountId
 from router.core.trail import Change
-from venues.base.listing import ListingKey
+from venues.base.listing import Listing
 
 ALL = "all"
 KINDS = ("account", "venue", "market")
@@ -30,7 +31,7 @@ class Scope(msgspec.Struct, frozen=True):
     kind: str
     """`all`, or one of KINDS."""
     name: str = ""
-    """The account, the venue, the outcome's id, or `venue:native` for one book."""
+    """The account, the venue, the outcome's id, or `venue:native` for one book; a market's other side too."""
 
     def __post_init__(self) -> None:
         """ValueError for what cannot be halted."""
@@ -70,6 +71,22 @@ def read_file(text: str) -> dict[Scope, str]:
     return found or {Scope(ALL): ""}
 
 
+def _with(outcome: OutcomeId, registry: Registry) -> Iterator[str]:
+    """The outcome and all that are traded on one of its books."""
+    yield outcome
+    found = registry.outcome(outcome)
+    for key in found.listings if found is not None else ():
+        yield from (other.outcome_id for other in registry.claims(key.venue, key.native))
+
+
+def _of(listing: Listing | None, registry: Registry) -> Iterator[str]:
+    """A listing's book and its mirror, and the outcomes traded on either."""
+    for native in (listing.native, listing.mirror) if listing is not None else ():
+        if listing is not None and native:
+            yield f"{listing.venue}:{native}"
+            yield from (other.outcome_id for other in registry.claims(listing.venue, native))
+
+
 class Halts:
     """Everything that is halted now."""
 
@@ -96,16 +113,26 @@ class Halts:
         """Each halted scope once."""
         return self.by_command | self.by_file
 
-    def check(self, account: AccountId, outcome: OutcomeId | None, listing: ListingKey | None = None) -> None:
-        """Whether this account may trade this outcome, on this listing. Raises Halted."""
+    def check(
+        self,
+        account: AccountId,
+        outcome: OutcomeId,
+        listing: Listing | None = None,
+        *,
+        registry: Registry,
+    ) -> None:
+        """Whether this account may trade this outcome, on this listing. Raises Halted.
+
+        A market is halted both ways: with an outcome every other one that the `registry` has on one of its
+        books, and with a book its mirror.
+        """
         if not (self.by_command or self.by_file):
             return
         wanted = [Scope(ALL), Scope("account", account)]
-        if outcome is not None:
-            wanted.append(Scope("market", outcome))
         if listing is not None:
-            wanted += [Scope("venue", listing.venue), Scope("market", f"{listing.venue}:{listing.native}")]
-        for scope in wanted:
+            wanted.append(Scope("venue", listing.venue))
+        markets = dict.fromkeys((*_with(outcome, registry), *_of(listing, registry)))
+        for scope in (*wanted, *(Scope("market", name) for name in markets)):
             change = self.by_file.get(scope) or self.by_command.get(scope)
             if change is not None:
                 why = change.why or "no reason was given"

@@ -71,6 +71,11 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """(venue, native)"""
 
 
+def _books(listing: Listing) -> set[tuple[str, str]]:
+    """A listing's book and its mirror, where it has one."""
+    return {(listing.venue, listing.native), (listing.venue, listing.mirror or listing.native)}
+
+
 class CancelAll:
     """Cancels are never halted, and never wait for new orders: these are not sent any more."""
 
@@ -128,7 +133,7 @@ class CancelAll:
         live = [o.listing for o in self._tools.ledger.open(account.account_id)]
         known = [*self._listings(venue.name), *(each for each in live if each.venue == venue.name)]
         books = wanted.books
-        return both_ways([each for each in known if books is None or (each.venue, each.native) in books])
+        return both_ways([each for each in known if books is None or not _books(each).isdisjoint(books)])
 
     async def _listed(
         self, account: Account, venue: Venue, listings: Sequence[Listing], end_ms: int

@@ -114,7 +114,7 @@ class Controls:
         """Before the intent of these orders, with nothing between this and their holds. Or a refusal."""
         limits, confirmed = self.limits(account_id), asked.confirm
         for order in orders:
-            self.switch.check(account_id, asked.outcome, order.listing.key)
+            self.switch.check(account_id, asked.outcome, order.listing)
         check_prices(limits, orders, confirmed=confirmed)
         for order in orders:
             check_rules(order)

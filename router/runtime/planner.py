@@ -122,7 +122,7 @@ class Planner:
 
     def check_halts(self, account: Account, order: Order, outcome: Outcome) -> None:
         """In the last moment before the order's bytes leave. Raises Halted."""
-        self._controls.switch.check(account.account_id, outcome.outcome_id, order.listing.key)
+        self._controls.switch.check(account.account_id, outcome.outcome_id, order.listing)
 
     def check(self, account: Account, order: Order, outcome: Outcome) -> None:
         """Once more when the order is to leave. Raises the refusal of a control."""
@@ -217,13 +217,14 @@ class Planner:
         halted: dict[str, Halted] = {}
         for terms in merged.terms:
             try:
-                self._controls.switch.check(account.account_id, outcome.outcome_id, terms.listing.key)
+                self._controls.switch.check(account.account_id, outcome.outcome_id, terms.listing)
             except Halted as refusal:
                 halted[terms.listing.venue] = refusal
         if not halted:
             return asked
-        if all(terms.listing.venue in halted for terms in merged.terms):
-            raise next(iter(halted.values()))
+        wanted = [terms.listing.venue for terms in merged.terms if asked.wants(terms.listing.venue)]
+        if wanted and all(venue in halted for venue in wanted):
+            raise halted[wanted[0]]
         return msgspec.structs.replace(asked, exclude_venues=asked.exclude_venues | halted.keys())
 
     @staticmethod

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from registry.index import Registry
 from registry.model import OutcomeId
 from router.core.halts import (
     ALL,
@@ -31,7 +32,7 @@ from router.runtime.clock import Clock
 from router.runtime.metrics import Metrics
 from router.runtime.store.protocol import Store, StoreDown
 from router.runtime.tasks import steady
-from venues.base.listing import ListingKey
+from venues.base.listing import Listing
 
 WATCH_MS = 20
 """Between two looks at the halt file: one call of the system, a few microseconds."""
@@ -56,6 +57,8 @@ class Switch:
         self._seen: halt_file.Seen = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._opened = self._looked = self._writing = False
+        self.registry = Registry()
+        """The one in force: it says which outcomes are traded on the same books."""
         self.on_halt: Callable[[Scope], None] = lambda _scope: None
         """Told of each halt, once it is in force."""
         metrics.halts.set_function(lambda: len(self._halts.standing))
@@ -65,9 +68,9 @@ class Switch:
         """For reading."""
         return self._halts
 
-    def check(self, account: AccountId, outcome: OutcomeId | None, listing: ListingKey | None = None) -> None:
+    def check(self, account: AccountId, outcome: OutcomeId, listing: Listing | None = None) -> None:
         """See `Halts.check`."""
-        self._halts.check(account, outcome, listing)
+        self._halts.check(account, outcome, listing, registry=self.registry)
 
     # --- beginning and end ---
 

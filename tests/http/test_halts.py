@@ -19,7 +19,7 @@ from router.service import Router
 from tests.http.description import ours
 from tests.http.test_app import answer_of
 from tests.virtual_time import VirtualLoop, run
-from tests.world import ACCOUNT, YES, World
+from tests.world import ACCOUNT, NO, YES, World
 from venues.base.http import Purpose, Request
 from venues.base.orders import Order, OrderId, Side, TimeInForce
 from venues.base.units import ONE, Cash, Price, Size
@@ -238,7 +238,8 @@ def test_a_halt_takes_everything_that_rests_off_the_books_and_says_so() -> None:
     run(loop, live())
 
 
-def test_only_what_is_named_is_cancelled() -> None:
+@pytest.mark.parametrize("outcome", [YES, NO])
+def test_only_what_is_named_is_cancelled_whichever_side_of_a_market_is_named(outcome: str) -> None:
     loop = VirtualLoop()
 
     async def live() -> None:
@@ -253,7 +254,7 @@ def test_only_what_is_named_is_cancelled() -> None:
         assert (nobody.orders, other.orders) == ((), ())
         one = await router.cancel_all(Scope("venue", first))
         assert {each.venue for each in one.orders} == {first}
-        rest_of_it = await router.cancel_all(Scope("market", YES))
+        rest_of_it = await router.cancel_all(Scope("market", outcome))
         assert {each.venue for each in rest_of_it.orders} == {second}
         await router.stop(1_000)
 

@@ -12,7 +12,9 @@ from types import GeneratorType
 from typing import Any, TypeVar
 
 import pytest
+from msgspec.structs import replace
 
+from registry.model import OutcomeId
 from router.core.errors import Halted, Refusal
 from router.core.halts import ALL, Scope
 from router.core.model import AccountId
@@ -24,6 +26,7 @@ from router.runtime.switch import Switch
 from router.service import Router
 from tests.virtual_time import VirtualLoop, run
 from tests.world import ACCOUNT, NO, YES, World, buy, sell
+from venues import discover
 from venues.base.contract import Signer, Venue
 from venues.base.http import Purpose, Reply, Request, Talk
 from venues.base.orders import Answer, Filled, Rejected
@@ -218,7 +221,7 @@ def test_only_what_is_named_stands_still(kind: str) -> None:
         world = watched.world
         router = await world.start()
         watched.books()
-        other = Scope("account", "somebody") if kind == "account" else Scope("market", NO)
+        other = Scope("account", "somebody") if kind == "account" else Scope("market", "px-another1")
         await world.switch.halt(other, by="a test", why="")
         assert (await world.route(router, buy(5 * ONE))).size > 0
         mine = Scope("account", ACCOUNT) if kind == "account" else Scope("market", YES)
@@ -228,6 +231,42 @@ def test_only_what_is_named_stands_still(kind: str) -> None:
         assert await world.switch.resume(mine, by="a test", why="")
         watched.books()
         assert (await world.route(router, buy(5 * ONE))).size > 0
+
+    scene(live)
+
+
+@pytest.mark.parametrize(("halted", "asked"), [(YES, NO), (NO, YES)])
+def test_who_halts_an_outcome_halts_its_opposite_on_the_same_books(
+    halted: OutcomeId, asked: OutcomeId
+) -> None:
+    async def live(watched: Watched) -> None:
+        world = watched.world
+        router = await world.start()
+        watched.books()
+        await world.switch.halt(Scope("market", halted), by="a test", why="")
+        with pytest.raises(Halted, match=f"market:{halted}"):
+            await world.route(router, buy(5 * ONE, asked))
+        assert watched.left == []
+
+    scene(live)
+
+
+@pytest.mark.parametrize("place", [0, -1])
+@pytest.mark.parametrize("outcome", [YES, NO])
+@pytest.mark.parametrize("venue", sorted(discover()))
+def test_a_halted_book_is_halted_both_ways_and_so_is_its_mirror(
+    venue: str, outcome: OutcomeId, place: int
+) -> None:
+    async def live(watched: Watched) -> None:
+        world = watched.world
+        router = await world.start()
+        watched.books()
+        native = world.natives[venue][place]
+        await world.switch.halt(Scope("market", f"{venue}:{native}"), by="a test", why="")
+        report = await world.route(router, buy(5 * ONE, outcome))
+        assert venue not in {line.venue for line in report.fills}
+        with pytest.raises(Halted):
+            await world.route(router, replace(buy(5 * ONE, outcome), venues=frozenset({venue})))
 
     scene(live)
 
@@ -403,12 +442,12 @@ def test_a_file_halts_while_it_is_there_with_every_change_on_the_trail(tmp_path:
         world.switch.watch()
         with pytest.raises(Halted):
             await world.route(router, buy(5 * ONE))
-        file.write_text("account acct-9 # leave\nmarket px-nononononono\n")
+        file.write_text("account acct-9 # leave\nmarket px-another1\n")
         await world.clock.sleep(20)
         watched.books()
         assert (await world.route(router, buy(5 * ONE))).size > 0
         with pytest.raises(Halted):
-            await world.route(router, buy(5 * ONE, NO))
+            world.switch.check(AccountId("acct-9"), YES)
         file.write_text("halt the lot!\n")
         await world.clock.sleep(20)
         with pytest.raises(Halted, match="not understood"):
@@ -423,9 +462,9 @@ def test_a_file_halts_while_it_is_there_with_every_change_on_the_trail(tmp_path:
             ("file_halted", "all"),
             ("file_resumed", "all"),
             ("file_halted", "account:acct-9"),
-            ("file_halted", "market:px-nononononono"),
+            ("file_halted", "market:px-another1"),
             ("file_resumed", "account:acct-9"),
-            ("file_resumed", "market:px-nononononono"),
+            ("file_resumed", "market:px-another1"),
             ("file_halted", "all"),
             ("file_resumed", "all"),
         ]
