@@ -51,6 +51,12 @@ class Alarm(Enum):
     """Our own code failed on a market-data frame."""
     STREAM_CRASHED = "stream_crashed"
     """Our own code failed on a frame of an account's own stream."""
+    RESTING_AFTER_END = "resting_after_end"
+    """An order rests at its venue though it had its last word."""
+    TRAIL_BROKEN = "trail_broken"
+    """The trail is not what was written; all trading is halted."""
+    CHANGES_CRASHED = "changes_crashed"
+    """Our own code failed while changed keys were read; it is tried again."""
     TASK_CRASHED = "task_crashed"
     """Our own code failed in work that goes on beside the orders; it has begun again."""
 

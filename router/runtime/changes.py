@@ -14,6 +14,7 @@ from typing import Protocol
 
 import structlog
 
+from router.core.invariants import Alarm
 from router.runtime.clock import Clock
 from router.runtime.keys import ApiKey, KeyId, KeyRing
 from router.runtime.metrics import Metrics
@@ -134,7 +135,7 @@ class Changes:
         """Only a bug gets here: say so loudly, and go on, for a revoked key must not stay in force."""
         if task.cancelled() or self._watching is None:
             return
-        self._metrics.violations.labels("changes_crashed").inc()
+        self._metrics.violations.labels(Alarm.CHANGES_CRASHED.value).inc()
         log.error("changes.crashed", topic=self._subject.topic, exc_info=task.exception())
         self._begin(up=False)
 

@@ -13,6 +13,7 @@ import msgspec
 import structlog
 
 from router.core.execution import Execution
+from router.core.invariants import Alarm
 from router.core.late import traded, unproven
 from router.core.model import AccountId
 from router.runtime.accounts import Account
@@ -248,7 +249,7 @@ class Reconciler:
         for row in found.strays:
             self._say("order.stray", account, venue, row)
         for row in found.undead:
-            self._tools.metrics.violations.labels("resting_after_end").inc()
+            self._tools.metrics.violations.labels(Alarm.RESTING_AFTER_END.value).inc()
             self._say("order.resting_after_end", account, venue, row)
         for row in (*found.strays, *found.undead) if self._cancel else ():
             await self._take_off(account, venue, row)

@@ -25,6 +25,7 @@ from router.core.halts import (
     Scope,
     scope_of,
 )
+from router.core.invariants import Alarm
 from router.core.model import AccountId
 from router.core.trail import WHY_LENGTH_MAX, Change, Trail
 from router.runtime import halt_file
@@ -86,7 +87,7 @@ class Switch:
         if trail.broken:
             self._take_up_what_can_be_read(trail)
         if trail.broken is not None:
-            self._metrics.violations.labels("trail_broken").inc()
+            self._metrics.violations.labels(Alarm.TRAIL_BROKEN.value).inc()
             log.error("trail.broken", why=trail.broken)
             self._begin(HALTED, Scope(ALL), by="the check of the trail", why=trail.broken)
         self._opened = True
