@@ -80,6 +80,11 @@ class Execution:
         return self._known
 
     @property
+    def replied(self) -> bool:
+        """Whether the caller has been answered, or is gone: nothing further is sent for him then."""
+        return self._replied
+
+    @property
     def open_orders(self) -> list[Order]:
         """Orders without a last word, in plan order. Their holds stay."""
         return [order for order in self.orders.values() if not self._settled(order.order_id)]
@@ -111,6 +116,7 @@ class Execution:
     def extended(self, orders: Sequence[Order], *, held_back: bool, now_ms: int) -> list[Effect]:
         """The answer to `Extend`: a further round, or none. It too is on disk before it leaves."""
         assert not self.open_orders, "a round ends before the next begins"
+        assert not (orders and self._replied), "whoever was answered holds no lane any more"
         self._held_back, self._rounds = held_back, self._rounds + 1
         if not orders:
             return self._finish(now_ms)

@@ -209,7 +209,8 @@ class RouteHands:
         """See `Hands`. What is to be sent is held first."""
         orders, held_back = await self._further.extend(execution)
         checks = self._tools.checks
-        if checks.gates.why_closed(self._account.account_id) or not checks.planned(execution, orders):
+        shut = execution.replied or checks.gates.why_closed(self._account.account_id)
+        if shut or not checks.planned(execution, orders):
             orders, held_back = (), False
         for order in orders:
             self._tools.ledger.hold(self._account.account_id, order)

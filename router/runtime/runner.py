@@ -47,7 +47,7 @@ class Hands(Protocol):
         ...
 
     async def extend(self, execution: Execution) -> Sequence[Effect]:
-        """Plan a further round; what `Execution.extended` says about it."""
+        """Plan a further round, none for whoever was answered; what `Execution.extended` says about it."""
         ...
 
     def reply(self, execution: Execution) -> None:
@@ -82,6 +82,8 @@ class _Runner:
         self._coming: asyncio.Future[None] | None = None
         """Done when something is in the inbox; None while nobody waits for that."""
         self._tasks: set[asyncio.Task[Answer]] = set()
+        self._planning = False
+        """Whether a further round is being planned: then nothing is written and nothing is dealt with."""
         self._owed: list[Record] = []
         """What the store has not taken yet, oldest first. At most a few for each order."""
 
@@ -90,6 +92,13 @@ class _Runner:
         self._inbox.append(item)
         if self._coming is not None and not self._coming.done():
             self._coming.set_result(None)
+
+    def overdue(self) -> None:
+        """The caller has waited long enough; a further round that is being planned keeps him no longer."""
+        if not self._planning:
+            self.hear(_Overdue())
+        elif self.execution.overdue():
+            self.hands.reply(self.execution)
 
     def stop(self) -> None:
         """Nothing more is wanted."""
@@ -116,12 +125,19 @@ class _Runner:
                 case LookUp():
                     self._ask(effect.order, self._look_up(effect))
                 case Extend():
-                    return await self.perform(await self.hands.extend(self.execution))
+                    return await self.perform(await self._extended())
                 case Reply():
                     self.hands.reply(self.execution)
                 case Done():
                     return True
         return False
+
+    async def _extended(self) -> Sequence[Effect]:
+        self._planning = True
+        try:
+            return await self.hands.extend(self.execution)
+        finally:
+            self._planning = False
 
     async def heard(self) -> list[Effect]:
         """Wait for something in the inbox; what follows from all that is in it."""
@@ -205,7 +221,7 @@ async def run(execution: Execution, effects: Sequence[Effect], hands: Hands, *, 
     """
     runner = _Runner(execution, hands)
     hands.listen(runner.hear)
-    alarm = runner.loop.call_later(reply_ms / 1000, runner.hear, _Overdue())
+    alarm = runner.loop.call_later(reply_ms / 1000, runner.overdue)
     try:
         while not await runner.perform(effects):
             effects = await runner.heard()

@@ -1,6 +1,7 @@
 """Further rounds: what the first plan held back is spent on books that show the round before, or not."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 import pytest
@@ -8,6 +9,8 @@ import structlog
 
 from router.core.records import Answered, Extended, decode
 from router.core.report import Report
+from router.runtime.accounts import Account
+from router.runtime.balances import READ_MS_MAX
 from router.runtime.planner import CATCH_UP_MS_MAX
 from tests.virtual_time import VirtualLoop, run
 from tests.world import World, buy, sell
@@ -16,6 +19,8 @@ from venues.base.units import ONE, Price, Size
 
 AMOUNT = 100 * ONE * len(discover())
 """Three times what the cheap levels cost."""
+ANSWER_MS, LATE_MS = 6_000, 3 * READ_MS_MAX
+"""Enough for a first round, and not for one that waits so long for its balances."""
 Change = Callable[[World], None]
 
 
@@ -71,6 +76,35 @@ def test_books_that_do_not_show_what_was_taken_end_the_route_in_time() -> None:
     records = list(map(decode, world.store.lines))
     last_word_ms = max(record.at_ms for record in records if isinstance(record, Answered)) - records[0].at_ms
     assert waited_ms <= last_word_ms + CATCH_UP_MS_MAX + 200
+
+
+def test_a_round_whose_balances_come_late_is_not_waited_for_beyond_the_callers_time() -> None:
+    loop = VirtualLoop()
+
+    async def live() -> None:
+        world = World(loop, 1)
+        router = await world.start(answer_ms=ANSWER_MS)
+        steep(world)
+        balances, reads = router._tools.balances, list[int]()
+        usual = balances.funds
+
+        async def late(account: Account, venues: Sequence[str]) -> Any:
+            reads.append(world.clock.monotonic_ms())
+            if len(reads) > 1:
+                await world.clock.sleep(LATE_MS)
+            return await usual(account, venues)
+
+        balances.funds = late  # type: ignore[method-assign]  # the moment is chosen
+        began_ms = world.clock.monotonic_ms()
+        report = await world.route(router, buy(AMOUNT))
+        assert 0 < spent(report) < AMOUNT
+        assert len(reads) == 2, "a further round was planned"
+        assert world.clock.monotonic_ms() - began_ms <= ANSWER_MS
+        await world.clock.sleep(20_000)
+        assert rounds(world) == 0, "nothing more is sent for whoever was answered"
+        assert await world.store.unfinished() == []
+
+    run(loop, live())
 
 
 def test_a_further_round_that_finds_nothing_ends_the_route_with_what_it_has() -> None:

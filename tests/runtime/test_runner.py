@@ -39,6 +39,8 @@ class Bench:
         self.records: list[Record] = []
         self.store_fails: Callable[[Record], bool] = lambda _record: False
         self.further: Sequence[Order] = ()
+        self.planning_ms = 0
+        """How long a further round takes to be planned."""
         self.silent_ms = 0
         """How long the venue takes to answer an order."""
 
@@ -79,7 +81,8 @@ class Bench:
         return NOW_MS + round(self.loop.time() * 1000)
 
     async def extend(self, execution: Execution) -> Sequence[Effect]:
-        further, self.further = self.further, ()
+        await self.wait(self.planning_ms)
+        further, self.further = () if execution.replied else self.further, ()
         return execution.extended(further, held_back=False, now_ms=self.now_ms())
 
     def reply(self, execution: Execution) -> None:
@@ -245,6 +248,15 @@ def test_after_the_deadline_no_further_round_is_planned() -> None:
     bench.silent_ms, bench.further = 3_000, (FURTHER,)
     perform(bench, held_back=True, reply_ms=2_000)
     assert "sent o3" not in bench.log
+
+
+def test_a_round_that_takes_long_to_plan_keeps_the_caller_no_longer_and_is_not_sent() -> None:
+    bench = Bench(VirtualLoop())
+    bench.planning_ms, bench.further = 3_000, (FURTHER,)
+    perform(bench, held_back=True, reply_ms=2_000)
+    assert bench.words("replied") == ["replied at 2000"]
+    assert "sent o3" not in bench.log
+    assert [type(record) for record in bench.records] == [Planned, Answered, Answered, Finished]
 
 
 def test_a_resumed_route_asks_and_never_sends() -> None:
