@@ -16,6 +16,8 @@ class Paces:
     def __init__(self, clock: Clock, metrics: Metrics) -> None:
         self._clock, self._metrics = clock, metrics
         self._budgets: dict[tuple[str, int], Budget] = {}
+        self._shared: dict[str, Budget] = {}
+        """By venue: what it counts by address, whoever signs."""
 
     def inherit(self, venue: str, before: Signer, after: Signer) -> None:
         """What was spent with one signer of an account counts for the one that took its place."""
@@ -38,14 +40,28 @@ class Paces:
         """
         if not venue.limits.paces:
             return True
-        budget = self._budgets.setdefault((venue.name, id(signer)), Budget(venue.limits.paces))
+        own, shared = self._of(venue, signer)
         latest_ms = end_ms
         if purpose is Purpose.ORDER and not urgent:
             latest_ms = min(end_ms, self._clock.monotonic_ms() + ORDER_PACED_MS_MAX)
-        while wait_ms := budget.wait_ms(purpose, now_ms := self._clock.monotonic_ms()):
+        while True:
+            now_ms = self._clock.monotonic_ms()
+            wait_ms = max(own.wait_ms(purpose, now_ms), shared.wait_ms(purpose, now_ms))
+            if not wait_ms:
+                break
             if now_ms + wait_ms > latest_ms:
                 return False
             self._metrics.paced.labels(venue.name, purpose.value).inc()
             await self._clock.sleep(wait_ms)
-        budget.spend(purpose, now_ms)
+        own.spend(purpose, now_ms)
+        shared.spend(purpose, now_ms)
         return True
+
+    def _of(self, venue: Venue, signer: Signer | None) -> tuple[Budget, Budget]:
+        """What is the signer's own, and what all share because the venue counts by address."""
+        paces, place = venue.limits.paces, (venue.name, id(signer))
+        if place not in self._budgets:
+            self._budgets[place] = Budget(pace for pace in paces if not pace.per_address)
+        if venue.name not in self._shared:
+            self._shared[venue.name] = Budget(pace for pace in paces if pace.per_address)
+        return self._budgets[place], self._shared[venue.name]

@@ -261,6 +261,24 @@ def test_only_what_is_named_is_cancelled_whichever_side_of_a_market_is_named(out
     run(loop, live())
 
 
+def test_orders_of_an_outcome_are_cancelled_when_its_opposite_is_halted() -> None:
+    loop = VirtualLoop()
+
+    async def live() -> None:
+        world = World(loop, 1)
+        router = await world.start()
+        for number, name in enumerate(world.venues):
+            await rest(world, name, number)
+        await world.clock.sleep(LISTED_MS)
+        done = await router.cancel_all(Scope("market", NO))
+        assert {(each.venue, each.fate.value) for each in done.orders} == {
+            (name, "cancelled") for name in world.venues
+        }
+        await router.stop(1_000)
+
+    run(loop, live())
+
+
 def test_a_venue_that_does_not_answer_takes_no_more_than_its_time_and_nobody_elses_cancels() -> None:
     loop = VirtualLoop()
 

@@ -705,6 +705,17 @@ async def test_accounts_have_paces_of_their_own() -> None:
             assert isinstance(found, Response)
 
 
+async def test_what_a_venue_counts_by_address_all_accounts_share() -> None:
+    async with rude(answers) as server, door() as transport:
+        shared = Pace((Purpose.ORDER,), 2, 60_000, per_address=True)
+        venue = paced(server.url, Pace((Purpose.ORDER,), 1, 60_000), shared)
+        signers = [AcmeSigner() for _ in range(4)]
+        found = [await transport.send(venue, POST, signer=each, deadline_ms=5_000) for each in signers]
+    assert [isinstance(each, Response) for each in found] == [True, True, False, False]
+    assert found[2:] == [Silence("paced", sent=False)] * 2
+    assert len(server.requests) == 2
+
+
 async def test_an_order_that_is_forbidden_while_it_waits_never_leaves_and_the_connection_serves_on() -> None:
     """Asked once the connection stands: for a new one and for one that was kept."""
 

@@ -290,6 +290,8 @@ class Pace(msgspec.Struct, frozen=True):
     purposes: tuple[Purpose, ...]
     calls: int
     within_ms: int
+    per_address: bool = False
+    """The venue counts by the caller's address: all accounts of the router together."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):

@@ -53,8 +53,7 @@ def all_rows(
     cursor = FIRST_PAGE
     try:
         for _ in range(PAGES_MAX):
-            reply = yield get(path, *query, ("next_cursor", cursor))
-            page = wire.read(reply, decoder)
+            page = wire.read((yield get(path, *query, ("next_cursor", cursor))), decoder)
             found += page.data
             cursor = page.next_cursor
             if cursor in LAST_PAGE:

@@ -37,7 +37,7 @@ VENUE = Venue(
         # 20 requests a second for one key over all private calls, and for one address on the public gateway.
         paces=(
             Pace((Purpose.ORDER, Purpose.ACCOUNT), 20, 1_000),
-            Pace((Purpose.DATA,), 20, 1_000),
+            Pace((Purpose.DATA,), 20, 1_000, per_address=True),
         ),
     ),
     feed=PolymarketUsFeed,
