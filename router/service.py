@@ -172,6 +172,7 @@ class Router:
         self._once.restarted()
         stored = await self._tools.store.unfinished()
         for route in stored:
+            self._once.taken_up(route)
             self._executions.resume(route)
         self._recovered = True
         return len(stored)

@@ -83,6 +83,19 @@ class Claims:
                 )
         return self._add(account, Claim(asked, None, at_ms=at_ms, since_ms=since_ms))
 
+    def cut_off(self, stored: StoredRoute, *, age_ms: int, now_ms: int) -> Claim | None:
+        """An order without a key that a restart left under way: a repeat is one still, while it is young.
+
+        `now_ms` is of the clock that never jumps. None where nothing needs to be given back.
+        """
+        planned = stored.planned
+        full = len(self._claims.get(planned.account_id, ())) >= CLAIMS_MAX
+        if planned.key is not None or age_ms >= self._duplicate_ms or full:
+            return None
+        claim = Claim(planned.asked, None, at_ms=planned.at_ms, since_ms=now_ms - age_ms)
+        claim.route_id = planned.route_id
+        return self._add(planned.account_id, claim)
+
     def of(self, account: AccountId, key: Key) -> Claim | None:
         """Whoever claims this key."""
         return next((claim for claim in self._claims.get(account, ()) if claim.key == key), None)

@@ -40,13 +40,25 @@ class Once:
     ) -> None:
         """`keep` runs what must end though nobody waits for it; `duplicate_ms`: see `Claims`."""
         self._tools, self._traits, self._keep = tools, traits, keep
-        self._claims = Claims(duplicate_ms)
+        self._claims, self._duplicate_ms = Claims(duplicate_ms), duplicate_ms
         self._since_ms: int | None = None
         """When what a restart cut off began to be looked up."""
 
     def restarted(self) -> None:
         """What was cut off is looked up from now on."""
         self._since_ms = self._tools.clock.monotonic_ms()
+
+    def taken_up(self, stored: StoredRoute) -> None:
+        """A restart cut it off: whoever asks for the same without a key does not know that it goes on."""
+        clock = self._tools.clock
+        age_ms = max(0, clock.now_ms() - stored.planned.at_ms)
+        claim = self._claims.cut_off(stored, age_ms=age_ms, now_ms=clock.monotonic_ms())
+        if claim is not None:
+            self._keep(self._given(stored.planned.account_id, claim))
+
+    async def _given(self, account: AccountId, claim: Claim) -> None:
+        await self._tools.clock.sleep(self._duplicate_ms)
+        self.give(account, claim)
 
     def guard(self, account: AccountId, asked: MarketOrder) -> Claim:
         """Claim an order without a key; owed to `give`. Raises InProgress or TooBusy."""

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from router.core.errors import NotEnoughFunds, Stopping, StoreUnavailable, TooBusy
+from router.core.errors import InProgress, NotEnoughFunds, Stopping, StoreUnavailable, TooBusy
 from router.core.halts import Scope
 from router.core.records import Answered, Extended, Planned, Record
 from router.core.report import FillStatus
@@ -375,5 +375,36 @@ def test_a_router_that_has_just_taken_over_takes_no_order_before_it_has_taken_up
         assert await heir.recover() == 1
         assert held(heir) == money > 0
         assert heir.waiting_for() == []
+
+    run(loop, live())
+
+
+def test_an_order_that_a_restart_cut_off_is_not_done_twice_for_a_caller_who_asks_again_without_a_key() -> (
+    None
+):
+    loop = VirtualLoop()
+
+    async def live() -> None:
+        world = World(loop, 1)
+        before = await world.start(answer_ms=500, duplicate_ms=2_000)
+        books(world)
+        muffled = Muffled(world)
+        asking = before.route(world.account, buy(AMOUNT), request_id="first")
+        await world.clock.sleep(100)
+        await before.stop(0)
+        await asking
+        sent = executed(world)
+        assert sent > 0
+        muffled.on = False
+        heir = await world.start(duplicate_ms=2_000)
+        books(world)
+        with pytest.raises(InProgress, match="equal order") as refused:
+            await world.route(heir, buy(AMOUNT))
+        assert refused.value.route_id in world.store.stored()
+        await world.clock.sleep(2_000)
+        assert executed(world) == sent
+        books(world)
+        assert (await world.route(heir, buy(AMOUNT))).fills, "after two seconds it is meant"
+        await heir.stop(0)
 
     run(loop, live())
