@@ -305,7 +305,9 @@ def gates_of(
     means = Means(transport.breakers, transport.times, market.clock, market.metrics)
     gates = VenueGates(venues, means, unknown_max=config.routing.unknown_max)
     gates.on_shut = market.catalog.shut
-    return gates, Watch(market.venues, transport, means, gates=gates, accounts=accounts)
+    followed = market.catalog.follows
+    watch = Watch(market.venues, transport, means, gates=gates, accounts=accounts, followed=followed)
+    return gates, watch
 
 
 def tiered(config: Config, venues: Mapping[str, Venue]) -> dict[str, Venue]:

@@ -444,7 +444,11 @@ class World:
         self.gates = VenueGates(self.venues, means)
         self.gates.on_shut = self.catalog.shut
         self.watch = Watch(
-            traded, network, means, gates=self.gates, accounts=[self.account], beat_ms=self.beat_ms
+            *(traded, network, means),
+            gates=self.gates,
+            accounts=[self.account],
+            followed=self.catalog.follows,
+            beat_ms=self.beat_ms,
         )
         await self.watch.start()
         return self.gates

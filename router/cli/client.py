@@ -36,6 +36,9 @@ async def place(base_url: str, api_key: str, account_id: str, order: dict[str, s
             session.post(url, json=order, headers={"x-api-key": api_key}) as response,
         ):
             return Answered(response.status, await response.read())
+    except aiohttp.ClientConnectorCertificateError as error:
+        trust = "SSL_CERT_FILE=PATH names the certificate to trust"
+        raise Unreachable(f"{url}: its certificate is not trusted, nothing was sent; {trust}") from error
     except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
         raise Unreachable(f"{url} cannot be reached, nothing was sent: {error}") from error
     except (aiohttp.ClientError, TimeoutError) as error:

@@ -11,10 +11,12 @@ from rich.markup import escape
 from registry.index import Registry
 from registry.model import Outcome
 from registry.text import RegistryError
-from router.assembly import certificate_of, data_signers, hosts_of, open_accounts
+from router.assembly import certificate_of, data_signers, halt_file_of, hosts_of, open_accounts
 from router.config import ConfigError, load
+from router.core.halts import ALL
 from router.core.model import AccountId
 from router.http.tls import Certificate
+from router.runtime import halt_file
 from router.runtime.accounts import Account, CredentialError
 from router.runtime.catalog import Catalog
 from router.runtime.clock import SystemClock
@@ -22,6 +24,7 @@ from router.runtime.logs import Redactor
 from router.runtime.metrics import Metrics
 from router.runtime.registry_file import read_registry
 from router.runtime.store.beside import unfinished_by_account
+from router.runtime.store.protocol import StoreFault
 from router.runtime.store.sqlite_file import FILE_NAME
 from router.runtime.transport import Transport
 from router.sections import Config
@@ -76,6 +79,7 @@ async def findings(path: Path, redactor: Redactor) -> AsyncIterator[Finding]:
         return
     yield _directory(Path(config.store.directory))
     yield open_routes(Path(config.store.directory) / FILE_NAME, config.accounts)
+    yield halts_of(halt_file_of(config))
     clock = SystemClock()
     if (certificate := certificate_of(config.server)) is not None:
         yield certificate_finding(certificate, clock.now_ms())
@@ -143,6 +147,8 @@ def open_routes(path: Path, accounts: Collection[str]) -> Finding:
         found = unfinished_by_account(path)
     except sqlite3.Error as error:
         return Finding(what, f"the store cannot be read: {error}")
+    except StoreFault as error:
+        return Finding(what, str(error))
     gone = ", ".join(f"{count} of {name!r}" for name, count in found.items() if name not in accounts)
     if gone:
         return Finding(
@@ -151,6 +157,16 @@ def open_routes(path: Path, accounts: Collection[str]) -> Finding:
             "Put the account back and halt it until they have ended (docs/durability.md)",
         )
     return Finding(what, None, f"{sum(found.values())} to be taken up at the next start")
+
+
+def halts_of(path: Path) -> Finding:
+    """What the halt file halts; trouble is that it halts all."""
+    found = {str(scope): why or "no reason was given" for scope, why in halt_file.read(path).items()}
+    if ALL in found:
+        return Finding("halts", f"{path} halts all trading: {found[ALL]}; crossbook resume all lifts it")
+    return Finding(
+        "halts", None, "; ".join(f"{scope}: {why}" for scope, why in found.items()) or "none by file"
+    )
 
 
 def listings_of(name: str, registry: Registry, catalog: Catalog, unread: str | None) -> Iterator[Finding]:

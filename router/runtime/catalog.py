@@ -56,6 +56,10 @@ class Catalog:
                 self._unlisted.discard((of, native))
                 self._forget(of, native)
 
+    def follows(self, venue: str) -> bool:
+        """Whether any book of the venue is read."""
+        return bool(self._natives.get(venue))
+
     def terms(self, key: ListingKey) -> Terms | None:
         """What is known of a listing in this orientation; None while nothing is."""
         if key in self._terms:

@@ -5,7 +5,7 @@ is back.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from router.runtime.accounts import Account
@@ -34,9 +34,11 @@ class Watch:
         *,
         gates: VenueGates,
         accounts: Sequence[Account],
+        followed: Callable[[str], bool],
         beat_ms: int = BEAT_MS,
     ) -> None:
-        self._beat_ms = beat_ms
+        """`followed` says of a venue by its name whether any of its books is read."""
+        self._beat_ms, self._followed = beat_ms, followed
         self._venues, self._door, self._means, self._gates = venues, door, means, gates
         self._accounts = accounts
         self._measured_ms: dict[str, int] = {}
@@ -44,8 +46,9 @@ class Watch:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Measure every clock once, then keep watching."""
-        await asyncio.gather(*(self._measure(venue) for venue in self._venues.values()))
+        """Measure every clock in use once, then keep watching."""
+        used = [venue for venue in self._venues.values() if self._used(venue.name)]
+        await asyncio.gather(*(self._measure(venue) for venue in used))
         clock, metrics = self._means.clock, self._means.metrics
         self._tasks = [
             asyncio.create_task(
@@ -64,7 +67,12 @@ class Watch:
     async def _watch(self, venue: Venue) -> None:
         while True:
             await self._means.clock.sleep(self._beat_ms)
-            await self.look(venue)
+            if self._used(venue.name):
+                await self.look(venue)
+
+    def _used(self, name: str) -> bool:
+        """A venue where nobody trades, and of which no book is read, is left alone: it is not even called."""
+        return self._followed(name) or any(name in account.signers for account in self._accounts)
 
     async def look(self, venue: Venue) -> None:
         """Do what is due at one venue, and let log and metrics know of its gates."""
@@ -72,7 +80,8 @@ class Watch:
         now_ms = self._means.clock.monotonic_ms()
         times = self._means.times
         wait_ms = CLOCK_EVERY_MS if times.near(venue.name) and times.sure(venue.name) else CLOCK_AGAIN_MS
-        if Purpose.DATA in due or now_ms - self._measured_ms[venue.name] >= wait_ms:
+        measured_ms = self._measured_ms.get(venue.name)
+        if Purpose.DATA in due or measured_ms is None or now_ms - measured_ms >= wait_ms:
             await self._measure(venue)
         if Purpose.ACCOUNT in due or Purpose.ORDER in due:
             await self._probe(venue)

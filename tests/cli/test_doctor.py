@@ -1,13 +1,15 @@
 """The doctor on a registry that does not fit what the venue lists, and on routes that nobody asks about."""
 
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
 
 from registry.index import Registry
 from registry.model import Outcome, OutcomeId
-from router.cli.doctor import PROBLEMS_SHOWN_MAX, Finding, listings_of, open_routes
+from router.cli.doctor import PROBLEMS_SHOWN_MAX, Finding, halts_of, listings_of, open_routes
 from router.core.records import Finished
 from router.runtime.catalog import Catalog
 from router.runtime.metrics import Metrics
@@ -108,3 +110,21 @@ async def test_a_route_without_a_last_word_of_an_account_that_is_gone_is_a_failu
     await store.close()
     path.write_bytes(b"not a database" * 100)
     assert "cannot be read" in (open_routes(path, ()).trouble or "")
+
+
+async def test_a_store_of_a_newer_version_is_a_failure(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path, Metrics())
+    await store.open()
+    await store.close()
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection, connection:
+        connection.execute("UPDATE schema_version SET version = version + 5")
+    assert "run the newer version" in (open_routes(tmp_path / FILE_NAME, ()).trouble or "")
+
+
+def test_a_file_that_halts_all_is_a_failure_and_less_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "halt"
+    assert halts_of(path) == Finding("halts", None, "none by file")
+    path.write_text("venue north # maintenance\n")
+    assert halts_of(path) == Finding("halts", None, "venue:north: maintenance")
+    path.write_text("all # odd fills\n")
+    assert "halts all trading: odd fills; crossbook resume all" in (halts_of(path).trouble or "")

@@ -72,11 +72,15 @@ def attend(path: Path) -> sqlite3.Connection:
 
 
 def unfinished_by_account(path: Path) -> dict[str, int]:
-    """How many routes have no last word, by account; also while a router runs. Raises sqlite3.Error."""
+    """How many routes have no last word, by account; also while a router runs.
+
+    Raises sqlite3.Error, and SchemaTooNew for a store that is not ours to touch.
+    """
     if not path.exists():
         return {}
     query = "SELECT account_id, count(*) FROM routes WHERE finished_ms IS NULL GROUP BY account_id"
     with closing(connect_reader(path)) as connection:
+        version_of(connection)
         return dict(connection.execute(query).fetchall())
 
 
