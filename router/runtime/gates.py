@@ -4,6 +4,7 @@ A closed gate is a file in the store's directory that says why; it outlives a re
 opens the gate.
 """
 
+import os
 import threading
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import structlog
 
 from router.core.model import AccountId
 from router.runtime.metrics import Metrics
+from router.runtime.store.sqlite_file import sync_directory
 
 FOLDER = "closed"
 """Beside the store's file; one file per account."""
@@ -58,7 +60,8 @@ class Gates:
         if account not in self._closed:
             return None
         path = self._path(account)
-        if path is not None and account in self._marked and not path.exists():
+        taken_away = path is not None and path.parent.is_dir() and not path.exists()
+        if taken_away and account in self._marked:  # without its folder the disk is gone, not the reason
             del self._closed[account]
             self._marked.discard(account)
             self._gauge.set(len(self._closed))
@@ -74,7 +77,12 @@ class Gates:
         failure: OSError | None = None
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.write_text(f"{why}\n")
+            with path.open("w") as file:
+                file.write(f"{why}\n")
+                file.flush()
+                os.fsync(file.fileno())
+            for folder in (path.parent, path.parent.parent):
+                sync_directory(folder)
         except OSError as error:
             failure = error
         if failure is None:

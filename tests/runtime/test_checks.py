@@ -1,6 +1,7 @@
 """Each invariant, broken on purpose inside the running router: it is counted, logged, and the gate closes."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -275,6 +276,44 @@ async def test_a_closed_gate_outlives_a_restart_and_opens_when_its_file_is_taken
     again = Gates(tmp_path, Metrics())
     again.read()
     assert again.why_closed(ACCOUNT) is None
+
+
+async def test_a_gate_stays_closed_while_the_disk_with_its_reason_is_gone(tmp_path: Path) -> None:
+    gates = Gates(tmp_path / "data", Metrics())
+    gates.close(ACCOUNT, "misheld: o1")
+    await marked(gates)
+    (tmp_path / "data").rename(tmp_path / "elsewhere")
+    assert gates.why_closed(ACCOUNT) is not None
+    (tmp_path / "elsewhere").rename(tmp_path / "data")
+    assert gates.why_closed(ACCOUNT) is not None
+    (tmp_path / "data" / FOLDER / f"account-{ACCOUNT}.txt").unlink()
+    assert gates.why_closed(ACCOUNT) is None
+
+
+async def test_the_reason_of_a_closed_gate_is_on_the_disk_and_so_is_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    usual = os.fsync
+
+    def noted(handle: int) -> None:
+        synced.append(os.fstat(handle).st_ino)
+        usual(handle)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    gates = Gates(tmp_path, Metrics())
+    gates.close(ACCOUNT, "misheld: o1")
+    await marked(gates)
+    folder = tmp_path / FOLDER
+    names = (folder / f"account-{ACCOUNT}.txt", folder, tmp_path)
+    assert synced == [path.stat().st_ino for path in names]
+
+
+async def marked(gates: Gates) -> None:
+    """Wait until the first gate's reason is on the disk."""
+    async with asyncio.timeout(10):
+        while not gates._marked:
+            await asyncio.sleep(0.01)
 
 
 async def test_an_account_with_an_odd_name_closes_its_own_gate(tmp_path: Path) -> None:

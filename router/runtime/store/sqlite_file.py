@@ -23,7 +23,7 @@ _MIGRATION = re.compile(r"(\d{4})_\w+\.sql")
 def make(directory: Path) -> None:
     """Make the directory, durably, where there is none."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _sync(directory.parent)
+    sync_directory(directory.parent)
 
 
 def take(directory: Path) -> IO[str]:
@@ -45,7 +45,7 @@ def take(directory: Path) -> IO[str]:
     return lock
 
 
-def _sync(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
     """Make the names in a directory durable: SQLite does so for its own files only."""
     handle = os.open(directory, os.O_RDONLY)
     try:
