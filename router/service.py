@@ -76,7 +76,7 @@ class Router:
         tools.balances.keep = self._tasks.keep
         self._once = Once(tools, self._traits, self._tasks.keep, duplicate_ms=duplicate_ms)
         self._executions = Executions(tools, accounts, self._once, tasks=self._tasks, answer_ms=answer_ms)
-        self._cancels = CancelAll(tools, accounts, ladders.listings)
+        self._cancels = CancelAll(tools, accounts, ladders.listings, self._tasks)
         self._registry: Registry | None = None
         self._unseeded: dict[ListingKey, None] = {}
         """Listings of the registry that were never seen with metadata and book."""

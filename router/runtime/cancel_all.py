@@ -1,4 +1,8 @@
-"""Takes every resting order of a scope off the books: all accounts and venues at once, in five seconds."""
+"""Takes every resting order of a scope off the books: all accounts and venues at once.
+
+Whoever asks is told after five seconds what has come of it. A venue may allow fewer cancels in that time than
+orders rest there: these are tried on, each as listed then, so that no later order is ever taken for one.
+"""
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -11,15 +15,20 @@ from router.core.model import AccountId
 from router.runtime.accounts import Account
 from router.runtime.hands import Tools
 from router.runtime.reconcile import LISTINGS_PER_CALL, both_ways
+from router.runtime.tasks import Tasks
 from venues.base.contract import Venue
-from venues.base.http import Unavailable
+from venues.base.http import Response, Talk, Unavailable
 from venues.base.listing import Listing
 from venues.base.orders import Standing
 
 CANCEL_MS_MAX = 5_000
-"""After this time whatever has not answered is told as unknown."""
-AGAIN_MS = 500
-"""Between two tries of one cancel: the venue may not have allowed another call at that moment."""
+"""After this time it is told what has become of each order. One try takes no longer either."""
+ON_MS_MAX = 120_000
+"""So long after that what still rests is tried: the slowest pace of a venue takes 480 cancels in it."""
+AGAIN_MS, AGAIN_MS_MAX = 500, 8_000
+"""Between two tries of one cancel, doubling: the venue may not have allowed another call at that moment."""
+TOO_MANY = 429
+"""What asks to come again later says nothing of the order."""
 AT_ONCE_MAX = 16
 """Cancels under way, per account and venue: fewer than the transport has room for."""
 
@@ -32,9 +41,9 @@ class Fate(Enum):
     CANCELLED = "cancelled"
     """The venue said that it took the order off its book."""
     REFUSED = "refused"
-    """It did not say so, as often as it was asked: the order may have been done already."""
+    """It answered, and did not say so: the order may have been done already. Tried on."""
     UNKNOWN = "unknown"
-    """It has not answered in time."""
+    """It has not answered, or could not be asked yet for its pace. Tried on."""
 
 
 class Tried(msgspec.Struct, frozen=True, rename="camel"):
@@ -45,6 +54,27 @@ class Tried(msgspec.Struct, frozen=True, rename="camel"):
     order_id: str
     """The venue's own id."""
     fate: Fate
+
+
+class _Try:
+    """One resting order on its way off the book."""
+
+    def __init__(self, row: Standing) -> None:
+        self.row, self.fate = row, Fate.UNKNOWN
+
+    def heard(self, talk: Talk[bool]) -> Talk[bool]:
+        """The same conversation, listened to: an answer that does not say that it is off is a refusal."""
+        try:
+            request = next(talk)
+            while True:
+                reply = yield request
+                if isinstance(reply, Response) and reply.status < 500 and reply.status != TOO_MANY:
+                    self.fate = Fate.REFUSED
+                request = talk.send(reply)
+        except StopIteration as done:
+            if done.value is True:
+                self.fate = Fate.CANCELLED
+            return self.fate is Fate.CANCELLED
 
 
 class Unread(msgspec.Struct, frozen=True, rename="camel"):
@@ -84,12 +114,18 @@ class CancelAll:
         tools: Tools,
         accounts: Mapping[AccountId, Account],
         listings: Callable[[str], Sequence[Listing]],
+        tasks: Tasks,
     ) -> None:
-        """`listings` are those of a venue in the registry."""
-        self._tools, self._accounts, self._listings = tools, accounts, listings
+        """`listings` are those of a venue in the registry; `tasks` keep what is tried on."""
+        self._tools, self._accounts, self._listings, self._tasks = tools, accounts, listings, tasks
+        self._tries: dict[tuple[AccountId, str, str], tuple[_Try, asyncio.Task[None]]] = {}
+        """Under way, by account, venue and the venue's order: whoever asks again waits for the same try."""
 
     async def run(self, wanted: Wanted) -> Outcome:
-        """Every order that rests there is tried, whoever placed it; takes CANCEL_MS_MAX or a moment more."""
+        """Every order that rests there is tried, whoever placed it; takes CANCEL_MS_MAX or a moment more.
+
+        What is not off the book by then is tried for ON_MS_MAX more, while nobody waits for it.
+        """
         end_ms = self._tools.clock.monotonic_ms() + CANCEL_MS_MAX
         jobs = [
             self._account(account, self._tools.venues[venue], wanted, end_ms)
@@ -121,12 +157,23 @@ class CancelAll:
             else:
                 rows |= {row.venue_order_id: row for row in got if row.open}
         room = asyncio.Semaphore(AT_ONCE_MAX)
+        tries = [self._begin(account, venue, row, room) for row in rows.values()]
+        if tries:
+            left_ms = max(1, end_ms - self._tools.clock.monotonic_ms())
+            await asyncio.wait([task for _, task in tries], timeout=left_ms / 1_000)
+        name, at = account.account_id, venue.name
+        return [Tried(name, at, each.row.venue_order_id, each.fate) for each, _ in tries], gaps
 
-        async def take_off(row: Standing) -> Tried:
-            async with room:
-                return await self._take_off(account, venue, row, end_ms)
-
-        return list(await asyncio.gather(*(take_off(row) for row in rows.values()))), gaps
+    def _begin(
+        self, account: Account, venue: Venue, row: Standing, room: asyncio.Semaphore
+    ) -> tuple[_Try, asyncio.Task[None]]:
+        key = (account.account_id, venue.name, row.venue_order_id)
+        if key not in self._tries:
+            each = _Try(row)
+            task = self._tasks.keep(self._take_off(account, venue, each, room))
+            self._tries[key] = each, task
+            task.add_done_callback(lambda _: self._tries.pop(key, None))
+        return self._tries[key]
 
     def _wanted_listings(self, account: Account, venue: Venue, wanted: Wanted) -> list[Listing]:
         """Of the registry, and of orders under way: these may be of a registry before."""
@@ -145,22 +192,24 @@ class CancelAll:
             venue, talk, signer=signer, deadline_ms=left_ms, urgent=True
         )
 
-    async def _take_off(self, account: Account, venue: Venue, row: Standing, end_ms: int) -> Tried:
-        signer = account.signers[venue.name]
-        left_ms = max(1, end_ms - self._tools.clock.monotonic_ms())
-        fate = Fate.UNKNOWN
-        try:
-            async with asyncio.timeout(left_ms / 1_000):
-                while fate is not Fate.CANCELLED:
-                    talk = venue.orders.withdraw(signer, row)
-                    taken = await self._tools.transport.perform(
-                        venue, talk, signer=signer, deadline_ms=left_ms, urgent=True
-                    )
-                    if taken:
-                        fate = Fate.CANCELLED
-                    else:
-                        fate = Fate.REFUSED
-                        await self._tools.clock.sleep(AGAIN_MS)
-        except TimeoutError:
-            log.warning("order.not_cancelled", venue=venue.name, venue_order=row.venue_order_id)
-        return Tried(account.account_id, venue.name, row.venue_order_id, fate)
+    async def _take_off(self, account: Account, venue: Venue, each: _Try, room: asyncio.Semaphore) -> None:
+        """Again and again until it is off, or for as long as anything is tried."""
+        clock, signer, wait_ms = self._tools.clock, account.signers[venue.name], AGAIN_MS
+        end_ms = clock.monotonic_ms() + CANCEL_MS_MAX + ON_MS_MAX
+        while clock.monotonic_ms() < end_ms:
+            async with room:
+                talk = each.heard(venue.orders.withdraw(signer, each.row))
+                await self._tools.transport.perform(
+                    venue, talk, signer=signer, deadline_ms=CANCEL_MS_MAX, urgent=True
+                )
+            if each.fate is Fate.CANCELLED:
+                return
+            await clock.sleep(wait_ms)
+            wait_ms = min(2 * wait_ms, AGAIN_MS_MAX)
+        log.warning(
+            "order.not_cancelled",
+            account=account.account_id,
+            venue=venue.name,
+            venue_order=each.row.venue_order_id,
+            fate=each.fate.value,
+        )

@@ -6,25 +6,32 @@ from typing import Any, cast
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from router.core.halts import ALL, Scope
 from router.core.model import AccountId
 from router.http import health
 from router.http.app import Listener, make_app
-from router.runtime.cancel_all import CANCEL_MS_MAX
+from router.runtime.cancel_all import CANCEL_MS_MAX, ON_MS_MAX
 from router.runtime.keys import ApiKey, KeyId, KeyRing, digest, new_key
 from router.runtime.keys import Scope as Right
 from router.runtime.metrics import Metrics
+from router.runtime.reconcile import LISTINGS_PER_CALL
 from router.service import Router
 from tests.http.description import ours
 from tests.http.test_app import answer_of
 from tests.virtual_time import VirtualLoop, run
 from tests.world import ACCOUNT, NO, YES, World
+from venues import discover
 from venues.base.http import Purpose, Request
+from venues.base.listing import Listing, Native
 from venues.base.orders import Order, OrderId, Side, TimeInForce
 from venues.base.units import ONE, Cash, Price, Size
 
 ORDER = {"predexonId": YES, "side": "buy", "amount": "5.00"}
+MANY, LISTED_MIN = 230, 200
+"""More than any venue lists on a page, and than any but one may cancel in five seconds. One lists
+200 of a market and has no further page: whoever asks again gets the others."""
 LISTED_MS = 3_000
 """The slowest venue lists a resting order by then."""
 PLACE = f"/api/accounts/{ACCOUNT}/router/orders"
@@ -261,6 +268,103 @@ def test_only_what_is_named_is_cancelled_whichever_side_of_a_market_is_named(out
     run(loop, live())
 
 
+@pytest.mark.parametrize("venue", [pytest.param(name, marks=pytest.mark.slow) for name in sorted(discover())])
+def test_more_orders_than_a_page_lists_and_a_pace_allows_are_all_cancelled_and_no_later_one(
+    venue: str,
+) -> None:
+    loop = VirtualLoop()
+
+    async def live() -> None:
+        world = World(loop, 1, balance="100000")
+        router = await world.start()
+        resting = set()
+        for number in range(MANY):
+            await world.clock.sleep(250)
+            resting.add(await rest(world, venue, number))
+        await world.clock.sleep(60_000)  # placing them used up what the slowest venue allows in a minute
+        assert len(resting) == MANY
+        began_ms = world.clock.monotonic_ms()
+        first, again = await asyncio.gather(*(router.cancel_all(Scope("venue", venue)) for _ in range(2)))
+        assert world.clock.monotonic_ms() - began_ms <= CANCEL_MS_MAX + 100
+        for done in (first, again):
+            assert done.unread == ()
+            assert {each.order_id for each in done.orders} <= resting
+            assert len(done.orders) >= LISTED_MIN
+            assert {each.fate.value for each in done.orders} <= {"cancelled", "unknown"}
+        while (later := await rest(world, venue, MANY)) is None:
+            await world.clock.sleep(500)  # cancels leave no room for orders
+        await world.clock.sleep(60_000)
+        assert router._cancels._tries == {}
+        left = await router.cancel_all(Scope("venue", venue))
+        seen = {each.order_id for each in first.orders}
+        assert {each.order_id for each in left.orders} == (resting - seen) | {later}
+        await router.stop(1_000)
+
+    run(loop, live())
+
+
+def test_an_order_on_the_last_of_many_listings_is_found() -> None:
+    """Most venues list all of an account's orders, whatever listings they are asked for."""
+    loop = VirtualLoop()
+
+    async def live() -> None:
+        world = World(loop, 1)
+        router = await world.start()
+        for number, name in enumerate(world.venues):
+            await rest(world, name, number)
+        await world.clock.sleep(LISTED_MS)
+        usual = router._cancels._listings
+
+        def many(venue: str) -> list[Listing]:
+            own = list(usual(venue))
+            others = [replace(own[0], native=Native(f"{own[0].native}{n}")) for n in range(LISTINGS_PER_CALL)]
+            return [*others, *own]
+
+        router._cancels._listings = many
+        done = await router.cancel_all(Scope(ALL))
+        found = {each.venue for each in done.orders if each.fate.value == "cancelled"}
+        assert found | {each.venue for each in done.unread} == set(world.venues)
+        assert len(found) > len(world.venues) // 2
+        await router.stop(1_000)
+
+    run(loop, live())
+
+
+def test_what_was_not_taken_off_in_time_is_tried_on_and_then_given_up() -> None:
+    loop = VirtualLoop()
+
+    async def live() -> None:
+        world = World(loop, 1)
+        router = await world.start()
+        dead = min(world.venues)
+        await rest(world, dead, 0)
+        await rest(world, dead, 1)
+        await world.clock.sleep(LISTED_MS)
+        tried: list[int] = []
+
+        def misdeed(venue: str, request: Request) -> str:
+            if venue != dead or request.purpose is not Purpose.ORDER:
+                return ""
+            tried.append(world.clock.monotonic_ms())
+            return "refused"
+
+        world.network.misdeed = misdeed
+        began_ms = world.clock.monotonic_ms()
+        done = await router.cancel_all(Scope(ALL))
+        assert [each.fate.value for each in done.orders] == ["unknown", "unknown"]
+        assert tried[-1] - began_ms <= CANCEL_MS_MAX
+        await world.clock.sleep(ON_MS_MAX // 2)
+        assert began_ms + CANCEL_MS_MAX < tried[-1]
+        assert len(tried) < 40, "less and less often"
+        await world.clock.sleep(ON_MS_MAX)
+        last = tried[-1]
+        await world.clock.sleep(ON_MS_MAX)
+        assert (tried[-1], router._tasks.running) == (last, set())
+        await router.stop(1_000)
+
+    run(loop, live())
+
+
 def test_orders_of_an_outcome_are_cancelled_when_its_opposite_is_halted() -> None:
     loop = VirtualLoop()
 
@@ -298,7 +402,7 @@ def test_a_venue_that_does_not_answer_takes_no_more_than_its_time_and_nobody_els
         done = await router.cancel_all(Scope(ALL))
         assert world.clock.monotonic_ms() - began_ms <= CANCEL_MS_MAX + 100
         assert {each.venue: each.fate.value for each in done.orders} == dict.fromkeys(others, "cancelled") | {
-            dead: "refused"
+            dead: "unknown"
         }
         await router.stop(1_000)
 
