@@ -63,7 +63,7 @@ test: lint
 lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	@$(MAKE) --no-print-directory --jobs=2 types $(COMPILED)
+	@$(MAKE) --silent --jobs=2 types $(COMPILED)
 
 types: setup
 	$(BIN)/mypy
