@@ -45,6 +45,7 @@ class Turnover:
     def __init__(self) -> None:
         self._sent: dict[OrderId, _Sent] = {}
         self._times: deque[tuple[int, OrderId]] = deque()
+        """Oldest first."""
         self._sums: dict[str, int] = {}
         """By venue, and under "" of all."""
 
@@ -53,7 +54,10 @@ class Turnover:
         if order_id in self._sent:
             return
         self._sent[order_id] = _Sent(venue, cash)
-        self._times.append((now_ms, order_id))
+        if self._times and now_ms < self._times[-1][0]:  # read back after a restart
+            insort(self._times, (now_ms, order_id))
+        else:
+            self._times.append((now_ms, order_id))
         self._add(venue, cash)
 
     def settled(self, order_id: OrderId, cash: Cash) -> None:

@@ -33,6 +33,9 @@ from router.runtime.switch import Switch
 from venues.base.orders import Filled, Order, OrderId, Rejected
 from venues.base.units import Cash, Size
 
+ROUTE_MS_MAX = 600_000
+"""A route sends orders for so long at most: the longest `routing.answer_ms` there may be."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -94,10 +97,11 @@ class Controls:
             return
         now_ms = self._clock.now_ms()
         sizes = await self._store.sizes(account_id, now_ms - HISTORY_MS, HISTORY_MAX)
-        for route in await self._store.routes(account_id, HISTORY_MAX, since_ms=now_ms - MINUTE_MS):
+        since_ms = now_ms - MINUTE_MS - ROUTE_MS_MAX
+        for route in await self._store.routes(account_id, HISTORY_MAX, since_ms=since_ms):
             last = {answer.order_id: answer for answer in route.answers}
-            age_ms = max(0, now_ms - route.planned.at_ms)
             for order in route.planned.orders:
+                age_ms = max(0, now_ms - max(route.planned.at_ms, order.created_ms))
                 self._sent(account_id, order, self._clock.monotonic_ms() - age_ms)
                 answer = last.get(order.order_id)
                 if isinstance(answer, Filled):

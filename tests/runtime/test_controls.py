@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from router.core.controls import AccountLimits, CashLimits
 from router.core.errors import ConfirmRequired, Controlled, RiskLimit, StoreUnavailable, TooFast
 from router.core.model import AccountId, MarketOrder
-from router.core.records import Planned, Record
+from router.core.records import Answered, Extended, Planned, Record, decode, encode
 from router.core.report import FillStatus
 from router.runtime.control_settings import LimitBook
 from router.runtime.store.protocol import StoreDamaged
@@ -17,6 +17,7 @@ from tests.limits import WIDE
 from tests.virtual_time import VirtualLoop, run
 from tests.world import ACCOUNT, World, buy, sell
 from venues.base.http import Purpose, Request
+from venues.base.orders import Fee, Filled, OrderId
 from venues.base.units import ONE, Cash, Price, Size
 
 DEFAULTS = LimitBook(default=AccountLimits(), by_account={}, total_per_second=50)
@@ -100,6 +101,49 @@ def test_a_minute_of_money_is_counted_across_a_restart_and_then_forgotten() -> N
         await world.clock.sleep(60_000)
         books(world)
         assert (await world.route(again, buy(95 * ONE))).size > 0
+
+    scene(live)
+
+
+def test_after_a_restart_each_order_is_forgotten_a_minute_after_it_was_sent() -> None:
+    async def live(world: World) -> None:
+        router = await world.start()
+        for seconds in (40, 15):  # so old are the two orders when the router starts again
+            books(world)
+            await world.route(router, buy(95 * ONE))
+            await world.clock.sleep((25 if seconds == 40 else 15) * 1_000)
+        controls = (await world.start())._tools.controls
+        await controls.recall(ACCOUNT)
+        both = controls._turnover(ACCOUNT).minute(world.clock.monotonic_ms())
+        await world.clock.sleep(25_000)
+        one = controls._turnover(ACCOUNT).minute(world.clock.monotonic_ms())
+        await world.clock.sleep(20_000)
+        assert controls._turnover(ACCOUNT).minute(world.clock.monotonic_ms()) == 0
+        assert 180 * ONE < both <= 190 * ONE
+        assert 90 * ONE < one <= 95 * ONE
+
+    scene(live)
+
+
+def test_after_a_restart_a_further_round_counts_from_when_it_was_sent() -> None:
+    async def live(world: World) -> None:
+        router = await world.start()
+        books(world)
+        await world.route(router, buy(95 * ONE))
+        [(route_id, lines)] = world.store._routes.items()
+        later = world.clock.now_ms() + 9_000
+        first = decode(lines[0])
+        assert isinstance(first, Planned)
+        further = replace(first.orders[-1], order_id=OrderId("x"), created_ms=later)
+        done = Filled(further.order_id, "v-x", further.size, further.cash, Fee(0, "USD"))
+        lines[1:1] = [
+            encode(Extended(route_id=route_id, orders=(further,), at_ms=later)),
+            encode(Answered(route_id=route_id, answer=done, at_ms=later)),
+        ]
+        await world.clock.sleep(65_000)
+        controls = (await world.start())._tools.controls
+        await controls.recall(ACCOUNT)
+        assert controls._turnover(ACCOUNT).minute(world.clock.monotonic_ms()) == further.cash
 
     scene(live)
 
