@@ -1,7 +1,9 @@
 """Say of every venue with a usable book why it was used or not."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from functools import lru_cache
+
+from msgspec.structs import replace
 
 from router.core.merge import Merged, Offer
 from router.core.model import Considered, PlannedOrder
@@ -10,6 +12,8 @@ from venues.base.units import NANOS_PER_MICRO, ONE, Price, half_even
 ZERO_DEPTH = "zero_depth"
 NO_POSITION = "no_position"
 INSUFFICIENT_BALANCE = "insufficient_balance"
+BALANCE_UNREAD = "balance_unread"
+"""The venue did not say in time what the account has there: it may have anything, and none of it counts."""
 WORSE_PRICE = "worse_price"
 MIN_ORDER_SIZE = "min_order_size"
 EXCLUDED = "excluded"
@@ -49,6 +53,16 @@ def considered(
             )
             for venue, (top, index) in best.items()
         ]
+    )
+
+
+def owned_up(entries: Sequence[Considered], unread: Container[str]) -> tuple[Considered, ...]:
+    """The same entries, but nobody is told to have no money or shares where that could not be read."""
+    return tuple(
+        replace(entry, dropped=BALANCE_UNREAD)
+        if entry.venue in unread and entry.dropped in (INSUFFICIENT_BALANCE, NO_POSITION)
+        else entry
+        for entry in entries
     )
 
 

@@ -96,8 +96,8 @@ class Considered(msgspec.Struct, frozen=True, kw_only=True):
     top: Price | None
     """Best raw price on this venue; None when its side is empty."""
     dropped: str | None
-    """None when it was allocated, else: zero_depth, no_position, insufficient_balance, worse_price,
-    min_order_size, excluded, max_venues."""
+    """None when it was allocated, else: zero_depth, no_position, insufficient_balance, balance_unread,
+    worse_price, min_order_size, excluded, max_venues."""
     fee_bps_at_top_e4: int
     """Fee at the best level in ten-thousandths of a basis point of its price (24.6975 bps is 246975)."""
 

@@ -8,6 +8,7 @@ from registry.index import Registry
 from registry.model import Outcome
 from router.core.allocate import allocate
 from router.core.bound import Bounded, bound
+from router.core.considered import BALANCE_UNREAD, owned_up
 from router.core.controls import (
     barred,
     check_matches,
@@ -100,7 +101,7 @@ class Planner:
         capped = self._capped(account, means, merged)
         if cut == 0:
             raise self._nothing(held_to, merged, means, unread, cut=cut)
-        plan = allocate(merged, _only(held_to, cut), capped)
+        plan = _told(allocate(merged, _only(held_to, cut), capped), unread)
         terms = {each.listing.key: each for each in merged.terms}
         bounded = bound(plan.orders, terms)
         if not bounded.orders:
@@ -232,7 +233,7 @@ class Planner:
         asked: MarketOrder, merged: Merged, means: Means, unread: Mapping[str, str], *, cut: int | None
     ) -> Refusal:
         """Why nothing of the order can be placed: a control only where something could be without it."""
-        plan = allocate(merged, asked, means)
+        plan = _told(allocate(merged, asked, means), unread)
         whole = plain(asked.amount or asked.size)
         if not plan.orders:
             return NothingAllocated(_why_nothing(plan, merged, unread))
@@ -293,11 +294,17 @@ def _only(asked: MarketOrder, cut: int | None) -> MarketOrder:
     return msgspec.structs.replace(asked, size=Size(cut))
 
 
+def _told(plan: Plan, unread: Collection[str]) -> Plan:
+    return msgspec.structs.replace(plan, considered=owned_up(plan.considered, unread)) if unread else plan
+
+
 def _why_nothing(plan: Plan, merged: Merged, unread: Mapping[str, str]) -> str:
     """One sentence for a caller who gets nothing."""
     reasons = [
-        f"{entry.venue}: {entry.dropped.replace('_', ' ')}" for entry in plan.considered if entry.dropped
+        f"{entry.venue}: {entry.dropped.replace('_', ' ')}"
+        + (f" ({unread[entry.venue]})" if entry.dropped == BALANCE_UNREAD else "")
+        for entry in plan.considered
+        if entry.dropped
     ]
     reasons += [f"{key.venue}: {why.replace('_', ' ')}" for key, why in merged.unusable.items()]
-    reasons += [f"{venue}: balance unreadable ({why})" for venue, why in unread.items()]
     return f"nothing could be allocated ({'; '.join(reasons) or 'no venue has a usable book'})"

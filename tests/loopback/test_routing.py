@@ -52,6 +52,16 @@ async def test_a_sale_of_nothing_held_says_so_for_each_venue(running: Running) -
     assert all(f"{venue}: no position" in body["error"] for venue in running.facts.venues)
 
 
+async def test_a_venue_whose_shares_cannot_be_read_is_not_said_to_hold_none(running: Running) -> None:
+    silent, *others = sorted(running.facts.venues)
+    await running.faults(silent, {"fault": "error5xx", "call": "(GET|POST) .*"})
+    status, body, _ = await running.order(side="sell", size="10")
+    assert (status, body["errorCode"]) == (502, "no_allocations")
+    assert f"{silent}: balance unread (" in body["error"]
+    assert f"{silent}: no position" not in body["error"]
+    assert all(f"{venue}: no position" in body["error"] for venue in others)
+
+
 async def test_an_order_for_more_than_the_account_has_is_refused_before_anything_is_sent(
     running: Running,
 ) -> None:
