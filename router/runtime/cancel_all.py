@@ -11,6 +11,7 @@ from enum import Enum
 import msgspec
 import structlog
 
+from router.core.invariants import Alarm
 from router.core.model import AccountId
 from router.runtime.accounts import Account
 from router.runtime.hands import Tools
@@ -127,14 +128,19 @@ class CancelAll:
         What is not off the book by then is tried for ON_MS_MAX more, while nobody waits for it.
         """
         end_ms = self._tools.clock.monotonic_ms() + CANCEL_MS_MAX
-        jobs = [
-            self._account(account, self._tools.venues[venue], wanted, end_ms)
+        places = [
+            (account, self._tools.venues[venue])
             for account in self._accounts.values()
             if wanted.account in (None, account.account_id)
             for venue in account.signers
             if venue in self._tools.venues and wanted.venue in (None, venue)
         ]
-        parts = await asyncio.gather(*jobs)
+        jobs = [self._account(account, venue, wanted, end_ms) for account, venue in places]
+        told = await asyncio.gather(*jobs, return_exceptions=True)
+        parts = [
+            self._crashed(*place, part) if isinstance(part, BaseException) else part
+            for place, part in zip(places, told, strict=True)
+        ]
         outcome = Outcome(
             tuple(tried for orders, _ in parts for tried in orders),
             tuple(unread for _, gaps in parts for unread in gaps),
@@ -143,6 +149,14 @@ class CancelAll:
         counts = {fate.value: fates.count(fate.value) for fate in Fate}
         log.warning("orders.cancelled", **counts, unread=len(outcome.unread))
         return outcome
+
+    def _crashed(
+        self, account: Account, venue: Venue, bug: BaseException
+    ) -> tuple[list[Tried], list[Unread]]:
+        """Our own code failed at one venue: the others' orders were tried all the same."""
+        self._tools.metrics.violations.labels(Alarm.INTERNAL_ERROR.value).inc()
+        log.error("orders.cancel_crashed", account=account.account_id, venue=venue.name, exc_info=bug)
+        return [], [Unread(account.account_id, venue.name, f"internal error: {type(bug).__name__}")]
 
     async def _account(
         self, account: Account, venue: Venue, wanted: Wanted, end_ms: int

@@ -23,6 +23,7 @@ from tests.http.test_app import answer_of
 from tests.virtual_time import VirtualLoop, run
 from tests.world import ACCOUNT, NO, YES, World
 from venues import discover
+from venues.base.contract import Venue
 from venues.base.http import Purpose, Request
 from venues.base.listing import Listing, Native
 from venues.base.orders import Order, OrderId, Side, TimeInForce
@@ -240,6 +241,32 @@ def test_a_halt_takes_everything_that_rests_off_the_books_and_says_so() -> None:
         }
         await world.clock.sleep(10_000)
         assert (await router.cancel_all(Scope(ALL))).orders == ()
+        await router.stop(1_000)
+
+    run(loop, live())
+
+
+def test_a_bug_at_one_venue_keeps_no_others_orders_from_being_cancelled_and_told() -> None:
+    loop = VirtualLoop()
+
+    async def live() -> None:
+        world = World(loop, 1)
+        router = await world.start()
+        buggy, *others = sorted(world.venues)
+        for number, name in enumerate(others):
+            await rest(world, name, number)
+        await world.clock.sleep(LISTED_MS)
+        usual = world.network.perform
+
+        async def perform(venue: Venue, talk: Any, **given: Any) -> Any:
+            if venue.name == buggy:
+                raise KeyError("bug")
+            return await usual(venue, talk, **given)
+
+        world.network.perform = perform  # type: ignore[method-assign]  # one venue's folder has a bug
+        done = await router.cancel_all(Scope(ALL))
+        assert [(each.venue, each.reason) for each in done.unread] == [(buggy, "internal error: KeyError")]
+        assert {(each.venue, each.fate.value) for each in done.orders} == {(v, "cancelled") for v in others}
         await router.stop(1_000)
 
     run(loop, live())
