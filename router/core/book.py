@@ -260,8 +260,9 @@ class Book:
         if impossible is None and len(below) <= levels_max and len(above) <= levels_max:
             if event.top is None:
                 return False
-            best = below[-1] if below else None, above[0] if above else None
-            return event.top != best and self._contradicted()
+            bid, ask = event.top
+            same = bid == (below[-1] if below else None) and ask == (above[0] if above else None)
+            return not same and self._contradicted()
         self._doubt(State.LOST, impossible or "too_many_levels")
         return True
 

@@ -74,7 +74,7 @@ _bests = Memo(_best)
 class _Kept:
     """What the feed remembers of one book."""
 
-    __slots__ = ("asked_ms", "book_ms", "frame", "last", "native", "replay", "seen_ms", "tick", "touches")
+    __slots__ = ("asked_ms", "book_ms", "last", "native", "replay", "seen_ms", "tick", "touches")
 
     def __init__(self, native: Native) -> None:
         self.native = native
@@ -87,10 +87,24 @@ class _Kept:
         self.tick = 0
         self.replay: list[tuple[int, list[Touch]]] | None = None
         """The changes since a snapshot was asked for, while it is awaited."""
-        self.frame = 0
-        """The number of the frame that `touches` and `last` are from."""
         self.touches: list[Touch] = []
+        """What the last frame that named the book changed."""
         self.last: wire.Change
+        """The last of these changes: it has the best prices after all of them."""
+
+    def changed(self, venue_ms: int) -> list[FeedEvent]:
+        """What was collected from one frame, unless the book is newer."""
+        if venue_ms < self.book_ms:
+            return []
+        if venue_ms < self.seen_ms:
+            return [Lost(self.native, LATE), _fetch(self)]
+        self.seen_ms = venue_ms
+        top = _top(self.last.best_bid, self.last.best_ask)
+        update = Update(self.native, self.touches, False, venue_ms, top)
+        if self.replay is None:
+            return [update]
+        self.replay.append((venue_ms, self.touches))
+        return [_fetch(self), update] if len(self.replay) > REPLAY_MAX else [update]
 
 
 class PolymarketFeed:
@@ -99,8 +113,6 @@ class PolymarketFeed:
     def __init__(self) -> None:
         self._kept: dict[str, _Kept] = {}
         self._opened = False
-        self._frames = 0
-        """Frames of changed levels so far."""
         self._pinged_ms: int | None = None
 
     def handshake(self) -> Request:
@@ -174,8 +186,8 @@ class PolymarketFeed:
     def _changed(self, frame: wire.PriceChange) -> list[FeedEvent]:
         """One Update per book the frame touches. The hot path: no call that can be spared."""
         prices, wholes, fractions = _prices.known, _sizes.wholes, _sizes.fractions
-        number = self._frames = self._frames + 1
         touched: list[_Kept] = []
+        touches: list[Touch] = []
         kept: _Kept | None = None
         asset: str | None = None
         text: str | None = None
@@ -184,41 +196,26 @@ class PolymarketFeed:
             if change.asset_id != asset:
                 asset = change.asset_id
                 kept = self._kept.get(asset)
-                if kept is not None and kept.frame != number:
-                    kept.frame, kept.touches = number, []
-                    touched.append(kept)
+                if kept is not None:
+                    if kept not in touched:
+                        kept.touches = []
+                        touched.append(kept)
+                    touches = kept.touches
             if kept is None:
                 continue
             kept.last = change
-            side = _BID if change.side == "BUY" else _ASK
             try:
                 if change.size != text:  # the mirrored entry of the other outcome has the same size
                     text = change.size
                     whole, _, fraction = text.partition(".")
                     size = wholes[whole] + fractions[fraction]
-                kept.touches.append((side, prices[change.price], size))
+                price = prices[change.price]
             except KeyError:
-                size = _sizes[change.size]
-                kept.touches.append((side, _prices[change.price], size))
-        return self._update(touched, frame.timestamp)
-
-    def _update(self, touched: list[_Kept], venue_ms: int) -> list[FeedEvent]:
-        """What was collected from one frame, unless the book is newer."""
-        events: list[FeedEvent] = []
-        for kept in touched:
-            if venue_ms < kept.book_ms:
-                continue
-            if venue_ms < kept.seen_ms:
-                events += [Lost(kept.native, LATE), _fetch(kept)]
-                continue
-            kept.seen_ms = venue_ms
-            if kept.replay is not None:
-                kept.replay.append((venue_ms, kept.touches))
-                if len(kept.replay) > REPLAY_MAX:
-                    events.append(_fetch(kept))
-            top = _top(kept.last.best_bid, kept.last.best_ask)
-            events.append(Update(kept.native, kept.touches, False, venue_ms, top))
-        return events
+                size, price = _sizes[change.size], _prices[change.price]
+            touches.append((_BID if change.side == "BUY" else _ASK, price, size))
+        if len(touched) == 1:
+            return touched[0].changed(frame.timestamp)
+        return [event for kept in touched for event in kept.changed(frame.timestamp)]
 
     def _translate(self, part: wire.Frame, events: list[FeedEvent]) -> None:
         match part:
