@@ -8,10 +8,9 @@ bounded search found. Pure: equal arguments give equal plans.
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from itertools import combinations
-from operator import itemgetter
 from typing import NamedTuple
 
-from router.core.best_first import Bounds, best_first
+from router.core.best_first import Bounds, Split, best_first
 from router.core.considered import (
     EXCLUDED,
     INSUFFICIENT_BALANCE,
@@ -28,11 +27,11 @@ from router.core.model import MarketOrder, Means, Plan, PlannedOrder, Terms
 from router.core.portion import Portion, portion
 from router.core.relaxation import SCALE, Counts, Mark, Problem, Relaxed, relax, steps, walk
 from router.core.search import SET_WORK, Budget, Search
-from venues.base.orders import Side, minimum_cash
+from router.core.single import single
+from venues.base.orders import Side
 from venues.base.units import ONE, Cash, Price, Size, down, up
 
 _BUY = Side.BUY
-_price = itemgetter(0)
 
 LISTINGS_MAX = 8
 """Orders per route. More venues than exist list one claim; the search is exponential in this."""
@@ -75,6 +74,8 @@ class Market:
         self.buying = asked.side is _BUY
         self.total: int = asked.amount if self.buying else asked.size
         assert self.total > 0
+        self.rules = [each.buys if self.buying else each.sales for each in merged.terms]
+        """By listing index."""
         self.dropped: dict[int, str] = {}
         """By listing index: why nothing of it is in the plan."""
         self.pools: list[int] = []
@@ -86,16 +87,14 @@ class Market:
         self.allowed = self._allowed()
 
     def _pool_means(self, means: Means) -> None:
-        places: dict[object, int] = {}
-        pools, limits = self.pools, self.limits
-        for terms in self.merged.terms:
-            listing = terms.listing
-            pool = (listing.venue, listing.pool)
-            name: object = pool if self.buying else listing.key
+        places: dict[tuple[object, ...], int] = {}
+        pools, limits, buying = self.pools, self.limits, self.buying
+        for rules in self.rules:
+            name = rules.pool if buying else rules.key
             place = places.get(name)
             if place is None:
                 place = places[name] = len(limits)
-                limits.append(means.funds.get(pool, 0) if self.buying else means.holdings.get(listing.key, 0))
+                limits.append(means.funds.get(rules.pool, 0) if buying else means.holdings.get(rules.key, 0))
             pools.append(place)
 
     def _wanted(self, terms: Terms) -> bool:
@@ -153,18 +152,30 @@ class Market:
         offers = self.offers()
         if not offers:
             return Choice({}, exact=True)
-        split = best_first(self.bounds(), offers) if limited else None
+        split = self._split(offers) if limited else None
         if split is None or (
             self.asked.max_venues is not None and self._venues(split.portions) > self.asked.max_venues
         ):
             return self._search(offers, limited)
         return Choice(*split)
 
+    def _split(self, offers: Sequence[Offer]) -> Split | None:
+        bounds = self.bounds()
+        split = single(bounds, offers) if len(self.allowed) == 1 else None
+        return best_first(bounds, offers) if split is None else split
+
     def bounds(self) -> Bounds:
         """What limits a best-first split."""
         merged = self.merged
         return Bounds(
-            merged.side, merged.terms, self.total, self.pools, self.limits, self.allowed, merged.tops
+            merged.side,
+            merged.terms,
+            self.rules,
+            self.total,
+            self.pools,
+            self.limits,
+            self.allowed,
+            merged.tops,
         )
 
     def _venues_max(self) -> int:
@@ -259,18 +270,14 @@ class Market:
 
     def _plenty(self, terms: Terms, top: Offer, limit: int) -> bool:
         """Whether the best level alone clearly allows an order: the common case, found cheaply."""
-        listing = terms.listing
+        listing, rules = terms.listing, self.rules[top[1]]
         _, _, price, size, use, _ = top
         if not self.buying:
             use = Cash(size)
         if limit < use:
             size = Size(down(limit * size, use))
         size = Size(size >> 1)
-        least = listing.minimum_cash if self.buying else listing.minimum_sale_cash
-        cash = max(
-            least,
-            terms.traits.cash_lot + terms.curve.fixed(self.asked.side) + terms.curve.minimum(self.asked.side),
-        )
+        cash = max(rules.least, terms.traits.cash_lot + rules.fixed + rules.minimum)
         return size >= listing.lot and size >= listing.minimum_size and size * price >= cash * ONE
 
 
@@ -280,35 +287,26 @@ def _portions(ladders: Sequence[Ladder], counts: Counts) -> dict[int, Portion]:
         if count:
             levels, rest = one.split(count)
             after = one.offers[levels] if rest else None
-            each = portion(one.terms, one.side, list(one.offers[:levels]), after)
+            each = portion(one.terms, one.terms.rules(one.side), list(one.offers[:levels]), after)
             each.take(rest)
             assert (each.use, each.gain) == one.at(count), "the parts are what was reckoned with"
             found[one.index] = each
     return found
 
 
-def _use(order: PlannedOrder) -> int:
-    return order.cash + order.fee_reserve if order.side is _BUY else order.size
-
-
 def _check(orders: Mapping[int, PlannedOrder], market: Market) -> None:
     """What must be true of every plan, whatever the search did. Orders by listing index."""
     left, buying = list(market.limits), market.buying
     for index, order in orders.items():
-        listing, traits, parts = order.listing, market.merged.terms[index].traits, order.parts
+        listing, rules, parts = order.listing, market.rules[index], order.parts
         assert index in market.allowed
-        left[market.pools[index]] -= _use(order)
-        assert order.fee_reserve >= market.merged.terms[index].curve.minimum(order.side)
+        left[market.pools[index]] -= order.cash + order.fee_reserve if buying else order.size
+        assert order.fee_reserve >= rules.minimum
         assert listing.valid_price(order.limit)
-        assert market.acceptable(order.limit)
+        assert market.worst is None or market.acceptable(order.limit)
         assert order.size >= listing.minimum_size
-        if buying and traits.buys_in_cash:
-            assert order.cash % traits.cash_lot == 0
-        else:
-            assert order.size % listing.lot == 0
-        assert order.cash >= minimum_cash(listing, order.side)
-        if len(parts) > 1:
-            prices = list(map(_price, parts))
-            assert prices == sorted(prices, reverse=not buying), "venues fill the best price first"
-            assert order.limit == prices[-1]
+        assert (order.cash if rules.in_cash else order.size) % rules.step == 0
+        assert order.cash >= rules.least
+        assert order.limit == parts[-1][0]
+        assert list(parts) == sorted(parts, reverse=not buying), "venues fill the best price first"
     assert min(left, default=0) >= 0, "no more than the funds or holdings"

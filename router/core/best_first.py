@@ -15,11 +15,13 @@ from itertools import chain, islice
 from math import gcd
 from typing import NamedTuple
 
+import msgspec
+
 from router.core.ladder import slop
 from router.core.merge import Offer
-from router.core.model import Terms
+from router.core.model import Rules, Terms
 from router.core.portion import Portion, portion
-from router.core.relaxation import SCALE, TOLERABLE, tolerance
+from router.core.relaxation import PARTS, SCALE, TOLERABLE, tolerance
 from venues.base.contract import FeeCurve
 from venues.base.orders import Side
 from venues.base.units import Cash, Price, Size, affordable, down, proceeds
@@ -29,14 +31,17 @@ AHEAD_MAX = 16
 UNITS_MAX = 4_096
 """Curves and prices for which a millionth's reserve is remembered."""
 _PER_NANO = SCALE * 10**9
+_BUY = Side.BUY
 
 
-class Bounds(NamedTuple):
+class Bounds(msgspec.Struct, frozen=True):
     """What limits a split."""
 
     side: Side
     terms: Sequence[Terms]
     """By listing index."""
+    rules: Sequence[Rules]
+    """Theirs for this side."""
     total: int
     pools: Sequence[int]
     """By listing index: its place in `limits`."""
@@ -70,7 +75,9 @@ class BestFirst:
     def __init__(self, bounds: Bounds, *, by_worth: bool = False) -> None:
         self._b = bounds
         self._by_worth = by_worth
-        self._buying = bounds.side is Side.BUY
+        self._buying = bounds.side is _BUY
+        self._use, self._gain = (4, 5) if self._buying else (5, 4)
+        """Where an offer has them."""
         self._rooms = list(bounds.limits)
         self._whole: list[list[Offer]] = [[] for _ in bounds.terms]
         self._broke: dict[int, Offer] = {}
@@ -86,13 +93,13 @@ class BestFirst:
         """See `best_first`."""
         b = self._b
         rest = iter(self._sorted(offers) if self._by_worth else offers)
-        charges = sum([b.terms[index].curve.fixed(b.side) for index in b.allowed])
-        if min([b.limits[b.pools[index]] for index in b.allowed]) >= b.total:
-            self._walk(rest, b.total - charges)
+        spendable = b.total - sum([b.rules[index].fixed for index in b.allowed])
+        if min(b.limits) >= b.total:
+            self._walk(rest, spendable)
         else:
-            self._walk_pools(rest, b.total - charges)
+            self._walk_pools(rest, spendable)
         portions = {
-            index: portion(b.terms[index], b.side, whole, self._broke.get(index))
+            index: portion(b.terms[index], b.rules[index], whole, self._broke.get(index))
             for index, whole in enumerate(self._whole)
             if whole or index in self._broke
         }
@@ -103,8 +110,7 @@ class BestFirst:
         left = self._fit(portions)
         if left is None:
             return None
-        finest, grain = self._fineness()
-        enough = tolerance(b.total, finest) * SCALE
+        enough = self._enough() * SCALE
         gap = bound - sum([each.gain for each in portions.values()]) * SCALE
         if gap >= enough:
             more = chain(ahead, islice(rest, AHEAD_MAX))
@@ -115,6 +121,7 @@ class BestFirst:
         for each in used.values():
             if not each.allowed:
                 return None
+        grain = gcd(*[b.rules[index].grain for index in b.allowed])
         return Split(used, exact=gap < grain * SCALE)
 
     def _sorted(self, offers: Iterable[Offer]) -> list[Offer]:
@@ -130,18 +137,17 @@ class BestFirst:
 
     def _walk(self, rest: Iterable[Offer], left: int) -> None:
         """Only the total can run out."""
-        column, whole = (4 if self._buying else 3), self._whole
+        column, whole = self._use, self._whole
         for offer in rest:
-            use = offer[column]
-            if use > left:
+            left -= offer[column]
+            if left < 0:
                 self._break(offer)
                 break
-            left -= use
             whole[offer[1]].append(offer)
 
     def _walk_pools(self, rest: Iterable[Offer], left: int) -> None:
         """Pools can run out too; their further offers are passed over."""
-        column, whole, rooms, pools = (4 if self._buying else 3), self._whole, self._rooms, self._b.pools
+        column, whole, rooms, pools = self._use, self._whole, self._rooms, self._b.pools
         for offer in rest:
             use, index = offer[column], offer[1]
             pool = pools[index]
@@ -166,12 +172,11 @@ class BestFirst:
 
     def _worth(self, offer: Offer) -> int:
         """Gain per use, times SCALE."""
-        gain, use = (offer[5], offer[4]) if self._buying else (offer[4], offer[5])
-        return down(gain * SCALE, use)
+        return down(offer[self._gain] * SCALE, offer[self._use])
 
     def _price_of(self, index: int) -> int:
         """What a unit of use costs an order on this listing."""
-        return max(self._price, self._closed.get(self._b.pools[index], 0)) if self._closed else self._price
+        return max(self._price, self._closed.get(self._b.pools[index], 0))
 
     def _ahead(self, rest: Iterable[Offer]) -> list[Offer] | None:
         """The offers beyond the break that may profit at these prices though they come behind; None: many.
@@ -195,30 +200,30 @@ class BestFirst:
         return found
 
     def _profit(self, offer: Offer, price: int) -> int:
-        gain, use = (offer[5], offer[4]) if self._buying else (offer[4], offer[5])
-        return gain * SCALE - use * price
+        return offer[self._gain] * SCALE - offer[self._use] * price
 
     def _bound(self, portions: dict[int, Portion], ahead: list[Offer]) -> int:
         """No split gains more than this, in gain times SCALE."""
-        b, buying = self._b, self._buying
+        b, buying, closed = self._b, self._buying, self._closed
         more: dict[int, int] = {}
         for offer in chain(self._broke.values(), self._missed, ahead):
-            profit = self._profit(offer, self._price_of(offer[1]))
+            profit = self._profit(offer, self._price_of(offer[1]) if closed else self._price)
             if profit > 0:
                 more[offer[1]] = more.get(offer[1], 0) + profit
         bound = self._price * b.total
-        for pool, price in self._closed.items():
+        for pool, price in closed.items():
             bound += max(0, price - self._price) * b.limits[pool]
-        price = self._price
+        price, unit = self._price, max(self._price, SCALE)
         for index in b.allowed:
             each, top = portions.get(index), b.tops[index]
             assert top is not None
-            if self._closed:
+            if closed:
                 price = self._price_of(index)
+                unit = max(price, SCALE)
             if not price:
                 bound += self._all_of(each)
                 continue
-            slop = _slop((b.terms[index].curve, buying, top[2])) * (max(SCALE, price))
+            slop = _slop((b.terms[index].curve, buying, top[2])) * unit
             peak = more.get(index, 0)
             if each is not None:
                 peak += self._peak(each, price, slop)
@@ -236,11 +241,11 @@ class BestFirst:
 
     def _peak(self, each: Portion, price: int, slop: int) -> int:
         """The most that the first of these levels profit, at or before the last."""
-        use, gain = each.smooth()
-        here = best = gain * SCALE - (use + each.fixed) * price
+        (use, gain), use_at, gain_at = each.smooth(), self._use, self._gain
+        here = best = gain * SCALE - (use + each.rules.fixed) * price
         dip = slop + 2 * len(each.whole) * max(price, SCALE)
         for offer in reversed(each.whole):
-            here -= self._profit(offer, price)
+            here -= offer[gain_at] * SCALE - offer[use_at] * price
             if here > best:
                 best = here
             elif here < best - dip:
@@ -251,10 +256,7 @@ class BestFirst:
         """Make every portion an order, those at a break last; what is left of the total, None if in doubt."""
         b = self._b
         left, rooms = b.total, list(b.limits)
-        last = [index for index in portions if index in self._broke]
-        if len(last) > 1:
-            last = list(self._broke)
-        for index in chain([index for index in portions if index not in self._broke], last):
+        for index in (*[index for index in portions if index not in self._broke], *self._broke):
             each, pool = portions[index], b.pools[index]
             if not each.fit(min(left, rooms[pool])) or (each.use and each.gain <= 0):
                 return None  # its charge eats up what it brings: whether to use it at all is a question
@@ -276,7 +278,7 @@ class BestFirst:
             if (each is not None and each.after is not None) or pool in self._closed:
                 continue
             if each is None:
-                each = portions[index] = portion(b.terms[index], b.side, [])
+                each = portions[index] = portion(b.terms[index], b.rules[index], [])
             each.after = offer
             use, gain = each.use, each.gain
             room = use + min(left, self._rooms[pool])
@@ -289,25 +291,21 @@ class BestFirst:
                 break
         return won
 
-    def _fineness(self) -> tuple[int, int]:
-        """A lot of the finest listing, at most `TOLERABLE`; and what gains differ by multiples of."""
-        b = self._b
-        finest, grain = TOLERABLE, 0
+    def _enough(self) -> int:
+        """A gain not worth a search, by the finest listing unless it is a large order."""
+        b, finest = self._b, TOLERABLE
+        if b.total >= PARTS * TOLERABLE:
+            return TOLERABLE
         for index in b.allowed:
-            terms, top = b.terms[index], b.tops[index]
+            rules, top = b.rules[index], b.tops[index]
             assert top is not None
-            lot = terms.listing.lot
+            lot = rules.step
             if not self._buying:
-                lot, grain = proceeds(top[2], Size(lot)), 1
-            elif terms.traits.buys_in_cash:
-                lot, grain = affordable(top[2], Cash(terms.traits.cash_lot)), 1
-            elif not terms.keeps_nothing:
-                grain = 1
-            else:
-                grain = gcd(grain, lot)
-            if lot < finest:
-                finest = lot
-        return finest, grain
+                lot = proceeds(top[2], Size(lot))
+            elif rules.in_cash:
+                lot = affordable(top[2], Cash(lot))
+            finest = min(finest, lot)
+        return tolerance(b.total, finest)
 
 
 @lru_cache(UNITS_MAX)

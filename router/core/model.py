@@ -1,6 +1,7 @@
 """What the router is asked, what it may use, and what it decides."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import NewType
 
 import msgspec
@@ -8,12 +9,13 @@ import msgspec
 from registry.model import OutcomeId
 from venues.base.contract import CashFee, FeeCurve, Traits
 from venues.base.listing import Listing, ListingKey
-from venues.base.orders import Side
+from venues.base.orders import Side, minimum_cash
 from venues.base.units import Cash, Price, Size
 
 AccountId = NewType("AccountId", str)
 RouteId = NewType("RouteId", str)
 """`rord-` and a UUID."""
+_BUY = Side.BUY
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -49,17 +51,67 @@ class MarketOrder(msgspec.Struct, frozen=True, kw_only=True):
         return (self.venues is None or venue in self.venues) and venue not in self.exclude_venues
 
 
-class Terms(msgspec.Struct, frozen=True, kw_only=True):
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
+    """What holds for every order on one side of a listing, whatever its levels."""
+
+    side: Side
+    pool: tuple[str, str]
+    """The venue and its pot of money that pays for a buy."""
+    key: ListingKey
+    """Of what is held for a sale."""
+    fixed: Cash
+    """Charged per order."""
+    minimum: Cash
+    """The least that its reserves come to."""
+    least: int
+    """The smallest notional."""
+    in_cash: bool
+    """A buy that names cash, in lots of it, instead of shares."""
+    step: int
+    """The lot of what it names."""
+    keeps_nothing: bool
+    """All shares of a buy surely arrive: then nobody needs to ask how many, part by part."""
+    grain: int
+    """What it gains is a multiple of this."""
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Everything allocation must know about one listing, besides its book."""
 
     listing: Listing
     curve: FeeCurve
     traits: Traits
 
-    @property
-    def keeps_nothing(self) -> bool:
-        """Whether all shares of a buy surely arrive: then nobody needs to ask how many, part by part."""
-        return isinstance(self.curve, CashFee)
+    @cached_property
+    def buys(self) -> Rules:
+        """Of an order that buys; found once."""
+        return self._rules(Side.BUY)
+
+    @cached_property
+    def sales(self) -> Rules:
+        """Of an order that sells; found once."""
+        return self._rules(Side.SELL)
+
+    def rules(self, side: Side) -> Rules:
+        """Of an order on this side."""
+        return self.buys if side is _BUY else self.sales
+
+    def _rules(self, side: Side) -> Rules:
+        in_cash = side is Side.BUY and self.traits.buys_in_cash
+        keeps_nothing = isinstance(self.curve, CashFee)
+        in_lots = side is Side.BUY and not in_cash and keeps_nothing
+        return Rules(
+            side=side,
+            pool=(self.listing.venue, self.listing.pool),
+            key=self.listing.key,
+            fixed=self.curve.fixed(side),
+            minimum=self.curve.minimum(side),
+            least=minimum_cash(self.listing, side),
+            in_cash=in_cash,
+            step=self.traits.cash_lot if in_cash else self.listing.lot,
+            keeps_nothing=keeps_nothing,
+            grain=self.listing.lot if in_lots else 1,
+        )
 
 
 class Means(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from itertools import starmap
 from operator import itemgetter, mul
 
 from router.core.merge import Offer
-from router.core.model import PlannedOrder, Terms
+from router.core.model import PlannedOrder, Rules, Terms
 from venues.base.contract import FeeCurve
 from venues.base.orders import Side
 from venues.base.units import ONE, Cash, Price, Size, ceil_to, cost, down, floor_to, proceeds, up
@@ -20,7 +20,9 @@ SHRINKS_MAX = 4
 """Steps given up when a part costs more than its share of the level: rounding is worth one or two."""
 
 _BUY = Side.BUY
-_size, _cash, _net, _part = itemgetter(3), itemgetter(4), itemgetter(5), itemgetter(2, 3)
+_ALMOST = ONE - 1
+"""Added before dividing by ONE, it rounds up."""
+_size, _cash, _net = itemgetter(3), itemgetter(4), itemgetter(5)
 
 
 def arriving(curve: FeeCurve, price: Price, size: Size) -> int:
@@ -32,14 +34,14 @@ class Portion(ABC):
     """Whole levels of one listing, best first, and of the next one a part (`rest`, which may be nothing)."""
 
     __slots__ = (
-        *("after", "buying", "cash", "fixed", "gain", "minimum", "net"),
-        *("rest", "side", "size", "terms", "use", "whole"),
+        *("after", "buying", "cash", "gain", "net"),
+        *("rest", "rules", "size", "terms", "use", "whole"),
     )
 
-    def __init__(self, terms: Terms, side: Side, whole: list[Offer], after: Offer | None = None) -> None:
+    def __init__(self, terms: Terms, rules: Rules, whole: list[Offer], after: Offer | None) -> None:
         self.terms = terms
-        self.side = side
-        self.buying = side is _BUY
+        self.rules = rules
+        self.buying = rules.side is _BUY
         self.whole = whole
         """Taken over, not copied."""
         self.after = after
@@ -49,10 +51,8 @@ class Portion(ABC):
         """Shares of the whole levels."""
         self.cash: int = sum(map(_cash, whole))
         """Cash of the whole levels."""
-        self.net: int = self.size if terms.keeps_nothing else sum(map(_net, whole))
+        self.net: int = self.size if rules.keeps_nothing else sum(map(_net, whole))
         """Shares of the whole levels that arrive."""
-        self.fixed: int = terms.curve.fixed(side)
-        self.minimum: int = terms.curve.minimum(side)
         self.use = self.gain = 0
         """Of the whole order, once `fit` or `take` has made it one."""
 
@@ -76,6 +76,26 @@ class Portion(ABC):
         False when rounding makes that a longer search.
         """
 
+    def full(self, room: int) -> bool:
+        """Whether one step more than `fit` took is known not to fit in the same room."""
+        if room - self.use < self._step_use():
+            return True
+        if self.after is None or self._one_more() > self.after[3]:
+            return False
+        rest = self.rest
+        self.take(self._one_more())
+        full = self.use > room
+        self.take(rest)
+        return full
+
+    @abstractmethod
+    def _step_use(self) -> int:
+        """What one step more uses at least."""
+
+    @abstractmethod
+    def _one_more(self) -> Size:
+        """Of the next level: the part of it that one step more takes."""
+
     @abstractmethod
     def order(self) -> PlannedOrder:
         """What the venue will be told; not for an empty portion."""
@@ -83,11 +103,14 @@ class Portion(ABC):
     @property
     def allowed(self) -> bool:
         """Whether the venue's minimums are met."""
-        listing = self.terms.listing
-        least = listing.minimum_cash if self.buying else listing.minimum_sale_cash
-        if self.size + self.rest < listing.minimum_size:
+        least = self.rules.least
+        if self.size + self.rest < self.terms.listing.minimum_size:
             return False
-        return not least or self.exact + self._rest_exact() >= least * ONE
+        return not least or self._notional() >= least * ONE
+
+    @abstractmethod
+    def _notional(self) -> int:
+        """What the venue holds against its least, in millionths of millionths."""
 
     def _rest_exact(self) -> int:
         return self.after[2] * self.rest if self.after is not None else 0
@@ -98,14 +121,14 @@ class Portion(ABC):
 
     def _top_up(self, reserve: int) -> int:
         """What the reserves, with this one of the part, fall short of the venue's least fee."""
-        return max(0, self.minimum - self._fees() - reserve) if self.minimum else 0
+        return max(0, self.rules.minimum - self._fees() - reserve) if self.rules.minimum else 0
 
     def _parts(self) -> tuple[tuple[Price, Size], ...]:
-        parts: tuple[tuple[Price, Size], ...] = tuple(map(_part, self.whole))
+        parts = [(price, size) for _, _, price, size, _, _ in self.whole]
         if self.rest:
             assert self.after is not None
-            parts = (*parts, (self.after[2], self.rest))
-        return parts
+            parts.append((self.after[2], self.rest))
+        return tuple(parts)
 
     def _give_back(self) -> Offer:
         """Take only a part of what was the last whole level."""
@@ -118,7 +141,7 @@ class Portion(ABC):
     def _order(self, parts: tuple[tuple[Price, Size], ...], cash: int, fees: int) -> PlannedOrder:
         return PlannedOrder(
             listing=self.terms.listing,
-            side=self.side,
+            side=self.rules.side,
             limit=parts[-1][0],
             size=Size(self.size + self.rest),
             cash=Cash(cash),
@@ -135,8 +158,10 @@ class SizedPortion(Portion):
     @property
     def exact(self) -> int:
         """Summed when asked for."""
-        exact: int = sum(starmap(mul, map(_part, self.whole)))
-        return exact
+        return sum([price * size for _, _, price, size, _, _ in self.whole])
+
+    def _notional(self) -> int:
+        return self.exact + self._rest_exact()
 
     def smooth(self) -> tuple[int, int]:
         """As listed."""
@@ -150,17 +175,17 @@ class SizedPortion(Portion):
             self.use = self.gain = 0
             return
         curve, buying = self.terms.curve, self.buying
-        cash, net, charge, reserve = self.cash, self.net, self.fixed, 0
+        cash, net, charge, reserve = self.cash, self.net, int(self.rules.fixed), 0
         if rest:
             assert self.after is not None
             price = self.after[2]
-            reserve = curve.reserve(self.side, price, rest)
+            reserve = curve.reserve(self.rules.side, price, rest)
             if buying:
                 cash += cost(price, rest) + reserve
                 net += arriving(curve, price, rest)
             else:
                 cash += proceeds(price, rest) - reserve
-        if self.minimum:
+        if self.rules.minimum:
             charge += self._top_up(reserve)
         self.use, self.gain = (cash + charge, net) if buying else (size, cash - charge)
 
@@ -171,7 +196,7 @@ class SizedPortion(Portion):
 
     def fit(self, room: int) -> bool:
         """Whole lots; levels that are not needed for them are given back."""
-        lot = self.terms.listing.lot
+        lot = self.rules.step
         while True:
             most = self._most(room)
             size = floor_to(self.size + most, lot) if most >= 0 else -1
@@ -190,9 +215,18 @@ class SizedPortion(Portion):
             size -= lot
         return False
 
+    def _step_use(self) -> int:
+        """A lot of a sale; of a buy what it costs without its fee at the best price it may have."""
+        if not self.buying or self.after is None:
+            return self.rules.step
+        return proceeds(self.after[2], Size(self.rules.step))
+
+    def _one_more(self) -> Size:
+        return Size(self.rest + self.rules.step)
+
     def _most(self, room: int) -> int:
         """Of the next level: its share by what it would use of the room; negative when there is no room."""
-        room -= self.cash + self.fixed if self.buying else self.size
+        room -= self.cash + self.rules.fixed if self.buying else self.size
         after = self.after
         if room < 0 or after is None:
             return min(room, 0)
@@ -215,17 +249,20 @@ class CashPortion(Portion):
 
     __slots__ = ("_exact", "_reserves", "_step")
 
-    def __init__(self, terms: Terms, side: Side, whole: list[Offer], after: Offer | None = None) -> None:
-        super().__init__(terms, side, whole, after)
-        self._step = terms.traits.cash_lot * ONE
-        notionals: list[int] = list(starmap(mul, map(_part, whole)))
+    def __init__(self, terms: Terms, rules: Rules, whole: list[Offer], after: Offer | None) -> None:
+        super().__init__(terms, rules, whole, after)
+        self._step = rules.step * ONE
+        notionals = [price * size for _, _, price, size, _, _ in whole]
         self._exact = sum(notionals)
-        self._reserves = self.cash - sum([-(-each // ONE) for each in notionals])
+        self._reserves = self.cash - sum([(each + _ALMOST) // ONE for each in notionals])
 
     @property
     def exact(self) -> int:
         """Kept: it is what the order names."""
         return self._exact
+
+    def _notional(self) -> int:
+        return self.named * ONE
 
     def smooth(self) -> tuple[int, int]:
         """Cash is not rounded from level to level."""
@@ -241,9 +278,9 @@ class CashPortion(Portion):
         self.gain = self.net
         if rest:
             assert self.after is not None
-            reserve = curve.reserve(self.side, self.after[2], rest)
+            reserve = curve.reserve(self.rules.side, self.after[2], rest)
             self.gain += arriving(curve, self.after[2], rest)
-        self.use = self.named + self._reserves + reserve + self.fixed + self._top_up(reserve)
+        self.use = self.named + self._reserves + reserve + self.rules.fixed + self._top_up(reserve)
 
     def _fees(self) -> int:
         return self._reserves
@@ -273,10 +310,18 @@ class CashPortion(Portion):
                 return False
         return False
 
+    def _step_use(self) -> int:
+        """A lot of cash."""
+        return self.rules.step
+
+    def _one_more(self) -> Size:
+        assert self.after is not None
+        return Size((self.named * ONE + self._step - self._exact) // self.after[2])
+
     def _reach(self, room: int) -> int:
         """The notional that the room allows, in whole cash lots: it may end within the whole levels."""
         exact, after = self._exact, self.after
-        room -= -(-exact // ONE) + self._reserves + self.fixed
+        room -= -(-exact // ONE) + self._reserves + self.rules.fixed
         if room < 0:
             return -1
         if after is not None:
@@ -296,7 +341,6 @@ class CashPortion(Portion):
         return self._order(self._parts(), cash, self.use - cash)
 
 
-def portion(terms: Terms, side: Side, whole: list[Offer], after: Offer | None = None) -> Portion:
-    """By how the venue wants an order stated."""
-    in_cash = side is _BUY and terms.traits.buys_in_cash
-    return (CashPortion if in_cash else SizedPortion)(terms, side, whole, after)
+def portion(terms: Terms, rules: Rules, whole: list[Offer], after: Offer | None = None) -> Portion:
+    """By how the venue wants an order stated; `rules` are those of the terms for its side."""
+    return (CashPortion if rules.in_cash else SizedPortion)(terms, rules, whole, after)

@@ -54,7 +54,10 @@ class Grid(msgspec.Struct, frozen=True):
 
     def valid(self, price: Price) -> bool:
         """Whether an order may carry this price."""
-        return self.floor(price) == price
+        for band in self.bands:
+            if band.start <= price <= band.end and (price - band.start) % band.step == 0:
+                return 0 < price < ONE
+        return False
 
     def floor(self, price: Price) -> Price | None:
         """The highest valid price that is not above `price`, or None."""
