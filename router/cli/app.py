@@ -230,7 +230,9 @@ def replay(
 def record(
     folder: Annotated[Path, typer.Argument(help="Where the recordings go.")],
     config: ConfigFile = Path("crossbook.toml"),
-    seconds: Annotated[int | None, typer.Option(help="How long; until interrupted if not given.")] = None,
+    seconds: Annotated[
+        int | None, typer.Option(min=1, help="How long; until interrupted if not given.")
+    ] = None,
 ) -> None:
     """Record every frame of the registry's books, in the format that replay reads."""
     logs.configure(redactor, level="warning")

@@ -75,7 +75,7 @@ async def findings(path: Path, redactor: Redactor) -> AsyncIterator[Finding]:
         accounts = open_accounts(config, venues, redactor)
         yield Finding("credentials", None, "all can be parsed")
     except (ConfigError, RegistryError, CredentialError) as error:
-        yield Finding("settings", str(error))
+        yield Finding("registry" if isinstance(error, RegistryError) else "settings", str(error))
         return
     yield _directory(Path(config.store.directory))
     yield open_routes(Path(config.store.directory) / FILE_NAME, config.accounts)

@@ -117,7 +117,7 @@ def _expiry(text: str) -> int:
     try:
         end = datetime.fromisoformat(text)
     except ValueError:
-        raise ConfigError(f"--expires: not a date and time: {text!r}") from None
+        raise ConfigError(f"--expires: not a date and time like 2027-01-01T00:00:00Z: {text!r}") from None
     if end.tzinfo is None:
         raise ConfigError("--expires: a time zone is needed: end it with Z")
     if end <= datetime.now(UTC):

@@ -5,6 +5,7 @@ each field that could hold the ids of books. Whoever makes most of them is the v
 recording that was cut out of a larger one jump; which field holds them is found the same way.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
@@ -24,6 +25,7 @@ ID_CHARS = range(3, 201)
 
 BookEvents = (Snapshot, Update, Top, Trade)
 
+_JSON = re.compile(rb"[\[{]")
 _whole = msgspec.json.Decoder()
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -120,9 +122,13 @@ def renumbered(frames: Sequence[Frame], numbering: Numbering) -> list[Frame]:
 
 
 def values_of(text: bytes) -> Iterator[tuple[str, str]]:
-    """Every field of a frame with text that could be the id of a book."""
+    """Every field of a frame with text that could be the id of a book.
+
+    Before the JSON of a frame may stand what says whom it is for (`42/markets,[…]`).
+    """
+    start = _JSON.search(text)
     try:
-        whole = _whole.decode(text)
+        whole = _whole.decode(text[start.start() :] if start else text)
     except ValueError:
         return
     yield from _values(whole)
@@ -136,9 +142,10 @@ def _values(node: object) -> Iterator[tuple[str, str]]:
                     yield name, value
             else:
                 yield from _values(value)
-    elif isinstance(node, list) and node and isinstance(node[0], dict):
+    elif isinstance(node, list):
         for item in node:
-            yield from _values(item)
+            if isinstance(item, dict):
+                yield from _values(item)
 
 
 def _id_fields(frames: Sequence[Frame]) -> dict[str, list[str]]:

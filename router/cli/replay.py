@@ -314,11 +314,14 @@ class Rates:
 def show(
     reports: Iterator[FileReport], console: Console, *, json: Callable[[str], None] | None = None
 ) -> int:
-    """Print the reports, as tables or each as a line of JSON; 0 when no book was ever silently wrong."""
+    """Print the reports, as tables or each as a line of JSON; 0 when no book was ever silently wrong.
+
+    1 as well when there was nothing that any venue could read: that proves nothing.
+    """
     waiting: list[FileReport] = []
-    sound = True
+    sound, read_any = True, False
     for report in reports:
-        sound = sound and report.sound
+        sound, read_any = sound and report.sound, read_any or bool(report.venue)
         if json is not None:
             json(msgspec.json.encode(report).decode())
             continue
@@ -328,7 +331,7 @@ def show(
             waiting.clear()
     if waiting:
         console.print(table(waiting))
-    return 0 if sound else 1
+    return 0 if sound and read_any else 1
 
 
 def table(reports: Sequence[FileReport]) -> Table:

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from router.cli.audit import TOP_WINDOW_MS
-from router.cli.probe import Numbering
+from router.cli.probe import Numbering, values_of
 from router.cli.replay import FileReport, replay, show
 from router.core import book as fast
 from tests.cli.wires import NUMBERED, VENUES, NumberedFeed, book, numbered, rows, to_set, write
@@ -237,6 +237,31 @@ def test_folders_are_searched_and_mistakes_are_named(tmp_path: Path) -> None:
         list(replay([tmp_path], VENUES, venue="x"))
     with pytest.raises(ValueError, match=r"no \.jsonl"):
         list(replay([tmp_path / "notes.txt"][:0], VENUES))
+
+
+@pytest.mark.parametrize(
+    ("frame", "ids"),
+    [
+        (b'{"a":{"slug":"one"},"b":[["0.1","2"]]}', [("slug", "one")]),
+        (b'42/markets,["bookUpdate",{"slug":"one","bids":[{"price":0.5}]}]', [("slug", "one")]),
+        (b'[{"slug":"one"},{"slug":"two"}]', [("slug", "one"), ("slug", "two")]),
+        (b"40/markets", []),
+        (b"3", []),
+        (b"[broken", []),
+    ],
+)
+def test_the_ids_of_books_are_found_behind_what_stands_before_the_json(
+    frame: bytes, ids: list[tuple[str, str]]
+) -> None:
+    assert list(values_of(frame)) == ids
+
+
+def test_a_replay_of_nothing_is_no_success(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text("not a recording\n")
+    assert show(replay([path], VENUES), Console(file=io.StringIO())) == 1
+    write(tmp_path / "b.jsonl", rows(A_DAY))
+    assert show(replay([tmp_path], VENUES), Console(file=io.StringIO())) == 0
 
 
 def test_what_is_shown_has_every_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
