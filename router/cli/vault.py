@@ -217,6 +217,8 @@ def list_masters(config: ConfigFile = DEFAULT) -> None:
     """Show which master keys open the vault, and how many accounts each."""
     with told(), database(load(config, discover())) as connection:
         rows, keys = table.masters(connection), table.data_keys(connection)
+        if not rows:
+            raise VaultRefused("there is no vault yet: crossbook keys master init")
     for row in rows:
         opened = sum(key.master_id == row.master_id for key in keys)
         typer.echo(f"{row.master_id}  opens {opened} accounts")

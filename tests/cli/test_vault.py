@@ -304,6 +304,14 @@ async def test_without_a_vault_in_the_settings_it_says_how_to_get_one(desk: Desk
     assert "add [vault]" in (await desk.crossbook("master", "init")).output
 
 
+async def test_a_list_of_no_master_keys_says_that_there_is_no_vault(desk: Desk) -> None:
+    listed = await desk.crossbook("master", "list")
+    assert listed.exit_code == 1
+    assert "there is no vault yet: crossbook keys master init" in listed.output
+    made = (await desk.crossbook("master", "init")).output.split()[-1]
+    assert f"{made}  opens 0 accounts" in (await desk.crossbook("master", "list")).output
+
+
 async def test_a_new_master_key_is_printed_alone() -> None:
     first, second = (CliRunner().invoke(app, ["keys", "master", "new"]).stdout for _ in range(2))
     assert len(bytes.fromhex(first.strip())) == 32
