@@ -1,7 +1,7 @@
 """What the venues say about the registry's listings: ticks, lots, minimums, fees, status; kept fresh."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 import structlog
@@ -96,14 +96,30 @@ class Catalog:
 
     async def refresh(self) -> dict[str, str]:
         """Read everything anew. Returns the venues that could not be read, with the reason."""
-        results = await asyncio.gather(*(self._read(name, sorted(n)) for name, n in self._natives.items()))
-        return {name: reason for name, reason in zip(self._natives, results, strict=True) if reason}
+        return await self._refresh(list(self._natives))
 
     async def run(self) -> None:
-        """Refresh for ever; sooner while a venue could not be read."""
+        """Refresh for ever; a venue that could not be read sooner, and it alone."""
+        due: dict[str, int] = {}
         while True:
-            unread = await self.refresh()
-            await self._clock.sleep(min(RETRY_MS, self._refresh_ms) if unread else self._refresh_ms)
+            names = [name for name in self._natives if due.get(name, 0) <= self._clock.monotonic_ms()]
+            unread, now_ms = await self._refresh(names), self._clock.monotonic_ms()
+            for name in names:
+                wait_ms = min(RETRY_MS, self._refresh_ms) if name in unread else self._refresh_ms
+                due[name] = now_ms + wait_ms
+            await self._clock.sleep(max(1, min(due.values(), default=now_ms + self._refresh_ms) - now_ms))
+
+    async def _refresh(self, names: Sequence[str]) -> dict[str, str]:
+        """Those that could not be read, with the reason. Our own code failing at one harms no other."""
+        reads = [self._read(name, sorted(self._natives[name])) for name in names]
+        unread: dict[str, str] = {}
+        for name, told in zip(names, await asyncio.gather(*reads, return_exceptions=True), strict=True):
+            if isinstance(told, BaseException):
+                log.error("catalog.crashed", venue=name, exc_info=told)
+                unread[name] = f"internal error: {type(told).__name__}"
+            elif told:
+                unread[name] = told
+        return unread
 
     async def _read(self, name: str, natives: list[Native]) -> str:
         """Batch by batch; one that cannot be read does not keep the next from being read."""

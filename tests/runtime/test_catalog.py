@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import msgspec
+import pytest
 
 from router.runtime.catalog import BATCH, FAILURES_MAX, RETRY_MS, Catalog
 from tests.core.samples import listing
@@ -140,6 +141,34 @@ def test_it_asks_again_sooner_while_a_venue_cannot_be_read() -> None:
         listings.says = knows(["N1"])
         await asyncio.sleep(59)
         assert len(listings.asked) == 4
+        running.cancel()
+
+    run(loop, live())
+
+
+@pytest.mark.parametrize("trouble", ["down", "bug"])
+def test_one_venue_that_cannot_be_read_has_no_other_asked_more_often(trouble: str) -> None:
+    loop = VirtualLoop()
+    well, ill = Listings(), Listings()
+    well.says = knows(["N1"])
+
+    def says(_: Sequence[Native]) -> Unavailable:
+        if trouble == "bug":
+            raise KeyError("bug")
+        return Unavailable("refused")
+
+    ill.says = says
+    venues = {"north": north(well), "south": msgspec.structs.replace(north(ill), name="south")}
+    kept = Catalog(venues, Door(), VirtualClock(loop), refresh_ms=60_000)
+    for name in venues:
+        kept.watch(name, [N1])
+
+    async def live() -> None:
+        running = asyncio.create_task(kept.run())
+        await asyncio.sleep(59)
+        assert (len(well.asked), len(ill.asked)) == (1, 30)
+        await asyncio.sleep(60)
+        assert len(well.asked) == 2
         running.cancel()
 
     run(loop, live())
