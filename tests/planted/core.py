@@ -108,8 +108,8 @@ FAULTS = (
     Fault(
         "a venue's own best prices are not compared",
         "router/core/book.py",
-        "return event.top != best and self._contradicted()",
-        "return event.top is best and self._contradicted()",
+        "            same = bid == (below[-1] if below else None) and ask == (above[0] if above else None)\n",
+        "            same = bid == bid and ask == ask\n",
         "tests/core/test_book.py",
     ),
     Fault(
@@ -157,7 +157,7 @@ FAULTS = (
     Fault(
         "a venue's smallest order is ignored",
         "router/core/portion.py",
-        "if self.size + self.rest < listing.minimum_size:",
+        "if self.size + self.rest < self.terms.listing.minimum_size:",
         "if self.size + self.rest < 0:",
         "tests/properties/test_allocate_optimal.py",
     ),
