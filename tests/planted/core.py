@@ -245,4 +245,25 @@ FAULTS = (
         "    if order.limit < 0:",
         "tests/core/test_controls.py",
     ),
+    Fault(
+        "a listing that left the registry is sent to",
+        "router/core/controls.py",
+        "gone = {key: UNLISTED for key in outcome.listings if key not in here}",
+        "gone: dict[ListingKey, str] = {}",
+        "tests/runtime/test_matches.py",
+    ),
+    Fault(
+        "a halted book trades on as its mirror",
+        "router/core/halts.py",
+        "for native in (listing.native, listing.mirror) if",
+        "for native in (listing.native,) if",
+        "tests/core/test_halts.py",
+    ),
+    Fault(
+        "who halts an outcome leaves its opposite trading",
+        "router/core/halts.py",
+        "    for key in found.listings if found is not None else ():",
+        "    for key in ():",
+        "tests/core/test_halts.py",
+    ),
 )

@@ -235,4 +235,25 @@ FAULTS = (
         "self._waiting.pop()",
         "tests/properties/test_fair_lanes.py",
     ),
+    Fault(
+        "the prices of a blocked listing move the collar",
+        "router/runtime/planner.py",
+        "gives = [top[2] for top in self._offers(account, other, outcome).tops",
+        "gives = [top[2] for top in self._ladders.read(outcome, other, account.venues).tops",
+        "tests/runtime/test_matches.py",
+    ),
+    Fault(
+        "cancels end with the answer to who asked for them",
+        "router/runtime/cancel_all.py",
+        "end_ms = clock.monotonic_ms() + CANCEL_MS_MAX + ON_MS_MAX",
+        "end_ms = clock.monotonic_ms() + CANCEL_MS_MAX",
+        "tests/http/test_halts.py",
+    ),
+    Fault(
+        "each account has a venue's limit of the address for itself",
+        "router/runtime/paces.py",
+        "Budget(pace for pace in paces if pace.per_address)",
+        "Budget(())",
+        "tests/runtime/test_transport.py",
+    ),
 )
