@@ -12,7 +12,6 @@ import msgspec
 
 from venues.base.events import (
     Ask,
-    Best,
     BookSide,
     FeedEvent,
     Halted,
@@ -69,6 +68,8 @@ _prices = Memo(lambda text: Price(micros(text)))
 _sizes = Halves()
 _bests = Memo(_best)
 """A best price; an empty side is "0", "1", "" or missing."""
+_known_prices, _known_bests = _prices.known, _bests.known
+_wholes, _fractions = _sizes.wholes, _sizes.fractions
 
 
 class _Kept:
@@ -99,7 +100,14 @@ class _Kept:
         if venue_ms < self.seen_ms:
             return [Lost(self.native, LATE), _fetch(self)]
         self.seen_ms = venue_ms
-        top = _top(self.last.best_bid, self.last.best_ask)
+        bid, ask = self.last.best_bid, self.last.best_ask
+        if bid is None or ask is None:
+            top = None if bid is None and ask is None else (_bests[bid or ""], _bests[ask or ""])
+        else:
+            try:
+                top = _known_bests[bid], _known_bests[ask]
+            except KeyError:
+                top = _bests[bid], _bests[ask]
         update = Update(self.native, self.touches, False, venue_ms, top)
         if self.replay is None:
             return [update]
@@ -185,7 +193,7 @@ class PolymarketFeed:
 
     def _changed(self, frame: wire.PriceChange) -> list[FeedEvent]:
         """One Update per book the frame touches. The hot path: no call that can be spared."""
-        prices, wholes, fractions = _prices.known, _sizes.wholes, _sizes.fractions
+        prices, wholes, fractions = _known_prices, _wholes, _fractions
         touched: list[_Kept] = []
         touches: list[Touch] = []
         kept: _Kept | None = None
@@ -308,17 +316,6 @@ def _levels(levels: list[wire.Level]) -> list[Level]:
         if size:
             found.append((price, size))
     return cast("list[Level]", found)
-
-
-def _top(bid: str | None, ask: str | None) -> Best | None:
-    """The best prices that a message states; None if it states none."""
-    if bid is None and ask is None:
-        return None
-    bests = _bests.known
-    try:
-        return bests[bid or ""], bests[ask or ""]
-    except KeyError:
-        return _bests[bid or ""], _bests[ask or ""]
 
 
 def _ms(text: str) -> int | None:
