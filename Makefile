@@ -3,7 +3,7 @@
 #   make setup    build .venv from requirements.lock (once; the other targets do it by themselves)
 #   make demo     start a router with simulated venues and place one routed order through HTTP
 #   make check    before each commit: format, lint, types, and all tests that are quick. Under a minute on two cores
-#   make test     everything, on every push and before a release: five minutes
+#   make test     everything, on every push and before a release: six minutes
 #   make bench    the benchmarks; results are appended with commit and date
 #   make conformance  let the venues' official clients trade on the simulators; writes docs/conformance.md. Needs
 #                 Node and npm too, and fetches the clients. CONFORMANCE="NAME ..." takes these clients or venues only
@@ -13,7 +13,7 @@
 #   make sim      simulated days of the whole router with everything that goes wrong (docs/testing.md). SEED=7 shows one,
 #                 N=50000 tries many, FIRST=70000 from there, LONG=1 longer ones, SIM_JOBS=1 on one core
 #   make faults   routers in processes of their own, killed at every named point and at random (docs/testing.md): the
-#                 whole of what `make test` tries a sample of, with floods, fuzz and streams. 50 minutes
+#                 whole of what `make test` tries a sample of, with floods, fuzz and streams. 22 minutes
 #   make planted  plant faults in a copy of the tree, one at a time, and see the tests turn red (docs/testing.md)
 #   make lock     resolve requirements.lock anew from pyproject.toml; LOCK_FLAGS=--upgrade takes newer versions
 #   make conformance-lock  the same for each official client, from its requirements.in or package.json
