@@ -5,8 +5,8 @@
 The router runs as in production: intent on disk before an order leaves, lanes, balances, metrics, logs. The
 bare server decodes the same body, posts as many orders to the same instant venue and encodes an equal answer;
 it stores, plans, signs and logs nothing. The durable one is the bare one whose intents and answers are on the
-disk, by the router's own store: no router that keeps its promises on this store answers more. Rounds are
-interleaved; ratios are medians over the rounds.
+disk, by the router's own store, and whose orders leave over the router's own connections: what is left to the
+router is all that it decides. Rounds are interleaved; ratios are medians over the rounds.
 """
 
 import argparse

@@ -3,7 +3,8 @@
     python -m benchmarks.http_servers router HOSTS FOLDER     the router, as `crossbook serve` runs it
     python -m benchmarks.http_servers bare HOSTS ANSWERS      what no router can do without, and nothing else
     python -m benchmarks.http_servers durable HOSTS ANSWERS   the same with its intents on the disk: the store
-        of the router keeps each before its orders leave, and what came of them before the caller is told
+        of the router keeps each before its orders leave, and what came of them before the caller is told;
+        orders leave over the router's own connections, which cost less than aiohttp's client
 
 HOSTS is what the stand-in venue printed. Each prints one JSON line when it listens and serves until killed.
 """
@@ -34,11 +35,13 @@ from router.config import parse
 from router.core.records import Answered, Finished
 from router.runtime.aside import Aside
 from router.runtime.clock import SystemClock
+from router.runtime.http1 import Base, Lines
 from router.runtime.keys import digest, new_key
 from router.runtime.logs import Redactor, configure
 from router.runtime.metrics import Metrics
 from router.runtime.store.protocol import Store
 from router.runtime.store.sqlite import SqliteStore
+from venues.base.http import Purpose, Request
 from venues.base.listing import ListingKey, Native
 from venues.base.orders import Fee, Filled
 from venues.base.units import Cash, Size
@@ -57,6 +60,8 @@ CONTROLS: Mapping[str, object] = {
 """Every control is asked, none binds: more load is measured than the defaults let in."""
 OUTCOMES = {1: OutcomeId("px-benchmarkone"), 6: OutcomeId("px-benchmarksix")}
 """By the number of venues that list it."""
+HEADERS = {"Content-Type": "application/json", "X-Time": "0" * 13, "X-Signature": "0" * 64}
+"""As many as the router's orders carry."""
 
 
 async def router(hosts: Mapping[str, str], folder: Path) -> None:
@@ -106,13 +111,41 @@ class Asked(msgspec.Struct, rename="camel"):
     amount: str
 
 
-async def bare(hosts: Mapping[str, str], answers: Mapping[str, object], store: Store | None = None) -> None:
+async def bare(hosts: Mapping[str, str], answers: Mapping[str, object]) -> None:
     """Decode the same body, post as many orders at once, decode the replies, encode an equal answer."""
     session = ClientSession(connector=TCPConnector(limit=0), cookie_jar=DummyCookieJar())
+
+    async def post(body: bytes) -> bytes:
+        async with session.post(f"{hosts['rest']}/orders", data=body, headers=HEADERS) as response:
+            return await response.read()
+
+    await _serve({legs: _sender(post, legs) for legs in OUTCOMES}, answers)
+
+
+async def durable(hosts: Mapping[str, str], answers: Mapping[str, object], folder: Path) -> None:
+    """The same, on a store in this folder and over the router's own connections."""
+    store, clock, lines, base = (
+        SqliteStore(folder, Metrics()),
+        SystemClock(),
+        Lines(None),
+        Base(hosts["rest"]),
+    )
+    await store.open()
+
+    async def post(body: bytes) -> bytes:
+        request = Request(method="POST", path="/orders", purpose=Purpose.ORDER, body=body, headers=HEADERS)
+        line = lines.idle(base.origin, clock.monotonic_ms()) or await lines.connect(base.origin)
+        reply = await line.ask(base.render(request))
+        lines.keep(base.origin, line, clock.monotonic_ms())
+        return reply.body
+
+    acts = {legs: partial(_kept, store, clock, send=_sender(post, legs), legs=legs) for legs in OUTCOMES}
+    await _serve(acts, answers)
+
+
+async def _serve(acts: Mapping[int, Callable[[], Awaitable[object]]], answers: Mapping[str, object]) -> None:
     app = web.Application()
-    for legs in OUTCOMES:
-        send = _sender(session, f"{hosts['rest']}/orders", legs)
-        act = send if store is None else partial(_kept, store, SystemClock(), send=send, legs=legs)
+    for legs, act in acts.items():
         app.router.add_post(f"/{legs}", _handler(act, answers[str(legs)]))
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
@@ -120,13 +153,6 @@ async def bare(hosts: Mapping[str, str], answers: Mapping[str, object], store: S
     server = await asyncio.get_running_loop().create_server(runner.server, "127.0.0.1", 0)
     print(json.dumps({"port": server.sockets[0].getsockname()[1]}), flush=True)
     await asyncio.Event().wait()
-
-
-async def durable(hosts: Mapping[str, str], answers: Mapping[str, object], folder: Path) -> None:
-    """`bare`, on a store in this folder."""
-    store = SqliteStore(folder, Metrics())
-    await store.open()
-    await bare(hosts, answers, store)
 
 
 def _handler(
@@ -142,19 +168,17 @@ def _handler(
     return handle
 
 
-def _sender(session: ClientSession, url: str, legs: int) -> Callable[[], Awaitable[Sequence[Done]]]:
+def _sender(post: Callable[[bytes], Awaitable[bytes]], legs: int) -> Callable[[], Awaitable[Sequence[Done]]]:
     done, encode = msgspec.json.Decoder(Done), msgspec.json.Encoder().encode
-    headers = {"Content-Type": "application/json", "X-Time": "0" * 13, "X-Signature": "0" * 64}
 
-    async def post() -> Done:
-        body = encode(
-            Placed(str(uuid.uuid4()), "BOOK-1", "buy", price=410_000, size=20_000_000, cash=8_200_000, salt=1)
+    async def place() -> Done:
+        placed = Placed(
+            str(uuid.uuid4()), "BOOK-1", "buy", price=410_000, size=20_000_000, cash=8_200_000, salt=1
         )
-        async with session.post(url, data=body, headers=headers) as response:
-            return done.decode(await response.read())
+        return done.decode(await post(encode(placed)))
 
     async def send() -> Sequence[Done]:
-        return [await post()] if legs == 1 else await asyncio.gather(*(post() for _ in range(legs)))
+        return [await place()] if legs == 1 else await asyncio.gather(*(place() for _ in range(legs)))
 
     return send
 
