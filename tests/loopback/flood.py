@@ -3,12 +3,14 @@
     python -m tests.loopback.flood '{"port": 8080, "key": "...", "accounts": ["a"], "outcome": "px-...",
                                      "per_s": 400, "connections": 200, "seconds": 5}'
 
-Prints one JSON list: status, word and milliseconds of each answer; status 0 where the connection was lost.
+With `moments` instead of `per_s` and `seconds`, pairs of seconds from the beginning and an account, orders
+are sent just then. Prints one JSON list of what each was answered.
 """
 
 import asyncio
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -19,7 +21,19 @@ PER_ADDRESS = 100
 """Connections from one address: fewer than a router lets in."""
 
 Json = dict[str, Any]
-Answer = tuple[int, str, float]
+Moment = tuple[float, str]
+"""Seconds from the beginning, and whose order is sent then."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What one order was told."""
+
+    moment: Moment
+    """When it was really sent."""
+    status: int
+    """0 where the connection was lost."""
+    word: str
+    took_ms: float
 
 
 def request(asked: Json, account: str) -> bytes:
@@ -42,20 +56,26 @@ async def answered(reader: asyncio.StreamReader) -> tuple[int, str]:
     return int(head.split(b" ", 2)[1]), msgspec.json.decode(body).get("errorCode", "")
 
 
-async def call(asked: Json, number: int, began: float, found: list[Answer]) -> None:
+def moments(asked: Json) -> list[Moment]:
+    """When which account sends: as asked, or evenly spread and in turns."""
+    if "moments" in asked:
+        return [(at_s, account) for at_s, account in asked["moments"]]
+    accounts, per_s = asked["accounts"], asked["per_s"]
+    return [(turn / per_s, accounts[turn % len(accounts)]) for turn in range(per_s * asked["seconds"])]
+
+
+async def call(asked: Json, number: int, began: float, due: Sequence[Moment], found: list[Answer]) -> None:
     """One connection: a request each time its turn comes, once the one before is answered."""
     address = f"127.0.2.{1 + number // PER_ADDRESS}"
     reader, writer = await asyncio.open_connection("127.0.0.1", asked["port"], local_addr=(address, 0))
-    said = request(asked, asked["accounts"][number % len(asked["accounts"])])
-    due, gap = began + number / asked["per_s"], asked["connections"] / asked["per_s"]
-    while due < began + asked["seconds"]:
-        await asyncio.sleep(max(0.0, due - time.monotonic()))
-        due += gap
+    for at_s, account in due:
+        said = request(asked, account)
+        await asyncio.sleep(max(0.0, began + at_s - time.monotonic()))
         sent, status, word = time.monotonic(), 0, "lost"
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             writer.write(said)
             status, word = await answered(reader)
-        found.append((status, word, (time.monotonic() - sent) * 1_000))
+        found.append(Answer((sent - began, account), status, word, (time.monotonic() - sent) * 1_000))
         if not status:
             break
     writer.close()
@@ -64,10 +84,11 @@ async def call(asked: Json, number: int, began: float, found: list[Answer]) -> N
 async def flood(asked: Json) -> list[Answer]:
     """All connections."""
     found: list[Answer] = []
+    due, many = moments(asked), asked["connections"]
     began = time.monotonic()
     async with asyncio.TaskGroup() as group:
-        for number in range(asked["connections"]):
-            group.create_task(call(asked, number, began, found))
+        for number in range(many):
+            group.create_task(call(asked, number, began, due[number::many], found))
     return found
 
 
