@@ -277,7 +277,9 @@ def test_kill_9_loses_nothing_that_was_reported(tmp_path: Path) -> None:
         reported |= {line.decode().strip() for line in lines if line.endswith(b"\n")}
     assert len(reported) >= KILLS * 50
     connection = sqlite3.connect(tmp_path / FILE_NAME)
-    stored = {row[0] for row in connection.execute("SELECT route_id FROM records")}
+    stored = {
+        row[0] for row in connection.execute("SELECT route_id FROM routes JOIN records ON route = number")
+    }
     keyed = dict(connection.execute("SELECT key, reply FROM keys"))
     [(verdict,)] = connection.execute("PRAGMA integrity_check")
     connection.close()

@@ -40,9 +40,7 @@ LEASE_MS = 5_000
 log = structlog.stdlib.get_logger("crossbook.store")
 T = TypeVar("T")
 
-_SELECT = (
-    "SELECT routes.route_id, records.body FROM routes JOIN records ON records.route_id = routes.route_id"
-)
+_SELECT = "SELECT routes.route_id, records.body FROM routes JOIN records ON records.route = routes.number"
 
 # However old the account is, no more of its routes are looked at than asked for.
 _LATEST = (
@@ -52,7 +50,7 @@ _LATEST = (
 _SIZES = (
     "SELECT routes.at_ms, (SELECT sum(json_extract(each.value, '$.size'))"
     " FROM json_each(CAST(records.body AS TEXT), '$.orders') AS each)"
-    " FROM routes JOIN records ON records.route_id = routes.route_id AND records.kind = 'planned'"
+    " FROM routes JOIN records ON records.route = routes.number AND records.kind = 'planned'"
 )
 
 
@@ -202,7 +200,10 @@ class SqliteStore:
 
     async def keyed(self, account_id: AccountId, key: Key) -> Keyed | None:
         """See `Store`."""
-        query = "SELECT route_id, reply FROM keys WHERE account_id = ? AND scope = ? AND key = ?"
+        query = (
+            "SELECT routes.route_id, keys.reply FROM keys JOIN routes ON routes.number = keys.route"
+            " WHERE keys.account_id = ? AND keys.scope = ? AND keys.key = ?"
+        )
         rows = await self._rows(query, (account_id, key.scope, key.text), _texts)
         if not rows:
             return None

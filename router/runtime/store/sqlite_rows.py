@@ -21,7 +21,11 @@ FORGOTTEN_MAX = 2
 transaction has much to tidy."""
 
 _ROUTES = "INSERT INTO routes (route_id, account_id, at_ms) VALUES ", "(?, ?, ?)", ""
-_RECORDS = "INSERT INTO records (route_id, kind, at_ms, body, epoch) VALUES ", "(?, ?, ?, ?, ?)", ""
+_RECORDS = (
+    "INSERT INTO records (route, kind, at_ms, body, epoch) VALUES ",
+    "((SELECT number FROM routes WHERE route_id = ?), ?, ?, ?, ?)",
+    "",
+)
 _FINISHED = (
     "UPDATE routes SET finished_ms = given.column2 FROM (VALUES ",
     "(?, ?)",
@@ -29,13 +33,21 @@ _FINISHED = (
 )
 _FORGET = (
     "DELETE FROM keys WHERE rowid IN ("
-    " SELECT keys.rowid FROM keys JOIN routes USING (route_id)"
+    " SELECT keys.rowid FROM keys JOIN routes ON routes.number = keys.route"
     " WHERE keys.at_ms <= ? AND finished_ms IS NOT NULL ORDER BY keys.at_ms LIMIT ?)"
 )
 _FREE = (
     "DELETE FROM keys WHERE account_id = ? AND scope = ? AND key = ? AND at_ms <= ? AND EXISTS ("
-    " SELECT 1 FROM routes WHERE routes.route_id = keys.route_id AND finished_ms IS NOT NULL)"
+    " SELECT 1 FROM routes WHERE routes.number = keys.route AND finished_ms IS NOT NULL)"
 )
+_CLAIM = (
+    "INSERT INTO keys (account_id, scope, key, route, at_ms)"
+    " VALUES (?, ?, ?, (SELECT number FROM routes WHERE route_id = ?), ?)"
+)
+_REPLY = (
+    "UPDATE keys SET reply = coalesce(reply, ?) WHERE route = (SELECT number FROM routes WHERE route_id = ?)"
+)
+_RELEASE = "DELETE FROM keys WHERE route = (SELECT number FROM routes WHERE route_id = ?)"
 
 log = structlog.stdlib.get_logger("crossbook.store")
 
@@ -64,7 +76,7 @@ def insert(connection: sqlite3.Connection, bodies: Sequence[Body], epoch: int) -
             case Replied():
                 _reply(connection, record, body)
             case Released():
-                connection.execute("DELETE FROM keys WHERE route_id = ?", (record.route_id,))
+                connection.execute(_RELEASE, (record.route_id,))
             case Change():
                 note(connection, body)
             case _:
@@ -94,9 +106,7 @@ def _together(connection: sqlite3.Connection, statement: tuple[str, str, str], r
 
 def _reply(connection: sqlite3.Connection, record: Replied, body: bytes) -> None:
     """The first counts."""
-    done = connection.execute(
-        "UPDATE keys SET reply = coalesce(reply, ?) WHERE route_id = ?", (body, record.route_id)
-    )
+    done = connection.execute(_REPLY, (body, record.route_id))
     if done.rowcount == 0:
         raise sqlite3.IntegrityError("a reply to a route that has no key")
 
@@ -107,7 +117,4 @@ def _claim(connection: sqlite3.Connection, planned: Planned) -> None:
         return
     key = (planned.account_id, planned.key.scope, planned.key.text)
     connection.execute(_FREE, (*key, planned.at_ms - KEPT_MS))
-    connection.execute(
-        "INSERT INTO keys (account_id, scope, key, route_id, at_ms) VALUES (?, ?, ?, ?, ?)",
-        (*key, planned.route_id, planned.at_ms),
-    )
+    connection.execute(_CLAIM, (*key, planned.route_id, planned.at_ms))
