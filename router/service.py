@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any, TypeVar
 
 import structlog
-from structlog.contextvars import bind_contextvars
 
 from registry.index import Registry
 from registry.model import Outcome, OutcomeId
@@ -26,7 +25,7 @@ from router.core.idempotency import Claim, Kept
 from router.core.model import AccountId, Key, MarketOrder
 from router.core.records import Planned
 from router.core.report import Report, report
-from router.runtime import route_lines
+from router.runtime import logs, route_lines
 from router.runtime.accounts import Account
 from router.runtime.cancel_all import CancelAll, Wanted
 from router.runtime.cancel_all import Outcome as CancelOutcome
@@ -198,7 +197,7 @@ class Router:
     ) -> Report:
         """What it came to and how long it took, in figures and in the log."""
         clock, metrics = self._tools.clock, self._tools.metrics
-        bind_contextvars(request=request_id)
+        logs.bind(request=request_id)
         started_ms, status = clock.monotonic_ms(), "crashed"
         try:
             if claim:
@@ -295,7 +294,7 @@ class Router:
         )
         controls.permit_first(account.account_id, asked, planned.orders)
         claim.route_id = planned.route_id
-        bind_contextvars(route=planned.route_id)
+        logs.bind(route=planned.route_id)
         execution = Execution(planned, held_back=draft.bounded.held_back)
         if not self._tools.checks.planned(execution, planned.orders):
             raise AccountSuspended

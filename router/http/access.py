@@ -1,9 +1,9 @@
 """Who may call a route: the one question that every route with a key asks, whatever its dialect."""
 
 from aiohttp import web
-from structlog.contextvars import bind_contextvars
 
 from router.core.model import AccountId
+from router.runtime import logs
 from router.runtime.accounts import Account
 from router.runtime.keys import ApiKey, KeyRing, NoAccount, NotOwned, Scope
 from router.service import Router
@@ -19,7 +19,7 @@ class Access:
         """Whose request it is, if the key may do this. Denied if not. Later log lines name the key."""
         header = request.headers.get("x-api-key")
         key = self._keys.admit(header, scope, address=request.remote)
-        bind_contextvars(key=key.name)
+        logs.bind(key=key.name)
         return key
 
     def account(self, request: web.Request, scope: Scope) -> Account:

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 from aiohttp import web
-from structlog.contextvars import bind_contextvars
 
 from router.http import body, health, manual
 from router.http.acceptor import Acceptor
@@ -27,6 +26,7 @@ from router.http.words import (
     PAYLOAD_TOO_LARGE,
     Word,
 )
+from router.runtime import logs
 from router.runtime.keys import KeyRing
 from router.runtime.metrics import Metrics
 from router.service import Router
@@ -78,7 +78,7 @@ async def _attend(request: web.Request, handler: Handler) -> web.StreamResponse:
     While a handler has the request its connection is not reaped.
     """
     given = request[REQUEST_ID] = request_id(request.headers.get("x-request-id"))
-    bind_contextvars(request=given)  # aiohttp handles each request in a task of its own
+    logs.bind(request=given)  # aiohttp handles each request in a task of its own
     fleet = request.app.get(FLEET)
     reaper = fleet.of(request.transport) if fleet else None
     if reaper:

@@ -9,13 +9,13 @@ from contextlib import suppress
 from functools import partial
 
 import structlog
-from structlog.contextvars import bound_contextvars
 
 from router.core.execution import Effect, Execution
 from router.core.idempotency import Claim
 from router.core.invariants import Alarm
 from router.core.model import AccountId
 from router.core.records import Finished, Planned, Released, StoredRoute
+from router.runtime import logs
 from router.runtime.accounts import Account
 from router.runtime.hands import Nothing, RouteHands, Tools
 from router.runtime.late import LateFills
@@ -170,7 +170,7 @@ class Executions:
         hands = RouteHands(self._tools, account, nobody, Nothing(), resumed=execution)
         effects = execution.resume(self._tools.clock.now_ms())
         planned = execution.planned
-        with bound_contextvars(request=planned.request_id, route=planned.route_id):
+        with logs.bound(request=planned.request_id, route=planned.route_id):
             log.info("route.taken_up", account=account.account_id, open=len(execution.open_orders))
             self._start(account, execution, effects, hands=hands, reply_ms=self._answer_ms, again_ms=again_ms)
 

@@ -4,13 +4,16 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Protocol, TextIO, cast
 
 import orjson
 import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
+from structlog.typing import EventDict, WrappedLogger
 
 from router.runtime.keys import PREFIX
 
@@ -24,11 +27,8 @@ GRAM = 10
 """A text is searched in pieces of this length: a secret of at least 2 * GRAM - 1 characters covers one of
 them whole, wherever it stands. Shorter ones are searched for one by one; no venue's keys are as short."""
 
-MEMO_MAX = 2_000
-MEMO_TEXT_MAX = 32
-"""Texts that are remembered as they are shown, and the longest of them: words, not ids."""
 NAMES_MAX = 1_000
-"""Field names whose judgement is remembered; a program has a few hundred."""
+"""Field names that are remembered as harmless; a program has a few hundred."""
 
 TEXT_MAX = 8_000
 """Characters of one logged text: a traceback fits, a venue's page of HTML need not."""
@@ -37,9 +37,36 @@ _SECRET_NAMES = (
     *("secret", "password", "passphrase", "passwd", "private", "credential", "authorization"),
     *("signature", "api_key", "apikey", "api-key", "mnemonic", "cookie", "token_secret", "bearer"),
 )
+_NUMBERS = (int, bool, float, type(None))
 _OUR_KEYS = re.compile(rf"{PREFIX}[A-Za-z0-9_-]+")
 _QUIET = {"aiohttp.access": logging.WARNING, "asyncio": logging.WARNING}
 """Loggers whose daily noise says nothing: one line per request is the router's own."""
+
+
+_bound: ContextVar[Mapping[str, object]] = ContextVar("bound", default=MappingProxyType({}))
+"""What the lines of this task carry beside what they say themselves."""
+
+
+def bind(**fields: object) -> None:
+    """From now on every line of this task, and of the tasks that it starts, carries these fields."""
+    _bound.set({**_bound.get(), **fields})
+
+
+@contextmanager
+def bound(**fields: object) -> Iterator[None]:
+    """The same, until the end of the block."""
+    before = _bound.set({**_bound.get(), **fields})
+    try:
+        yield
+    finally:
+        _bound.reset(before)
+
+
+def merged(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """A structlog processor: adds what was bound. What a line says itself counts for more."""
+    for name, value in _bound.get().items():
+        event.setdefault(name, value)
+    return event
 
 
 class Redactor:
@@ -51,10 +78,8 @@ class Redactor:
         """Every stretch of GRAM characters of the known secrets that are long enough to be found by one."""
         self._short: tuple[str, ...] = ()
         """The others."""
-        self._names: dict[str, tuple[str, bool]] = {}
-        """Field names as they are shown, and whether the name alone hides the value."""
-        self._memo: dict[str, str] = {}
-        """Short texts as they are shown."""
+        self._harmless: set[str] = set()
+        """Field names that are shown as they are, with their values."""
 
     def register(self, secret: str) -> None:
         """From now on hide this text, and each line of it if it has several (PEM keys)."""
@@ -65,33 +90,33 @@ class Redactor:
         self._short = tuple(text for text in self._known if len(text) < 2 * GRAM - 1)
         for text in new.difference(self._short):
             self._grams.update(text[at : at + GRAM] for at in range(len(text) - GRAM + 1))
-        self._names.clear()
-        self._memo.clear()
+        self._harmless.clear()
 
     def __call__(self, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
-        """A structlog processor; it must come after exceptions were made text."""
-        return self._fields(event.items(), DEPTH_MAX)
+        """A structlog processor; it must come after exceptions were made text.
+
+        The texts of a line are searched as one: nearly every line is shown as it is.
+        """
+        texts = _texts(event) if self._harmless.issuperset(event) else None
+        if texts is None or len(texts) > TEXT_MAX or PREFIX in texts or self._suspect(texts):
+            return self._fields(event.items(), DEPTH_MAX)
+        return event
 
     def _fields(self, fields: Iterable[tuple[object, object]], depth: int) -> dict[str, object]:
         shown: dict[str, object] = {}
-        names, memo = self._names, self._memo
         for key, value in fields:
-            text = key if type(key) is str else str(key)
-            name, hidden = names.get(text) or self._judged(text)
-            if hidden:
-                shown[name] = HIDDEN
-            elif type(value) is str:
-                shown[name] = memo.get(value) or self._text(value)
-            else:
+            name = str(key)
+            if name in self._harmless or self._is_harmless(name):
                 shown[name] = self._value(value, depth)
+            else:
+                shown[self._text(name)] = HIDDEN if _is_telling(name) else self._value(value, depth)
         return shown
 
-    def _judged(self, name: str) -> tuple[str, bool]:
-        plain = name.lower()
-        judged = self._text(name), any(word in plain for word in _SECRET_NAMES)
-        if len(self._names) < NAMES_MAX:
-            self._names[name] = judged
-        return judged
+    def _is_harmless(self, name: str) -> bool:
+        harmless = not _is_telling(name) and self._text(name) == name
+        if harmless and len(self._harmless) < NAMES_MAX:
+            self._harmless.add(name)
+        return harmless
 
     def _value(self, value: object, depth: int) -> object:
         match value:
@@ -109,28 +134,39 @@ class Redactor:
                 return self._text(repr(value))
 
     def _text(self, text: str) -> str:
-        """Short texts come again and again: venues, listings, words."""
-        if len(text) > MEMO_TEXT_MAX:
-            return self._searched(text)
-        shown = self._memo.get(text)
-        if shown is None:
-            if len(self._memo) >= MEMO_MAX:
-                self._memo.clear()
-            shown = self._memo[text] = self._searched(text)
-        return shown
-
-    def _searched(self, text: str) -> str:
-        """What it takes does not grow with the number of secrets while none is found, but for short ones."""
         if PREFIX in text:  # one of our own keys, wherever a caller put it: nobody knows them but the caller
             text = _OUR_KEYS.sub(HIDDEN, text)
-        pieces = [text[at : at + GRAM] for at in range(0, len(text), GRAM)]
-        if not self._grams.isdisjoint(pieces) or (
-            self._short and any(secret in text for secret in self._short)
-        ):
+        if self._suspect(text):
             for secret in self._known:
-                if secret in text:
-                    text = text.replace(secret, HIDDEN)
+                text = text.replace(secret, HIDDEN)
         return text if len(text) <= TEXT_MAX else f"{text[:TEXT_MAX]}[cut]"
+
+    def _suspect(self, text: str) -> bool:
+        """Whether it may hold a known secret. Their number does not matter, but that of short ones."""
+        pieces = [text[at : at + GRAM] for at in range(0, len(text), GRAM)]
+        if not self._grams.isdisjoint(pieces):
+            return True
+        return bool(self._short) and any(secret in text for secret in self._short)
+
+
+def _texts(event: EventDict) -> str | None:
+    """All texts of a line, one after the other; None where it holds more than texts and numbers."""
+    texts: list[str] = []
+    for value in event.values():
+        kind = type(value)
+        if kind is str:
+            texts.append(value)
+        elif kind is list and set(map(type, value)) <= {str}:
+            texts += value
+        elif kind not in _NUMBERS:
+            return None
+    return "\n".join(texts)
+
+
+def _is_telling(name: str) -> bool:
+    """Whether what a field of this name holds is hidden, whatever it is."""
+    plain = name.lower()
+    return any(word in plain for word in _SECRET_NAMES)
 
 
 class Stream(Protocol):
@@ -152,14 +188,8 @@ def configure(redactor: Redactor, *, level: str = "info", stream: Stream | None 
     """
     threshold = logging.getLevelNamesMapping()[level.upper()]
     target: Stream = stream if stream is not None else sys.stderr
-    shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.processors.StackInfoRenderer(),
-        structlog.processors.format_exc_info,
-    ]
     structlog.configure(
-        processors=[*shared, redactor, _stamp, _render],
+        processors=[merged, _complete, redactor, _render],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
         logger_factory=structlog.WriteLoggerFactory(cast("TextIO", target)),  # it writes and flushes only
         cache_logger_on_first_use=True,
@@ -167,12 +197,11 @@ def configure(redactor: Redactor, *, level: str = "info", stream: Stream | None 
     handler = logging.StreamHandler(target)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[merged, _complete],
             processors=[
                 structlog.stdlib.add_logger_name,
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 redactor,
-                _stamp,
                 _render,
             ],
         )
@@ -185,14 +214,15 @@ def configure(redactor: Redactor, *, level: str = "info", stream: Stream | None 
     logging.captureWarnings(capture=True)
 
 
-def _stamp(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """The time, as a value that the renderer writes: it is no text to be searched."""
-    event["at"] = datetime.now(UTC)
-    return event
+def _complete(_: WrappedLogger, level: str, event: EventDict) -> EventDict:
+    """How grave it is, and an exception as text."""
+    event["level"] = level
+    return structlog.processors.format_exc_info(None, level, event) if "exc_info" in event else event
 
 
 def _render(_: WrappedLogger, __: str, event: MutableMapping[str, object]) -> str:
-    """One line of JSON. Line breaks inside values are escaped: nobody can forge a second line."""
+    """One line of JSON, with the time. Line breaks inside values are escaped: nobody can forge a line."""
+    event["at"] = datetime.now(UTC)
     try:
         return orjson.dumps(event, option=orjson.OPT_UTC_Z).decode()
     except TypeError:  # half a surrogate pair or a number beyond 64 bits, from outside

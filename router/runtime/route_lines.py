@@ -1,6 +1,6 @@
 """What the log says of a route: one line when its caller is answered, one when more is known of an order.
 
-Every line of a request carries `request`, and from its plan on `route`, through `structlog.contextvars`:
+Every line of a request carries `request`, and from its plan on `route`, through `logs.bind`:
 tasks inherit both from the task that started them.
 """
 

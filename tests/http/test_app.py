@@ -19,6 +19,7 @@ from router.http.predexon import read, show_seed
 from router.http.reaper import Limits
 from router.http.tls import Certificate
 from router.runtime.keys import ApiKey, KeyId, KeyRing, Scope, digest, new_key
+from router.runtime.logs import merged
 from router.runtime.metrics import Metrics
 from router.service import Router
 from tests.virtual_time import VirtualLoop
@@ -379,7 +380,7 @@ async def test_the_lines_of_a_request_carry_its_id_and_those_of_the_next_one_its
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reader, writer = await server.connect()
-    with structlog.testing.capture_logs([structlog.contextvars.merge_contextvars]) as logs:
+    with structlog.testing.capture_logs([merged]) as logs:
         writer.write(server.post(extra="x-request-id: first\r\n"))
         body = (await reader.readuntil(b"}]")).partition(b"\r\n\r\n")[2]
         monkeypatch.setattr(read, "asked", lambda _body: 1 // 0)

@@ -133,8 +133,8 @@ FAULTS = (
     Fault(
         "secrets are not looked for in log lines",
         "router/runtime/logs.py",
-        "if not self._grams.isdisjoint(pieces) or (",
-        "if self._grams.isdisjoint(text) is None or (",
+        "if not self._grams.isdisjoint(pieces):",
+        "if self._grams.isdisjoint(text) is None:",
         "tests/runtime/test_logs.py",
     ),
     Fault(

@@ -1,5 +1,6 @@
 """No secret in any line, whoever writes it and however."""
 
+import asyncio
 import io
 import json
 import logging
@@ -12,21 +13,25 @@ import pytest
 import structlog
 
 from router.runtime.keys import new_key
-from router.runtime.logs import GRAM, HIDDEN, TEXT_MAX, Redactor, configure
+from router.runtime.logs import GRAM, HIDDEN, TEXT_MAX, Redactor, bind, bound, configure
 
 CANARY = "hunter2-canary"
 PEM = "-----BEGIN PRIVATE KEY-----\nMIIEcanaryAAAA\nBBBBcanary2\n-----END PRIVATE KEY-----\n"
 
 
-@pytest.fixture
-def stream() -> Iterator[io.StringIO]:
-    """Logging set up as in production, into memory; undone afterwards."""
+@pytest.fixture(params=["names never seen", "names seen before"])
+def stream(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
+    """Logging set up as in production, into memory; undone afterwards. What is remembered changes nothing."""
     root, stream = logging.getLogger(), io.StringIO()
     handlers, level = root.handlers[:], root.level
     redactor = Redactor()
     redactor.register(CANARY)
     redactor.register(PEM)
     configure(redactor, level="debug", stream=stream)
+    if request.param == "names seen before":
+        redactor(
+            None, "", dict.fromkeys(("event", "level", "logger", "value", "path", "why", "exception"), 1)
+        )
     try:
         yield stream
     finally:
@@ -168,6 +173,15 @@ def test_every_secret_of_many_is_hidden_at_every_place_of_a_text() -> None:
         assert redactor(None, "", {"value": text, text: 1}) == {"value": slow, slow: 1}
 
 
+def test_a_list_is_searched_under_a_name_seen_before() -> None:
+    redactor = Redactor()
+    redactor.register(CANARY)
+    redactor(None, "", {"x": "seen"})
+    assert redactor(None, "", {"x": [f"a {CANARY}", "b"]}) == {"x": [f"a {HIDDEN}", "b"]}
+    assert redactor(None, "", {"x": ["b", 1, (CANARY,)]}) == {"x": ["b", 1, [HIDDEN]]}
+    assert redactor(None, "", {"x": 1, "y": None}) == {"x": 1, "y": None}
+
+
 @pytest.mark.parametrize("length", range(2 * GRAM - 3, 2 * GRAM + 2))
 def test_a_secret_of_any_length_is_found_at_any_place(length: int) -> None:
     redactor = Redactor()
@@ -194,3 +208,24 @@ def test_an_api_key_is_hidden_wherever_its_caller_put_it(stream: io.StringIO) ->
     assert line["why"] == f"no {HIDDEN}, {HIDDEN}"
     logging.getLogger("y").warning("%s", key)
     assert key[9:] not in stream.getvalue()
+
+
+async def test_a_line_carries_what_its_task_and_those_that_started_it_bound(stream: io.StringIO) -> None:
+    log = structlog.get_logger("x")
+
+    async def inner() -> None:
+        bind(route="r")
+        log.info("inner")
+        logging.getLogger("library").warning("theirs")
+
+    with bound(request="a"):
+        bind(key="k")
+        await asyncio.create_task(inner())
+        log.info("outer", key="said")
+    log.info("after")
+    inner_line, theirs, outer, after = (
+        {name: line.get(name) for name in ("request", "key", "route")} for line in lines(stream)
+    )
+    assert inner_line == theirs == {"request": "a", "key": "k", "route": "r"}
+    assert outer == {"request": "a", "key": "said", "route": None}
+    assert after == {"request": None, "key": None, "route": None}

@@ -5,12 +5,12 @@ from collections.abc import MutableMapping, Sequence
 from typing import Any
 
 import pytest
-from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from router import service
 from router.core.errors import NotEnoughFunds
 from router.core.report import Report
+from router.runtime.logs import merged
 from router.service import Router
 from tests.runtime.test_service import AMOUNT, Muffled, books
 from tests.virtual_time import VirtualLoop, run
@@ -42,7 +42,7 @@ def test_a_route_ends_in_one_line_with_what_its_caller_was_told(side: Side) -> N
         router = await world.start()
         books(world)
         wanted = buy(AMOUNT) if side is Side.BUY else sell(30 * ONE)
-        with capture_logs([merge_contextvars]) as lines:
+        with capture_logs([merged]) as lines:
             [told] = await asked(world, router, wanted)
         [line] = of(lines, "route.ended")
         fees = sum(fill.fee.cash for fill in told.fills if fill.fee)
@@ -77,7 +77,7 @@ def test_every_line_of_a_route_carries_its_ids_also_of_routes_at_the_same_time()
         world = World(loop, 2)
         router = await world.start()
         books(world)
-        with capture_logs([merge_contextvars]) as lines:
+        with capture_logs([merged]) as lines:
             told = await asked(world, router, buy(AMOUNT), buy(AMOUNT), buy(AMOUNT))
         for number, report in enumerate(told):
             own = [line for line in lines if line.get("request") == f"r{number}"]
@@ -103,7 +103,7 @@ def test_a_refused_order_says_why_and_has_no_route() -> None:
         world = World(loop, 3)
         router = await world.start()
         books(world)
-        with capture_logs([merge_contextvars]) as lines, pytest.raises(NotEnoughFunds) as refusal:
+        with capture_logs([merged]) as lines, pytest.raises(NotEnoughFunds) as refusal:
             await asked(world, router, buy(100_000 * ONE))
         [line] = lines
         assert (line["event"], line["request"], line["refusal"]) == ("route.refused", "r0", "NotEnoughFunds")
@@ -121,7 +121,7 @@ def test_an_unknown_order_is_told_once_and_again_when_it_is_known_also_after_a_r
         router = await world.start(answer_ms=500)
         books(world)
         muffled = Muffled(world)
-        with capture_logs([merge_contextvars]) as lines:
+        with capture_logs([merged]) as lines:
             [told] = await asked(world, router, buy(AMOUNT))
             await world.clock.sleep(60_000)
         orders = {fill.order_id for fill in told.fills}
@@ -132,7 +132,7 @@ def test_an_unknown_order_is_told_once_and_again_when_it_is_known_also_after_a_r
         assert of(lines, "route.ended")[0]["status"] == "open"
         await router.stop(0)
         muffled.on = False
-        with capture_logs([merge_contextvars]) as lines:
+        with capture_logs([merged]) as lines:
             await world.start()
             await asyncio.sleep(60)
         own = [line for line in lines if line.get("route") == told.route_id]
@@ -153,7 +153,7 @@ def test_a_bug_of_ours_ends_a_route_in_a_line_with_its_ids_and_where_it_is(
         router = await world.start()
         books(world)
         monkeypatch.setattr(service, "report", lambda *_: 1 // 0)
-        with capture_logs([merge_contextvars]) as lines, pytest.raises(ZeroDivisionError):
+        with capture_logs([merged]) as lines, pytest.raises(ZeroDivisionError):
             await asked(world, router, buy(AMOUNT))
         [line] = of(lines, "route.crashed", request="r0", account=ACCOUNT)
         assert line["route"] in world.store.stored()
@@ -174,7 +174,7 @@ def test_a_line_about_an_order_that_a_venue_refused_says_in_whose_words() -> Non
         world.network.before_order = lambda venue: world.simulators[venue].exchange.set_book(
             world.natives[venue][0], [], [], world.clock.now_ms()
         )
-        with capture_logs([merge_contextvars]) as lines:
+        with capture_logs([merged]) as lines:
             [told] = await asked(world, router, buy(AMOUNT))
         failed = {fill.order_id for fill in told.fills if not fill.size}
         assert failed

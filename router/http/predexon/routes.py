@@ -5,7 +5,6 @@ import asyncio
 import msgspec
 import structlog
 from aiohttp import web
-from structlog.contextvars import bind_contextvars
 
 from router.core.errors import InProgress, Refusal
 from router.core.idempotency import KEY
@@ -18,6 +17,7 @@ from router.http.predexon.refusals import PARSE_ERROR
 from router.http.responses import REQUEST_ID, json_response
 from router.http.table import Parameter, Reply, Route
 from router.http.words import Word
+from router.runtime import logs
 from router.runtime.accounts import Account
 from router.runtime.keys import Denied, KeyRing, Scope
 from router.runtime.metrics import Metrics
@@ -70,7 +70,7 @@ class Orders:
                 return await self._once(request, account, asked.order, key)
             route = self._router.route(account, asked.order, request_id=request[REQUEST_ID])
             report = await asyncio.shield(route)
-            bind_contextvars(route=report.route_id)
+            logs.bind(route=report.route_id)
             status, body = show_seed.show(report)
         except Denied as denied:
             return self._turned(request, refusals.ACCESS_WORDS[type(denied)], str(denied))
@@ -92,7 +92,7 @@ class Orders:
             account, order, key, request_id=request[REQUEST_ID], show=show_seed.show
         )
         reply, replayed = await asyncio.shield(route)
-        bind_contextvars(route=reply.route_id)
+        logs.bind(route=reply.route_id)
         response = json_response(reply.status, reply.body.encode())
         if replayed:
             response.headers["Idempotent-Replayed"] = "true"
