@@ -326,7 +326,7 @@ class Router:
         outcome = self._registry.outcome(asked.outcome)
         if outcome is None:
             raise UnknownOutcome(f"{asked.outcome} is not in the registry")
-        if not any(key.venue in account.venues for key in outcome.listings):
+        if not any(key.venue in account.signers for key in outcome.listings):
             raise UnknownOutcome(f"no venue enabled for this account lists {asked.outcome}")
         return outcome
 

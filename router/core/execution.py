@@ -56,6 +56,8 @@ class Done(msgspec.Struct, frozen=True):
 
 Effect = Write | Send | LookUp | Extend | Reply | Done
 
+_LAST_WORDS, _OPEN_WORDS = (Filled, Rejected), (Working, Pending)
+
 
 class Execution:
     """The state of one route."""
@@ -66,6 +68,8 @@ class Execution:
         self.planned = planned
         self.orders: dict[OrderId, Order] = {order.order_id: order for order in planned.orders}
         assert len(self.orders) == len(planned.orders), "order ids are unique"
+        self._open = dict(self.orders)
+        """Orders without a last word, in plan order."""
         self._known: dict[OrderId, Answer] = {}
         self._asked: dict[OrderId, int] = dict.fromkeys(self.orders, 0)
         self._replied = False
@@ -87,7 +91,7 @@ class Execution:
     @property
     def open_orders(self) -> list[Order]:
         """Orders without a last word, in plan order. Their holds stay."""
-        return [order for order in self.orders.values() if not self._settled(order.order_id)]
+        return list(self._open.values())
 
     def start(self) -> list[Effect]:
         """The plan is on disk before any order leaves."""
@@ -101,28 +105,28 @@ class Execution:
 
     def answered(self, answer: Answer, now_ms: int) -> list[Effect]:
         """Late and repeated answers are welcome; the first final one counts, until a later one shows more."""
-        order = self.orders[answer.order_id]
+        order_id = answer.order_id
         effects: list[Effect] = []
-        ended = self._settled(order.order_id)
+        ended = order_id not in self._open
         if self._learn(answer):
             route_id = self.planned.route_id
             effects.append(Write(Answered(route_id=route_id, answer=answer, at_ms=now_ms)))
         if ended:
             return effects
-        if not self._settled(order.order_id):
-            return [*effects, self._ask(order)]
+        if order_id in self._open:
+            return [*effects, self._ask(self._open[order_id])]
         return [*effects, *self._finish(now_ms)]
 
     def extended(self, orders: Sequence[Order], *, held_back: bool, now_ms: int) -> list[Effect]:
         """The answer to `Extend`: a further round, or none. It too is on disk before it leaves."""
-        assert not self.open_orders, "a round ends before the next begins"
+        assert not self._open, "a round ends before the next begins"
         assert not (orders and self._replied), "whoever was answered holds no lane any more"
         self._held_back, self._rounds = held_back, self._rounds + 1
         if not orders:
             return self._finish(now_ms)
         for order in orders:
             assert order.order_id not in self.orders, "order ids are unique"
-            self.orders[order.order_id] = order
+            self.orders[order.order_id] = self._open[order.order_id] = order
             self._asked[order.order_id] = 0
         self.planned = msgspec.structs.replace(self.planned, orders=tuple(self.orders.values()))
         record = Extended(route_id=self.planned.route_id, orders=tuple(orders), at_ms=now_ms)
@@ -132,7 +136,7 @@ class Execution:
         """The further round could not be written, so none of it leaves; the route ends with what it has."""
         for order in orders:
             assert order.order_id not in self._known, "only orders that never left are withdrawn"
-            del self.orders[order.order_id]
+            del self.orders[order.order_id], self._open[order.order_id]
         self.planned = msgspec.structs.replace(self.planned, orders=tuple(self.orders.values()))
         self._held_back = False
         return self._finish(now_ms)
@@ -148,26 +152,25 @@ class Execution:
         """Keep what is new. True when it is worth remembering across a restart."""
         assert answer.order_id in self.orders, "an answer belongs to an order of the route"
         before = self._known.get(answer.order_id)
-        if isinstance(before, Filled | Rejected) and not refutes(before, answer):
+        if isinstance(before, _LAST_WORDS) and not refutes(before, answer):
             return False
         match answer:
             case Filled():
                 pass
             case Rejected():
-                if isinstance(before, Working | Pending) and before.size > 0 and not answer.undone:
+                if isinstance(before, _OPEN_WORDS) and before.size > 0 and not answer.undone:
                     return False  # it traded: "never arrived" contradicts what the venue said before
             case Working() | Pending():
-                if answer == before or (isinstance(before, Working | Pending) and answer.size < before.size):
+                if answer == before or (isinstance(before, _OPEN_WORDS) and answer.size < before.size):
                     return False
             case Unknown():
                 if before is None:
                     self._known[answer.order_id] = answer
                 return False
         self._known[answer.order_id] = answer
+        if isinstance(answer, _LAST_WORDS):
+            self._open.pop(answer.order_id, None)
         return True
-
-    def _settled(self, order_id: OrderId) -> bool:
-        return isinstance(self._known.get(order_id), Filled | Rejected)
 
     def _ask(self, order: Order) -> LookUp:
         known = self._known.get(order.order_id) or Unknown(order.order_id, "not answered before a restart")
@@ -177,7 +180,7 @@ class Execution:
         return LookUp(order, known, wait)
 
     def _finish(self, now_ms: int) -> list[Effect]:
-        if self.open_orders:
+        if self._open:
             return []
         if self._held_back and self._rounds < ROUNDS_MAX and not self._replied:
             self._held_back = False

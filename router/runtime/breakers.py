@@ -107,11 +107,11 @@ class Breakers:
 
     def sent(self, venue: str) -> None:
         """A request leaves for the first time."""
-        self._repeats.setdefault(venue, Repeats()).sent()
+        self._repeats_of(venue).sent()
 
     def may_repeat(self, venue: str, reason: str) -> bool:
         """Whether one more read may be sent to the venue a second time; it then counts."""
-        if not self._repeats.setdefault(venue, Repeats()).take():
+        if not self._repeats_of(venue).take():
             return False
         self._metrics.repeats.labels(venue, reason).inc()
         return True
@@ -149,6 +149,12 @@ class Breakers:
         if asked_ms:
             self._waits[venue.name, purpose] = _Wait(self._clock.monotonic_ms() + asked_ms)
             self._troubled.add(venue.name)
+
+    def _repeats_of(self, venue: str) -> Repeats:
+        repeats = self._repeats.get(venue)
+        if repeats is None:
+            repeats = self._repeats[venue] = Repeats()
+        return repeats
 
     def _of(self, venue: str, purpose: Purpose) -> Breaker:
         breaker = self._breakers.get((venue, purpose))

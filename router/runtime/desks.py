@@ -66,7 +66,7 @@ class Desks:
     def open(self, account: AccountId, order: Order, hear: Hear) -> None:
         """From now on each answer that news about the order makes goes to `hear`, and to nobody before it."""
         venue = order.listing.venue
-        desk = self._desks.setdefault((account, venue), _Desk())
+        desk = self._desk(account, venue)
         opened = desk.orders.get(order.order_id)
         if opened is not None:
             opened.hear = hear
@@ -89,7 +89,7 @@ class Desks:
 
     async def wait(self, account: AccountId, venue: str, ms: int) -> None:
         """Return after so long, or as soon as the account's stream is up again: it may have missed news."""
-        desk = self._desks.setdefault((account, venue), _Desk())
+        desk = self._desk(account, venue)
         sleeping = asyncio.ensure_future(self._clock.sleep(ms))
         back = asyncio.ensure_future(desk.back.wait())
         try:
@@ -100,7 +100,7 @@ class Desks:
 
     def back(self, account: AccountId, venue: str) -> None:
         """The account's stream is up: what may have been missed is looked up now."""
-        desk = self._desks.setdefault((account, venue), _Desk())
+        desk = self._desk(account, venue)
         desk.back.set()
         desk.back = asyncio.Event()
         self.on_back(account, venue)
@@ -125,7 +125,7 @@ class Desks:
     def news(self, account: AccountId, venue: str, news: News) -> None:
         """The account's stream at this venue said something."""
         self._metrics.news.of(venue).inc()
-        desk = self._desks.setdefault((account, venue), _Desk())
+        desk = self._desk(account, venue)
         order_id = OrderId(news.client_id)
         if order_id not in desk.orders:
             order_id = desk.ours.get(news.venue_order_id, OrderId(""))
@@ -141,6 +141,12 @@ class Desks:
                 waiting.append(news)
             if len(desk.unclaimed) > UNCLAIMED_MAX:
                 del desk.unclaimed[next(iter(desk.unclaimed))]
+
+    def _desk(self, account: AccountId, venue: str) -> _Desk:
+        desk = self._desks.get((account, venue))
+        if desk is None:
+            desk = self._desks[account, venue] = _Desk()
+        return desk
 
     def _tell(self, opened: _Open, news: News) -> None:
         if len(opened.news) >= NEWS_MAX:

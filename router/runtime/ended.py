@@ -57,10 +57,13 @@ class EndedOrders:
 
     def add(self, account: AccountId, ended: Ended) -> None:
         """An order has its last word."""
-        lately = self._lately.setdefault((account, ended.order.listing.venue), _Lately())
-        if ended.order.order_id in lately.orders:
-            lately.drop(ended.order.order_id)
-        lately.orders[ended.order.order_id] = ended
+        order = ended.order
+        lately = self._lately.get((account, order.listing.venue))
+        if lately is None:
+            lately = self._lately[account, order.listing.venue] = _Lately()
+        if order.order_id in lately.orders:
+            lately.drop(order.order_id)
+        lately.orders[order.order_id] = ended
         for venue_order_id in ended.venue_ids:
             lately.by_venue_id[venue_order_id] = ended
         if isinstance(ended.last, Filled):

@@ -40,6 +40,8 @@ WAITED_MS = 5
 LOOK_UP_MS_MAX = 2_000
 """Longest wait for one look-up; the next one follows."""
 
+_LAST_WORDS = (Filled, Rejected)
+
 log = structlog.get_logger(__name__)
 
 
@@ -236,7 +238,7 @@ class RouteHands:
             self._logged[order.order_id] = known
             ms = self._tools.clock.monotonic_ms() - self._began_ms
             route_lines.learnt(self._account.account_id, order, known, ms=ms)
-        if not isinstance(known, Filled | Rejected):
+        if not isinstance(known, _LAST_WORDS):
             self._tools.desks.learnt(self._account.account_id, order, known)
         elif known is not before:
             self._ended(execution.planned.route_id, order, known, before=before)
@@ -247,7 +249,7 @@ class RouteHands:
         """An order has its last word, or another one than it had."""
         tools, account_id = self._tools, self._account.account_id
         tools.desks.close(account_id, order, route_id, last)
-        if isinstance(before, Filled | Rejected):
+        if isinstance(before, _LAST_WORDS):
             counted_late(tools, account_id, Ended(route_id, order, last, at_ms=0), before)
         elif isinstance(last, Filled):
             tools.balances.debit(account_id, order, last)

@@ -24,8 +24,9 @@ IDLE_MAX = 64
 
 FIELD_BYTES = 4
 """Colon, blank and line end of a header field."""
+SHAPES_MAX = 256
+"""Sets of header names whose own fields are kept; a venue's requests have a handful."""
 _ALWAYS = {"User-Agent": "crossbook", "Accept": "application/json"}
-_PACKED, _PLAIN = "Accept-Encoding: gzip", "Accept-Encoding: identity"
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
@@ -56,6 +57,7 @@ class Line(asyncio.Protocol):
         self.open = False
         self.lost = asyncio.Event()
         """The connection is over, on the system's side too."""
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._transport: asyncio.Transport | None = None
         self._parser: httptools.HttpResponseParser | None = None
         self._reply: asyncio.Future[Response] | None = None
@@ -75,7 +77,8 @@ class Line(asyncio.Protocol):
         assert self._transport is not None
         self._begin()
         self._parser = httptools.HttpResponseParser(self)
-        self._reply = asyncio.get_running_loop().create_future()
+        assert self._loop is not None
+        self._reply = self._loop.create_future()
         self._transport.write(request)
         return self._reply
 
@@ -90,7 +93,8 @@ class Line(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ready."""
-        self._transport, self.open = cast("asyncio.Transport", transport), True
+        self._loop, self.open = asyncio.get_running_loop(), True
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the reply. Any that nobody asked for make the connection useless."""
@@ -278,17 +282,27 @@ class Base:
         self.origin = Origin(tls, parts.hostname, parts.port or (443 if tls else 80))
         self._prefix = parts.path
         self._defaults = {"Host": parts.netloc.rpartition("@")[2], **_ALWAYS}
+        self._own: dict[tuple[bool, bool, tuple[str, ...]], str] = {}
+        """Our own fields, by whether a reply may be packed, whether there is a body, and the names of the
+        fields that the request brings."""
 
     def render(self, request: Request) -> bytes:
         """A request as it goes over the wire. Its parts were checked: nothing in them ends a line."""
-        given = {name.lower() for name in request.headers}
-        lines = [f"{request.method} {self._prefix + request.target or '/'} HTTP/1.1"]
-        lines += [f"{name}: {value}" for name, value in self._defaults.items() if name.lower() not in given]
-        if "accept-encoding" not in given:
-            lines.append(_PACKED if request.purpose is Purpose.DATA else _PLAIN)
-        lines += [f"{name}: {value}" for name, value in request.headers.items()]
-        if request.body and "content-type" not in given:
-            lines.append("Content-Type: application/json")
-        if request.body or request.method in _WITH_BODY:
-            lines.append(f"Content-Length: {len(request.body)}")
-        return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii") + request.body
+        body, headers = request.body, request.headers
+        shape = request.purpose is Purpose.DATA, bool(body), tuple(headers)
+        own = self._own.get(shape) or self._fields(*shape)
+        given = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+        length = f"Content-Length: {len(body)}\r\n" if body or request.method in _WITH_BODY else ""
+        target = self._prefix + request.target or "/"
+        return f"{request.method} {target} HTTP/1.1\r\n{own}{given}{length}\r\n".encode("ascii") + body
+
+    def _fields(self, packed: bool, with_body: bool, names: tuple[str, ...]) -> str:
+        """What a request needs besides the fields that it brings itself."""
+        fields = {**self._defaults, "Accept-Encoding": "gzip" if packed else "identity"}
+        if with_body:
+            fields["Content-Type"] = "application/json"
+        given = {name.lower() for name in names}
+        own = "".join([f"{name}: {value}\r\n" for name, value in fields.items() if name.lower() not in given])
+        if len(self._own) < SHAPES_MAX:
+            self._own[packed, with_body, names] = own
+        return own

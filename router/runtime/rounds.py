@@ -1,6 +1,7 @@
 """The further rounds of one route: what the first plan held back, planned again on fresh books."""
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import msgspec
 
@@ -23,8 +24,13 @@ class Rounds:
 
     def __init__(self, planner: Planner, account: Account, *, outcome: Outcome, draft: Draft) -> None:
         self._planner, self._account, self._outcome, self._draft = planner, account, outcome, draft
-        self._asked = msgspec.structs.replace(draft.asked, max_price=draft.plan.worst, max_slippage_bps=None)
+        self._first = draft
+
+    @cached_property
+    def _asked(self) -> MarketOrder:
         """Slippage counts from the best price of the first round: that round itself moves the books."""
+        worst = self._first.plan.worst
+        return msgspec.structs.replace(self._first.asked, max_price=worst, max_slippage_bps=None)
 
     async def extend(self, execution: Execution) -> tuple[Sequence[Order], bool]:
         """The next round's orders, and whether it holds something back as well."""

@@ -176,18 +176,17 @@ class _Runner:
         return False
 
     async def _pay(self) -> StoreDown | None:
-        """Write all that is owed, in order; why the store does not take it, if it does not."""
-        if self._owed:
-            try:
-                await self.hands.append(*self._owed)
-            except StoreDown as failure:
-                return failure
-            self._owed.clear()
+        """Write what is owed, in order; why the store does not take it, if it does not."""
+        try:
+            await self.hands.append(*self._owed)
+        except StoreDown as failure:
+            return failure
+        self._owed.clear()
         return None
 
     async def settle(self) -> None:
         """Return when the store has everything."""
-        while await self._pay() is not None:
+        while self._owed and await self._pay() is not None:
             await self.hands.wait(OWED_RETRY_MS)
 
     async def _look_up(self, effect: LookUp) -> Answer:

@@ -15,7 +15,8 @@ def fault(request: Request) -> str | None:
     """What of this request HTTP cannot carry, or None. A stray line break would be a second request."""
     if not _METHOD.fullmatch(request.method):
         return "method"
-    if not _TARGET.fullmatch(request.target) or "#" in request.target:
+    target = request.target
+    if not _TARGET.fullmatch(target) or "#" in target:
         return "target"
     for name, value in request.headers.items():
         if not (_HEADER_NAME.fullmatch(name) and _HEADER_TEXT.fullmatch(value)):

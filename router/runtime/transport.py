@@ -52,8 +52,9 @@ log = structlog.stdlib.get_logger("crossbook.transport")
 
 
 class Manner(NamedTuple):
-    """How one request is to be sent. See `Door`."""
+    """How the requests of one conversation are to be sent. See `Door`."""
 
+    signer: Signer | None
     end_ms: int
     urgent: bool
     guard: Guard | None
@@ -87,7 +88,8 @@ class Transport:
         self.breakers, self.times = Breakers(clock, metrics), VenueTimes(clock)
         self._signing: ThreadPoolExecutor | None = None
         self._slots: dict[tuple[str, Purpose, bool], Slots] = {}
-        self._counted: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
+        self._counted: dict[tuple[str, Purpose, str | int], tuple[Counter, Histogram]] = {}
+        """By what failed, or the first digit of the status."""
         self.may_act: Callable[[], bool] = lambda: True
         """Asked at the last moment before a request other than DATA leaves; without it nothing is sent."""
 
@@ -133,13 +135,8 @@ class Transport:
         `deadline_ms` is how long from now the whole of it may take: waiting, signing, sending, reading.
         A `private` request needs a signer. Redirects are not followed. `guard`, `urgent`: see `Door`.
         """
-        started_ms = self._clock.monotonic_ms()
-        manner = Manner(started_ms + deadline_ms, urgent, guard)
-        reply = await self._guarded(venue, request, signer, manner)
-        if self._again(venue, request, reply, started_ms):
-            reply = await self._guarded(venue, request, signer, manner)
-        self._count(venue, request, reply, self._clock.monotonic_ms() - started_ms)
-        return reply
+        manner = Manner(signer, self._clock.monotonic_ms() + deadline_ms, urgent, guard)
+        return await self._ask(venue, request, manner)
 
     async def perform(
         self,
@@ -156,7 +153,7 @@ class Transport:
         When `deadline_ms` from now has passed, whatever it still asks for is answered by a Silence that
         proves nothing was sent, so that it ends in a value.
         """
-        end_ms = self._clock.monotonic_ms() + deadline_ms
+        manner = Manner(signer, self._clock.monotonic_ms() + deadline_ms, urgent, guard)
         reply: Reply | None = None
         for _ in range(STEPS_MAX):
             try:
@@ -164,10 +161,7 @@ class Transport:
             except StopIteration as stop:
                 value: T = stop.value
                 return value
-            left_ms = end_ms - self._clock.monotonic_ms()
-            reply = await self.send(
-                venue, request, signer=signer, deadline_ms=left_ms, guard=guard, urgent=urgent
-            )
+            reply = await self._ask(venue, request, manner)
         talk.close()
         raise EndlessTalkError(f"{venue.name}: more than {STEPS_MAX} requests in one conversation")
 
@@ -196,12 +190,21 @@ class Transport:
             self._report(venue, request, silence)
             return silence
 
-    async def _guarded(self, venue: Venue, request: Request, signer: Signer | None, manner: Manner) -> Reply:
+    async def _ask(self, venue: Venue, request: Request, manner: Manner) -> Reply:
+        """One request as often as it may be sent, and what came of it in figures."""
+        started_ms = self._clock.monotonic_ms()
+        reply = await self._guarded(venue, request, manner)
+        if self._again(venue, request, reply, started_ms):
+            reply = await self._guarded(venue, request, manner)
+        self._count(venue, request, reply, self._clock.monotonic_ms() - started_ms)
+        return reply
+
+    async def _guarded(self, venue: Venue, request: Request, manner: Manner) -> Reply:
         """Sent if the venue's breakers let it pass, which are told what came of it."""
         refusal = self.breakers.refusal(venue.name, request.purpose, urgent=manner.urgent)
         if refusal is not None:
             return refusal
-        reply = await self._attempt(venue, request, signer, manner)
+        reply = await self._attempt(venue, request, manner)
         self.breakers.saw(venue, request.purpose, reply)
         return reply
 
@@ -219,21 +222,21 @@ class Transport:
             and self.breakers.may_repeat(venue.name, "clock")
         )
 
-    async def _attempt(self, venue: Venue, request: Request, signer: Signer | None, manner: Manner) -> Reply:
+    async def _attempt(self, venue: Venue, request: Request, manner: Manner) -> Reply:
         now_ms = self._clock.monotonic_ms()
         if manner.end_ms <= now_ms:
             return Silence("deadline", sent=False)
         if self._lines is None:
             return Silence("closed", sent=False)
-        urgent, end_ms = manner.urgent, min(manner.end_ms, now_ms + REQUEST_MS_MAX[request.purpose])
-        slots = self._slots_of(venue, request.purpose, urgent=urgent)
+        signer, urgent, purpose = manner.signer, manner.urgent, request.purpose
+        end_ms = min(manner.end_ms, now_ms + REQUEST_MS_MAX[purpose])
+        slots = self._slots_of(venue, purpose, urgent=urgent)
         try:
             if not slots.take_free():
                 async with asyncio.timeout(self._left_s(end_ms)):
                     await slots.take()
             try:
-                paced = self._paces.wait(venue, request.purpose, signer, end_ms=end_ms, urgent=urgent)
-                if not await paced:
+                if not await self._paces.wait(venue, purpose, signer, end_ms=end_ms, urgent=urgent):
                     return Silence("paced", sent=False)
                 ready = await self._ready(venue, request, signer, end_ms)
                 if isinstance(ready, Silence):
@@ -279,7 +282,8 @@ class Transport:
             return Silence("closed", sent=False)
         base = self._base(venue, request)
         data = base.render(request)
-        line = lines.idle(base.origin, self._clock.monotonic_ms())
+        now_ms = self._clock.monotonic_ms()
+        line = lines.idle(base.origin, now_ms)
         self.breakers.sent(venue.name)
         while True:
             if line is None:
@@ -288,11 +292,12 @@ class Transport:
                         line = await lines.connect(base.origin)
                 except Broken as broken:
                     return Silence(broken.word, sent=False)
+                now_ms = self._clock.monotonic_ms()
             if why := self._why_not(request, guard):
-                lines.keep(base.origin, line, self._clock.monotonic_ms())
+                lines.keep(base.origin, line, now_ms)
                 return Silence(why, sent=False)
             try:
-                reply = await self._reply(line, data, end_ms)
+                reply = await self._reply(line, data, end_ms - now_ms)
             except Broken as broken:
                 dead = broken.unheard and line.used and request.purpose is not Purpose.ORDER
                 if not dead or not self.breakers.may_repeat(venue.name, "dead_connection"):
@@ -308,10 +313,10 @@ class Transport:
             return "not_owner"
         return guard() if guard is not None and request.purpose is Purpose.ORDER else None
 
-    async def _reply(self, line: Line, data: bytes, end_ms: int) -> Response:
+    async def _reply(self, line: Line, data: bytes, left_ms: int) -> Response:
         """Raises Broken. A connection that did not bring the whole reply is closed, whatever the reason."""
         reply = line.ask(data)
-        alarm = asyncio.get_running_loop().call_later(self._left_s(end_ms), _expire, reply)
+        alarm = reply.get_loop().call_later(max(0, left_ms) / 1000, _expire, reply)
         whole = False
         try:
             response = await reply
@@ -341,16 +346,17 @@ class Transport:
 
     def _count(self, venue: Venue, request: Request, reply: Reply, ms: int) -> None:
         if isinstance(reply, Silence):
-            outcome = reply.reason.partition(":")[0]
+            outcome: str | int = reply.reason.partition(":")[0]
             self._report(venue, request, reply, ms=ms)
         else:
-            outcome = f"{reply.status // 100}xx"
-        labels = (venue.name, request.purpose.value, outcome)
-        counted = self._counted.get(labels)
+            outcome = reply.status // 100
+        key = (venue.name, request.purpose, outcome)
+        counted = self._counted.get(key)
         if counted is None:  # finding a metric by its labels costs more than counting
-            metrics = self._metrics
+            word = outcome if isinstance(outcome, str) else f"{outcome}xx"
+            labels, metrics = (venue.name, request.purpose.value, word), self._metrics
             counted = metrics.requests.labels(*labels), metrics.request_seconds.labels(*labels)
-            self._counted[labels] = counted
+            self._counted[key] = counted
         counted[0].inc()
         counted[1].observe(ms / 1000)
 

@@ -50,10 +50,10 @@ class Arrivals:
             placing.set(talk.gi_code.co_name == "place")
             return await perform(venue, talk, **given)
 
-        async def replied(line: Line, data: bytes, end_ms: int) -> Response:
+        async def replied(line: Line, data: bytes, left_ms: int) -> Response:
             if placing.get() and data.startswith(b"POST"):
                 self.left.append(time.monotonic())
-            return await reply(line, data, end_ms)
+            return await reply(line, data, left_ms)
 
         transport.perform = performed  # type: ignore[method-assign,assignment]  # a tap
         transport._reply = replied  # type: ignore[method-assign]  # a tap

@@ -23,8 +23,8 @@ FAULTS = (
     Fault(
         "an order that timed out is sent again",
         _EXECUTION,
-        "return [*effects, self._ask(order)]",
-        "return [*effects, Send(order)]",
+        "return [*effects, self._ask(self._open[order_id])]",
+        "return [*effects, Send(self._open[order_id])]",
         _EXECUTED,
     ),
     Fault(
@@ -38,22 +38,22 @@ FAULTS = (
     Fault(
         "a rejection after trades is believed",
         _EXECUTION,
-        "if isinstance(before, Working | Pending) and before.size > 0 and not answer.undone:",
+        "if isinstance(before, _OPEN_WORDS) and before.size > 0 and not answer.undone:",
         "if before is answer:",
         _EXECUTED,
     ),
     Fault(
         "a last word can be replaced",
         _EXECUTION,
-        "        if isinstance(before, Filled | Rejected) and not refutes(before, answer):",
+        "        if isinstance(before, _LAST_WORDS) and not refutes(before, answer):",
         "        if isinstance(before, Filled) and not refutes(before, answer):",
         f"{_EXECUTED} tests/runtime/test_runner.py",
     ),
     Fault(
         "a route ends while an order is open",
         _EXECUTION,
-        "        if self.open_orders:\n            return []\n        if self._held_back",
-        "        if len(self.open_orders) > 1:\n            return []\n        if self._held_back",
+        "        if self._open:\n            return []\n        if self._held_back",
+        "        if len(self._open) > 1:\n            return []\n        if self._held_back",
         _EXECUTED,
     ),
     Fault(
@@ -66,7 +66,7 @@ FAULTS = (
     Fault(
         "trades that were told shrink again",
         _EXECUTION,
-        "if answer == before or (isinstance(before, Working | Pending) and answer.size < before.size):",
+        "if answer == before or (isinstance(before, _OPEN_WORDS) and answer.size < before.size):",
         "if answer == before:",
         _EXECUTED,
     ),

@@ -14,8 +14,8 @@ FAULTS = (
     Fault(
         "what the store did not take is forgotten",
         "router/runtime/runner.py",
-        "            except StoreDown as failure:\n",
-        "            except StoreDown as failure:\n                self._owed = []\n",
+        "        except StoreDown as failure:\n",
+        "        except StoreDown as failure:\n            self._owed = []\n",
         "tests/runtime/test_runner.py tests/runtime/test_service.py",
     ),
     Fault(
@@ -28,7 +28,7 @@ FAULTS = (
     Fault(
         "a hold is released before the last word",
         "router/runtime/hands.py",
-        "        if not isinstance(known, Filled | Rejected):\n",
+        "        if not isinstance(known, _LAST_WORDS):\n",
         "        if known is None:\n",
         "tests/runtime/test_service.py",
     ),

@@ -11,6 +11,7 @@ import msgspec
 class Purpose(Enum):
     """What a request is for. Deadlines, budgets and breakers are kept per purpose."""
 
+    __hash__ = object.__hash__  # each is one object; Enum's own is a call in Python
     DATA = "data"
     """Public market data and metadata."""
     ACCOUNT = "account"

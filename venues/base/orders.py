@@ -17,6 +17,7 @@ OrderId = NewType("OrderId", str)
 class Side(Enum):
     """Which way the caller trades the outcome."""
 
+    __hash__ = object.__hash__  # each is one object; Enum's own is a call in Python
     BUY = "buy"
     SELL = "sell"
 
