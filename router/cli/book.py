@@ -66,7 +66,8 @@ async def _seeded(market: MarketData, outcome: Outcome) -> None:
 
 def read(market: MarketData, outcome: Outcome, side: Side) -> Merged:
     """One side of the outcome over every venue that lists it."""
-    return market.ladders.read(outcome, side, frozenset(key.venue for key in outcome.listings))
+    takes, _ = market.ladders.read(outcome, side, frozenset(key.venue for key in outcome.listings))
+    return takes
 
 
 def draw(market: MarketData, outcome: Outcome) -> Group:

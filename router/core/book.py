@@ -205,14 +205,14 @@ class Book:
         One of not_seeded, lost:<reason>, suspect:<reason>, halted:<reason>, not_connected, stale, crossed.
         A locked book (bid equal to ask) counts as crossed. An empty side is no reason.
         """
-        if self.state is not State.LIVE:
+        if self.state is not _LIVE:
             return f"{self.state.value}:{self.reason}" if self.reason else self.state.value
         if self._pulse is None:
             return "not_connected"
         if now_ms - self._pulse.heard_ms > silent_ms_max:
             return "stale"
-        bid, ask = self.best_bid(), self.best_ask()
-        return "crossed" if bid is not None and ask is not None and bid >= ask else None
+        bids, asks = self.bids.prices, self.asks.prices
+        return "crossed" if bids and asks and bids[-1] >= asks[0] else None
 
     def apply(self, event: BookEvent, now_ms: int) -> bool:
         """Take in one event of this book.

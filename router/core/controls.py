@@ -125,6 +125,8 @@ def barred(limits: AccountLimits, outcome: Outcome, now: Outcome | None) -> dict
 
 def check_matches(limits: AccountLimits, outcome: Outcome, merged: Merged) -> None:
     """Whether a listing is left that the account may trade. Raises NotTradable."""
+    if not merged.unusable:
+        return
     keys = [terms.listing.key for terms in merged.terms]
     if not keys or any(merged.unusable.get(key) not in (UNLIKE, UNLISTED) for key in keys):
         return

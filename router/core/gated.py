@@ -12,6 +12,8 @@ REFUSED_BEFORE = "refused_before"
 
 def without(merged: Merged, reasons: Mapping[ListingKey, str]) -> Merged:
     """The same side of the outcome without the offers of these listings; why stands in its `unusable`."""
+    if not reasons:
+        return merged
     keys = [terms.listing.key for terms in merged.terms]
     out = {index: reasons[key] for index, key in enumerate(keys) if key in reasons}
     if not out:
@@ -27,6 +29,8 @@ def without(merged: Merged, reasons: Mapping[ListingKey, str]) -> Merged:
 
 def left_out(merged: Merged, asked: MarketOrder) -> tuple[LeftOut, ...]:
     """The venues the caller would use of which nothing can be used, in the order of their first listing."""
+    if not merged.unusable:
+        return ()
     usable = {t.listing.venue for t in merged.terms if t.listing.key not in merged.unusable}
     found: dict[str, str] = {}
     for terms in merged.terms:

@@ -49,11 +49,24 @@ class Balances:
         self.keep: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]] = asyncio.ensure_future
         """Runs a read that may outlive the plan it is for; it ends by READ_MS_MAX."""
 
+    def remembered(self, account: Account, venues: Sequence[str]) -> dict[tuple[str, str], Cash] | None:
+        """Cash by (venue, pool) where all of it was read lately; None where a venue has to be asked."""
+        now_ms = self._clock.monotonic_ms()
+        cash: dict[tuple[str, str], Cash] = {}
+        for venue in venues:
+            purse = self._fresh(account, venue, now_ms)
+            if purse is None:
+                return None
+            for pool, amount in purse.funds.items():
+                cash[venue, pool] = amount
+        return cash
+
     async def funds(
         self, account: Account, venues: Sequence[str]
     ) -> tuple[dict[tuple[str, str], Cash], dict[str, str]]:
         """Cash by (venue, pool), and the venues that could not be read with the reason."""
-        old = [venue for venue in venues if not self._fresh(account, venue)]
+        now_ms = self._clock.monotonic_ms()
+        old = [venue for venue in venues if self._fresh(account, venue, now_ms) is None]
         read = dict(zip(old, await self._read_all(account, old), strict=True)) if old else {}
         cash: dict[tuple[str, str], Cash] = {}
         unread: dict[str, str] = {}
@@ -99,11 +112,12 @@ class Balances:
         if purse := self._purses.get((account, venue)):
             purse.read_ms = None
 
-    def _fresh(self, account: Account, venue: str) -> bool:
+    def _fresh(self, account: Account, venue: str, now_ms: int) -> _Purse | None:
+        """What was read lately."""
         purse = self._purses.get((account.account_id, venue))
-        if purse is None or purse.read_ms is None:
-            return False
-        return self._clock.monotonic_ms() - purse.read_ms <= self._age_ms
+        if purse is None or purse.read_ms is None or now_ms - purse.read_ms > self._age_ms:
+            return None
+        return purse
 
     async def _read_all(
         self, account: Account, venues: Sequence[str]

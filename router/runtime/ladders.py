@@ -1,7 +1,8 @@
-"""The merged books in use: one per outcome, side and set of venues, kept while their listings' terms last."""
+"""The merged books in use: one per outcome and set of venues, kept while their listings' terms last."""
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from registry.model import Outcome, OutcomeId
 from router.core.book import Books, State
@@ -12,11 +13,22 @@ from venues.base.contract import Venue
 from venues.base.listing import Listing, ListingKey
 from venues.base.orders import Side
 
-LADDERS_MAX = 4_096
-"""Merged books kept; past this the one unused longest is dropped and built again at need."""
+LADDERS_MAX = 2_048
+"""Outcomes whose merged books are kept, both sides of each; past this the one unused longest is dropped and
+built again at need."""
 
 _UNSEEDED = frozenset({State.EMPTY.value, "not_connected"})
-_Key = tuple[OutcomeId, Side, frozenset[str]]
+_Key = tuple[OutcomeId, frozenset[str]]
+_BUY = Side.BUY
+
+
+class _Kept(NamedTuple):
+    """Both sides of an outcome, and what they were built from."""
+
+    version: int
+    outcome: Outcome
+    buys: MergedSide
+    sales: MergedSide
 
 
 class Ladders:
@@ -28,19 +40,16 @@ class Ladders:
         self._venues, self._books, self._catalog, self._clock = venues, books, catalog, clock
         self._silent_ms = silent_ms
         self._tables = RankTables()
-        self._kept: OrderedDict[_Key, tuple[int, Outcome, MergedSide]] = OrderedDict()
+        self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
 
-    def read(self, outcome: Outcome, side: Side, venues: frozenset[str]) -> Merged:
-        """The offers of an outcome as they are now. Listings without metadata yet are left out."""
-        key = (outcome.outcome_id, side, venues)
-        kept = self._kept.get(key)
-        if kept is None or kept[0] != self._catalog.version or kept[1] is not outcome:
-            kept = (self._catalog.version, outcome, self._build(outcome, side, venues))
-            self._kept[key] = kept
-            if len(self._kept) > LADDERS_MAX:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(key)
-        return kept[2].read(self._clock.monotonic_ms())
+    def read(self, outcome: Outcome, side: Side, venues: frozenset[str]) -> tuple[Merged, Merged]:
+        """The offers of an outcome on this side and on the other, as they are now.
+
+        Listings without metadata yet are left out.
+        """
+        kept, now_ms = self._of(outcome, venues), self._clock.monotonic_ms()
+        buys, sales = kept.buys.read(now_ms), kept.sales.read(now_ms)
+        return (buys, sales) if side is _BUY else (sales, buys)
 
     def heard_ms(self, listing: Listing) -> int | None:
         """When a listing's live book was last heard of; None where it has none."""
@@ -68,7 +77,19 @@ class Ladders:
         why = book.why_unusable(self._clock.monotonic_ms(), self._silent_ms) if book else State.EMPTY.value
         return f"the book of {key}: {why}" if why in _UNSEEDED else None
 
-    def _build(self, outcome: Outcome, side: Side, venues: frozenset[str]) -> MergedSide:
+    def _of(self, outcome: Outcome, venues: frozenset[str]) -> _Kept:
+        key, version = (outcome.outcome_id, venues), self._catalog.version
+        kept = self._kept.get(key)
+        if kept is None or kept.version != version or kept.outcome is not outcome:
+            sources = self._sources(outcome, venues)
+            buys, sales = (MergedSide(sources, side, self._tables) for side in (Side.BUY, Side.SELL))
+            kept = self._kept[key] = _Kept(version, outcome, buys, sales)
+            if len(self._kept) > LADDERS_MAX:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return kept
+
+    def _sources(self, outcome: Outcome, venues: frozenset[str]) -> list[Source]:
         sources: list[Source] = []
         named: set[ListingKey] = set()
         for listing in outcome.listings:
@@ -77,7 +98,7 @@ class Ladders:
                 named.add(listing)
                 book = self._books.open(listing.venue, listing.native)
                 sources.append(Source(terms, book, self.silent_ms_max(listing.venue)))
-        return MergedSide(sources, side, self._tables)
+        return sources
 
 
 def _mirrored(listing: Listing) -> ListingKey | None:

@@ -1,6 +1,7 @@
 """From what is asked to orders that can be sent: offers, means, plan, bounds, ids and stamps."""
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -10,6 +11,7 @@ from router.core.allocate import allocate
 from router.core.bound import Bounded, bound
 from router.core.considered import BALANCE_UNREAD, owned_up
 from router.core.controls import (
+    AccountLimits,
     barred,
     check_matches,
     check_now,
@@ -41,6 +43,7 @@ from venues.base.units import Cash, Price, Size, affordable, plain
 CATCH_UP_MS_MAX = 500
 """Longest wait for the books to show what our own orders took."""
 POLL_MS = 5
+_BUY = Side.BUY
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,11 +56,41 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     plan: Plan
     bounded: Bounded
     tops: Mapping[ListingKey, Offer | None]
-    """The best offer of each listing when it was made."""
+    """The best offer of each listing when it was made, where something is held back for a further round."""
     left_out: tuple[LeftOut, ...]
     """The venues of which nothing could be used."""
     read_ms: int
     """When the books were read, by the clock that only grows."""
+
+
+class _Sight(NamedTuple):
+    """What an account sees of an outcome in one moment."""
+
+    limits: AccountLimits
+    """What it may do then."""
+    takes: Merged
+    """What an order of the side in question takes, without what the account may not trade."""
+    gives: Merged
+    """The other side."""
+    read_ms: int
+    """When, by the clock that only grows."""
+
+    def best(self) -> tuple[Price | None, Price | None]:
+        """The best bid and the best ask of all the account's venues."""
+        takes = [top[2] for top in self.takes.tops if top is not None]
+        gives = [top[2] for top in self.gives.tops if top is not None]
+        asks, bids = (takes, gives) if self.takes.side is _BUY else (gives, takes)
+        return max(bids, default=None), min(asks, default=None)
+
+
+class _Found(NamedTuple):
+    """What an account has at the venues."""
+
+    means: Means
+    unread: Mapping[str, str]
+    """The venues that did not say, and why."""
+    waited: bool
+    """Whether a venue was asked: that took time."""
 
 
 class Planner:
@@ -90,31 +123,29 @@ class Planner:
 
         `refused` are the listings on which the venue has refused an order of the same route.
         """
-        merged = self._read(account, asked, outcome, refused)
-        check_matches(self._controls.limits(account.account_id), outcome, merged)
-        means, unread = await self._means(account, asked, merged)
+        sight = self._tradable(account, asked, outcome, refused)
+        check_matches(sight.limits, outcome, sight.takes)
+        found = await self._means(account, asked, sight.takes)
         if self._stopped:
             raise Stopping("the router shut down before the order was planned")
-        read_ms = self._clock.monotonic_ms()
-        merged = self._read(account, asked, outcome, refused)  # reading the means took time
-        held_to, cut = self._held_to(account, asked, outcome, merged)
-        capped = self._capped(account, means, merged)
+        if found.waited:
+            sight = self._tradable(account, asked, outcome, refused)
+        held_to, cut = self._held_to(account, asked, outcome, sight)
         if cut == 0:
-            raise self._nothing(held_to, merged, means, unread, cut=cut)
-        plan = _told(allocate(merged, _only(held_to, cut), capped), unread)
-        terms = {each.listing.key: each for each in merged.terms}
-        bounded = bound(plan.orders, terms)
+            raise self._nothing(held_to, sight.takes, found, cut=cut)
+        means, only = self._capped(account, found.means, sight), _only(held_to, cut)
+        plan = _told(allocate(sight.takes, only, means), found.unread)
+        bounded = bound(plan.orders, {each.listing.key: each for each in sight.takes.terms})
         if not bounded.orders:
-            raise self._nothing(held_to, merged, means, unread, cut=cut)
-        tops = {each.listing.key: top for each, top in zip(merged.terms, merged.tops, strict=True)}
+            raise self._nothing(held_to, sight.takes, found, cut=cut)
         return Draft(
-            asked=_only(held_to, cut),
+            asked=only,
             cut=cut,
             plan=plan,
             bounded=bounded,
-            tops=tops,
-            left_out=left_out(merged, asked),
-            read_ms=read_ms,
+            tops=_tops(sight.takes) if bounded.held_back else {},
+            left_out=left_out(sight.takes, asked),
+            read_ms=sight.read_ms,
         )
 
     def permit(self, account: Account, asked: MarketOrder, orders: Sequence[Order]) -> None:
@@ -129,10 +160,9 @@ class Planner:
         """Once more when the order is to leave. Raises the refusal of a control."""
         self.check_halts(account, order, outcome)
         self._controls.check_sent(account.account_id, order)
-        merged = self._offers(account, order.side, outcome)
-        bid, ask = self._best(account, outcome, merged)
-        limits, now_ms = self._controls.limits(account.account_id), self._clock.now_ms()
-        check_now(limits, order, merged, bid=bid, ask=ask, now_ms=now_ms)
+        sight = self._sight(account, order.side, outcome)
+        bid, ask = sight.best()
+        check_now(sight.limits, order, sight.takes, bid=bid, ask=ask, now_ms=self._clock.now_ms())
 
     def orders(self, account: Account, draft: Draft) -> tuple[Order, ...]:
         """With ids and stamps: from here on it can be sent, and looked up after a crash.
@@ -158,30 +188,31 @@ class Planner:
         side = draft.bounded.orders[0].side
         taken = {part.listing.key for part in draft.bounded.orders}.difference(refused)
         for _ in range(CATCH_UP_MS_MAX // POLL_MS):
-            merged = self._offers(account, side, outcome)
-            now = {each.listing.key: top for each, top in zip(merged.terms, merged.tops, strict=True)}
+            now = _tops(self._sight(account, side, outcome).takes)
             if all(now.get(key) != draft.tops[key] for key in taken):
                 return True
             await self._clock.sleep(POLL_MS)
         return False
 
-    def _read(
+    def _tradable(
         self, account: Account, asked: MarketOrder, outcome: Outcome, refused: Collection[ListingKey]
-    ) -> Merged:
-        """What is on offer, without what the account may not trade now."""
-        merged = self._offers(account, asked.side, outcome)
-        venues = dict.fromkeys(terms.listing.venue for terms in merged.terms)
+    ) -> _Sight:
+        """What is on offer now, without what no order of the account may go to."""
+        sight = self._sight(account, asked.side, outcome)
+        venues = dict.fromkeys([terms.listing.venue for terms in sight.takes.terms])
         shut = self._tools.venue_gates.closed(account.account_id, venues)
         if not shut and not refused:
-            return merged
+            return sight
         reasons = {key: shut[key.venue] for key in outcome.listings if key.venue in shut}
-        return without(merged, {**reasons, **dict.fromkeys(refused, REFUSED_BEFORE)})
+        takes = without(sight.takes, {**reasons, **dict.fromkeys(refused, REFUSED_BEFORE)})
+        return sight._replace(takes=takes)
 
-    def _offers(self, account: Account, side: Side, outcome: Outcome) -> Merged:
-        """What is on offer, without listings that the account may not trade under this outcome."""
-        merged = self._ladders.read(outcome, side, account.venues)
-        now = self.registry.outcome(outcome.outcome_id)
-        return without(merged, barred(self._controls.limits(account.account_id), outcome, now))
+    def _sight(self, account: Account, side: Side, outcome: Outcome) -> _Sight:
+        """What is on offer now, without listings that the account may not trade under this outcome."""
+        limits, read_ms = self._controls.limits(account.account_id), self._clock.monotonic_ms()
+        takes, gives = self._ladders.read(outcome, side, account.venues)
+        no = barred(limits, outcome, self.registry.outcome(outcome.outcome_id))
+        return _Sight(limits, without(takes, no), without(gives, no), read_ms)
 
     def _order(self, part: PlannedOrder) -> Order:
         return Order(
@@ -197,11 +228,11 @@ class Planner:
         )
 
     def _held_to(
-        self, account: Account, asked: MarketOrder, outcome: Outcome, merged: Merged
+        self, account: Account, asked: MarketOrder, outcome: Outcome, sight: _Sight
     ) -> tuple[MarketOrder, int | None]:
         """The order within the collar and its share of what is on offer; what is left if that is less."""
-        limits = self._controls.limits(account.account_id)
-        bid, ask = self._best(account, outcome, merged)
+        limits, merged = sight.limits, sight.takes
+        bid, ask = sight.best()
         asked = self._without_halted(account, asked, outcome, merged)
         check_sale(limits, asked, bid)
         held_to = collared(limits, without_closing(limits, asked, merged, self._clock.now_ms()), bid, ask)
@@ -229,33 +260,22 @@ class Planner:
         return msgspec.structs.replace(asked, exclude_venues=asked.exclude_venues | halted.keys())
 
     @staticmethod
-    def _nothing(
-        asked: MarketOrder, merged: Merged, means: Means, unread: Mapping[str, str], *, cut: int | None
-    ) -> Refusal:
+    def _nothing(asked: MarketOrder, merged: Merged, found: _Found, *, cut: int | None) -> Refusal:
         """Why nothing of the order can be placed: a control only where something could be without it."""
-        plan = _told(allocate(merged, asked, means), unread)
+        plan = _told(allocate(merged, asked, found.means), found.unread)
         whole = plain(asked.amount or asked.size)
         if not plan.orders:
-            return NothingAllocated(_why_nothing(plan, merged, unread))
+            return NothingAllocated(_why_nothing(plan, merged, found.unread))
         if cut is not None:
             return TooDeep("depth_percent", whole, plain(cut))
         return RiskLimit("room", whole, "what the limits of its venues leave")
 
-    def _best(self, account: Account, outcome: Outcome, merged: Merged) -> tuple[Price | None, Price | None]:
-        """The best bid and the best ask of all the account's venues."""
-        other = Side.SELL if merged.side is Side.BUY else Side.BUY
-        takes = [top[2] for top in merged.tops if top is not None]
-        gives = [top[2] for top in self._offers(account, other, outcome).tops if top is not None]
-        asks, bids = (takes, gives) if merged.side is Side.BUY else (gives, takes)
-        return max(bids, default=None), min(asks, default=None)
-
-    def _capped(self, account: Account, means: Means, merged: Merged) -> Means:
+    def _capped(self, account: Account, means: Means, sight: _Sight) -> Means:
         """No more at a venue with limits of its own than these leave: plans go around one that is full."""
-        limits = self._controls.limits(account.account_id)
-        rooms = {venue: self._controls.room(account.account_id, venue) for venue in limits.at}
-        top = max((top[2] for top in merged.tops if top is not None), default=None)
-        if not rooms or top is None:
+        top = max([top[2] for top in sight.takes.tops if top is not None], default=None)
+        if not sight.limits.at or top is None:
             return means
+        rooms = {venue: self._controls.room(account.account_id, venue) for venue in sight.limits.at}
         return Means(
             funds={pool: min(cash, rooms.get(pool[0], cash)) for pool, cash in means.funds.items()},
             holdings={
@@ -264,16 +284,17 @@ class Planner:
             },
         )
 
-    async def _means(
-        self, account: Account, asked: MarketOrder, merged: Merged
-    ) -> tuple[Means, dict[str, str]]:
-        """What the account can use on the venues with a usable book, and the venues that did not say."""
+    async def _means(self, account: Account, asked: MarketOrder, merged: Merged) -> _Found:
+        """What the account can use on the venues with a usable book. Raises NotEnoughFunds."""
         listings = [t.listing for t in merged.terms if t.listing.key not in merged.unusable]
         if asked.side is Side.SELL:
             holdings, unread = await self._balances.holdings(account, listings)
-            return self._ledger.free(account.account_id, {}, holdings), unread
+            return _Found(self._ledger.free(account.account_id, {}, holdings), unread, waited=True)
         venues = sorted({listing.venue for listing in listings})
-        funds, unread = await self._balances.funds(account, venues)
+        funds, unread = self._balances.remembered(account, venues), dict[str, str]()
+        waited = funds is None
+        if funds is None:
+            funds, unread = await self._balances.funds(account, venues)
         means = self._ledger.free(account.account_id, funds, {})
         have = sum(means.funds.values())
         if venues and not unread and have < asked.amount:
@@ -282,7 +303,7 @@ class Planner:
             raise NotEnoughFunds(
                 f"insufficient balance: need {plain(asked.amount)}, have {plain(have)}{uncounted}"
             )
-        return means, unread
+        return _Found(means, unread, waited)
 
 
 def _only(asked: MarketOrder, cut: int | None) -> MarketOrder:
@@ -292,6 +313,11 @@ def _only(asked: MarketOrder, cut: int | None) -> MarketOrder:
     if asked.side is Side.BUY:
         return msgspec.structs.replace(asked, amount=Cash(cut))
     return msgspec.structs.replace(asked, size=Size(cut))
+
+
+def _tops(merged: Merged) -> dict[ListingKey, Offer | None]:
+    """The best offer of each listing."""
+    return {each.listing.key: top for each, top in zip(merged.terms, merged.tops, strict=True)}
 
 
 def _told(plan: Plan, unread: Collection[str]) -> Plan:

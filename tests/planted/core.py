@@ -101,8 +101,8 @@ FAULTS = (
     Fault(
         "a locked book is used",
         "router/core/book.py",
-        "and bid >= ask",
-        "and bid > ask",
+        "bids[-1] >= asks[0]",
+        "bids[-1] > asks[0]",
         "tests/core/test_book.py",
     ),
     Fault(

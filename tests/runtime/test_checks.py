@@ -20,7 +20,6 @@ from router.core.model import AccountId
 from router.core.records import Finished, Record
 from router.core.report import Report
 from router.runtime import planner
-from router.runtime.balances import Balances
 from router.runtime.gates import FOLDER, Gates
 from router.runtime.metrics import Metrics
 from router.service import Router
@@ -238,7 +237,7 @@ def test_a_book_counts_as_it_was_when_it_was_read_however_long_planning_takes(
         await router._planner.draft(world.account, buy(AMOUNT), outcome)  # the balances are read
         loop._virtual = (heard_ms + SILENT_MS + late_ms) / 1000
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Balances, "_fresh", lambda *_: True)
+            patch.setattr(router._tools.balances, "_age_ms", 10 * SILENT_MS)
             if late_ms:
                 with pytest.raises(NothingAllocated, match="stale"):
                     await router._planner.draft(world.account, buy(AMOUNT), outcome)

@@ -5,6 +5,7 @@ import pytest
 
 from registry.model import Outcome, OutcomeId
 from router.core.book import Books, Pulse
+from router.core.merge import Merged
 from router.runtime import ladders as module
 from router.runtime.catalog import Catalog
 from router.runtime.ladders import Ladders
@@ -35,6 +36,12 @@ class Rig:
 
     def outcome(self, name: str = "px-aaaaaaaa") -> Outcome:
         return Outcome(outcome_id=OutcomeId(name), title="t", label="l", listings=(KEY,))
+
+    def offered(self, outcome: Outcome, venues: frozenset[str] = NORTH) -> Merged:
+        """What a buyer can take."""
+        takes, gives = self.ladders.read(outcome, Side.BUY, venues)
+        assert (takes.side, gives.side) == (Side.BUY, Side.SELL)
+        return takes
 
     def read_metadata(self) -> None:
         self.catalog.watch("north", [N1])
@@ -71,14 +78,14 @@ def test_a_merged_book_is_kept_until_its_terms_or_its_outcome_change() -> None:
     rig = Rig()
     rig.listings.says = knows(["N1"])
     outcome = rig.outcome()
-    assert rig.ladders.read(outcome, Side.BUY, NORTH).terms == ()
+    assert rig.offered(outcome).terms == ()
     rig.read_metadata()
     rig.seed()
-    merged = rig.ladders.read(outcome, Side.BUY, NORTH)
+    merged = rig.offered(outcome)
     assert [offer[2] for offer in merged.offers] == [400_000]
-    assert rig.ladders.read(outcome, Side.BUY, NORTH).offers is merged.offers
-    assert rig.ladders.read(rig.outcome(), Side.BUY, NORTH).offers is not merged.offers
-    assert rig.ladders.read(outcome, Side.BUY, frozenset()).terms == ()
+    assert rig.offered(outcome).offers is merged.offers
+    assert rig.offered(rig.outcome()).offers is not merged.offers
+    assert rig.offered(outcome, frozenset()).terms == ()
 
 
 def test_no_more_merged_books_are_kept_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,6 +95,6 @@ def test_no_more_merged_books_are_kept_than_allowed(monkeypatch: pytest.MonkeyPa
     rig.read_metadata()
     rig.seed()
     outcomes = [rig.outcome(f"px-aaaaaaa{n}") for n in range(5)]
-    kept = [rig.ladders.read(outcome, Side.BUY, NORTH).offers for outcome in outcomes]
-    assert rig.ladders.read(outcomes[4], Side.BUY, NORTH).offers is kept[4]
-    assert rig.ladders.read(outcomes[0], Side.BUY, NORTH).offers is not kept[0], "unused longest: dropped"
+    kept = [rig.offered(outcome).offers for outcome in outcomes]
+    assert rig.offered(outcomes[4]).offers is kept[4]
+    assert rig.offered(outcomes[0]).offers is not kept[0], "unused longest: dropped"

@@ -94,6 +94,7 @@ def test_a_round_whose_balances_come_late_is_not_waited_for_beyond_the_callers_t
                 await world.clock.sleep(LATE_MS)
             return await usual(account, venues)
 
+        balances._age_ms = -1  # nothing is remembered
         balances.funds = late  # type: ignore[method-assign]  # the moment is chosen
         began_ms = world.clock.monotonic_ms()
         report = await world.route(router, buy(AMOUNT))

@@ -563,7 +563,7 @@ def test_hundreds_of_gaps_leave_nothing_to_plan_with_until_the_snapshot(sick: st
             book = line.books.open(sick, world.natives[sick][0])
             asked = buy(AMOUNT) if luck.random() < 0.5 else sell(ONE)
             book.lose("gap")
-            merged = planner._read(world.account, asked, outcome, ())
+            merged = planner._tradable(world.account, asked, outcome, ()).takes
             offered = {merged.terms[offer[1]].listing.venue for offer in merged.offers}
             assert sick not in offered
             assert LeftOut(venue=sick, reason="lost:gap") in left_out(merged, asked)
@@ -574,7 +574,7 @@ def test_hundreds_of_gaps_leave_nothing_to_plan_with_until_the_snapshot(sick: st
             await world.clock.sleep(luck.randrange(1, 40))
             scene.pump()
             if book.why_unusable(world.clock.monotonic_ms(), 5_000) is None:
-                merged = planner._read(world.account, asked, outcome, ())
+                merged = planner._tradable(world.account, asked, outcome, ()).takes
                 assert sick in {merged.terms[offer[1]].listing.venue for offer in merged.offers}
 
     scene.run(day())

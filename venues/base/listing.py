@@ -1,5 +1,6 @@
 """A listing: one outcome on one venue, with everything needed to rank, size and place an order on it."""
 
+from functools import cached_property
 from typing import NamedTuple, NewType
 
 import msgspec
@@ -82,7 +83,7 @@ class Grid(msgspec.Struct, frozen=True):
         return None
 
 
-class Listing(msgspec.Struct, frozen=True, kw_only=True):
+class Listing(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """One outcome on one venue.
 
     `native` names the venue's book; `inverted` says that this outcome is the complement of that
@@ -114,9 +115,9 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     details: dict[str, str] = {}
     """What only the venue's own folder reads: fee parameters, sibling ids, flags."""
 
-    @property
+    @cached_property
     def key(self) -> ListingKey:
-        """The listing's identity."""
+        """The listing's identity; found once."""
         return ListingKey(self.venue, self.native, self.inverted)
 
     def opposite(self) -> "Listing":
