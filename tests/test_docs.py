@@ -23,7 +23,14 @@ GATE_REASONS = (
     *((breakers, name) for name in ("BREAKER_OPEN", "RATE_LIMITED", "RESTARTS")),
     *(
         (venue_gates, name)
-        for name in ("CLOCK_OFFSET", "RECONCILING", "UNKNOWN_ORDERS", "STREAM_DOWN", "NO_ORDERS")
+        for name in (
+            "CLOCK_OFFSET",
+            "CLOCK_UNKNOWN",
+            "RECONCILING",
+            "UNKNOWN_ORDERS",
+            "STREAM_DOWN",
+            "NO_ORDERS",
+        )
     ),
 )
 

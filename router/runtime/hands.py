@@ -188,7 +188,8 @@ class RouteHands:
         if venue is None or signer is None:
             return Unknown(order.order_id, "the account's settings no longer give access to the venue")
         self._tools.desks.open(self._account.account_id, order, self._hear)
-        talk = venue.orders.look_up(order, signer, answer, self._tools.times.now_ms(venue.name))
+        now_ms = self._tools.times.surely_ms(venue.name, order.created_ms)
+        talk = venue.orders.look_up(order, signer, answer, now_ms)
         found = await self._tools.transport.perform(
             venue, talk, signer=signer, deadline_ms=LOOK_UP_MS_MAX, urgent=True
         )

@@ -49,7 +49,8 @@ class LateFills:
         if venue is None or signer is None:
             return False
         known = _as_known(ended)
-        talk = venue.orders.look_up(order, signer, known, self._tools.times.now_ms(venue.name))
+        now_ms = self._tools.times.surely_ms(venue.name, order.created_ms)
+        talk = venue.orders.look_up(order, signer, known, now_ms)
         found = await self._tools.transport.perform(venue, talk, signer=signer, deadline_ms=LOOK_UP_MS_MAX)
         if not refutes(ended.last, found):
             return False

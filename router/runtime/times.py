@@ -24,7 +24,8 @@ class VenueTimes:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._ours = clock.now_ms() - clock.monotonic_ms()
+        self._began_ms = clock.monotonic_ms()
+        self._ours = clock.now_ms() - self._began_ms
         self._known: dict[str, int] = {}
         """Distance by venue."""
         self._doubted: dict[str, int] = {}
@@ -34,6 +35,17 @@ class VenueTimes:
         """Unix milliseconds at the venue; by our clock as it was at the start while none was measured."""
         return self._clock.monotonic_ms() + self._known.get(venue, self._ours)
 
+    def surely_ms(self, venue: str, made_ms: int) -> int:
+        """The same, for judging what became of an order made at `made_ms` by the venue's clock.
+
+        While none was measured no more time went by since than this process has run: this machine's own
+        clock may have been set wrong between the process that made the order and this one.
+        """
+        now_ms = self.now_ms(venue)
+        if venue in self._known:
+            return now_ms
+        return min(now_ms, made_ms + self._clock.monotonic_ms() - self._began_ms)
+
     def offset_ms(self, venue: str) -> int:
         """How far the venue is ahead of this machine's clock now; a measurement in doubt counts."""
         distance = self._doubted.get(venue, self._known.get(venue, self._ours))
@@ -42,6 +54,10 @@ class VenueTimes:
     def sure(self, venue: str) -> bool:
         """Whether its time was measured, and the last measurement confirmed."""
         return venue in self._known and venue not in self._doubted
+
+    def told(self, venue: str) -> bool:
+        """Whether the venue has told its time at all."""
+        return venue in self._known or venue in self._doubted
 
     def near(self, venue: str) -> bool:
         """Whether both clocks agree well enough to trade."""

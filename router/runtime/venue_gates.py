@@ -21,6 +21,7 @@ UNKNOWN_MAX = 3
 """Orders in doubt at once, of one account at one venue: with more of them no further one leaves."""
 
 CLOCK_OFFSET = "clock_offset"
+CLOCK_UNKNOWN = "clock_unknown"
 RECONCILING = "reconciling"
 UNKNOWN_ORDERS = "unknown_orders"
 STREAM_DOWN = "stream_down"
@@ -101,6 +102,8 @@ class VenueGates:
         why = self._means.breakers.why_closed(venue)
         if why is not None:
             return why
+        if not self._means.times.told(venue):
+            return CLOCK_UNKNOWN
         if not self._means.times.near(venue):
             return CLOCK_OFFSET
         if where in self._unproven:

@@ -48,13 +48,16 @@ class HandClock(FastClock):
 class Rig:
     """One venue of no folder, and a clock that is moved by hand."""
 
-    def __init__(self, traits: Traits = PLAIN) -> None:
+    def __init__(self, traits: Traits = PLAIN, *, told: bool = True) -> None:
+        """`told`: the venue has told its time."""
         self.clock = HandClock()
         self.venue: Venue = replace(next(iter(discover().values())), name="north", traits=traits)
         self.metrics = Metrics()
         self.breakers, self.times = Breakers(self.clock, self.metrics), VenueTimes(self.clock)
         means = Means(self.breakers, self.times, self.clock, self.metrics)
         self.gates = VenueGates({"north": self.venue}, means)
+        if told:
+            self.times.measured("north", self.clock.now_ms(), before_ms=self.clock.monotonic_ms())
 
     def pass_ms(self, ms: int) -> None:
         self.clock.passed_ms += ms
@@ -348,17 +351,42 @@ def test_one_odd_reply_is_forgotten_when_the_next_contradicts_it() -> None:
 
 @pytest.mark.parametrize("step_ms", [-300_000, 300_000])
 def test_a_step_of_our_clock_does_not_change_the_venues_time(step_ms: int) -> None:
-    rig = Rig()
     for known in (False, True):
-        if known:
-            assert measure(rig, 0)
+        rig = Rig(told=known)
         before = rig.times.now_ms("north")
         rig.clock.shift_ms = step_ms
         rig.pass_ms(1_000)
         assert rig.times.now_ms("north") == before + 1_000
-        assert rig.why() == "clock_offset"
+        assert rig.why() == ("clock_offset" if known else "clock_unknown")
         rig.clock.shift_ms = 0
-        assert rig.why() is None
+        assert rig.why() == (None if known else "clock_unknown")
+
+
+def test_no_order_leaves_before_its_venue_has_told_its_time() -> None:
+    rig = Rig(told=False)
+    assert rig.why() == "clock_unknown"
+    assert not measure(rig, 0, took_ms=2_001), "too slow to tell anything"
+    assert rig.why() == "clock_unknown"
+    assert measure(rig, 0)
+    assert rig.why() is None
+
+
+@pytest.mark.parametrize("wrong_ms", [-3_600_000, 0, 3_600_000])
+def test_how_old_an_order_is_follows_the_venue_and_until_it_has_told_its_time_this_process(
+    wrong_ms: int,
+) -> None:
+    """Made a second before this process began, on a machine whose clock is wrong since."""
+    rig = Rig(told=False)
+    rig.clock.shift_ms = 0
+    made_ms = rig.clock.now_ms() - 1_000
+    rig.clock.shift_ms = wrong_ms
+    rig.times = VenueTimes(rig.clock)
+    for age_ms in (0, 5_000):
+        assert rig.times.surely_ms("north", made_ms) <= made_ms + 1_000 + age_ms
+        rig.pass_ms(5_000)
+    measure(rig, 0)
+    measure(rig, 0)
+    assert rig.times.surely_ms("north", made_ms) == rig.clock.now_ms() - wrong_ms
 
 
 def test_slow_drift_is_followed() -> None:
@@ -377,7 +405,7 @@ def test_slow_drift_is_followed() -> None:
 def test_a_reply_that_took_long_says_nothing_of_the_time() -> None:
     rig = Rig()
     assert not measure(rig, 300_000, took_ms=2_001)
-    assert rig.why() is None
+    assert rig.why() is None, "what was told before stands"
 
 
 @pytest.mark.parametrize(

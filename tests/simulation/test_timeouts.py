@@ -140,12 +140,17 @@ class Case:
         network.before_order = lambda _venue: self._set(self._left(asks))
         report = await world.route(router, buy(20 * ONE))
         self._check_report(report.fills[0].status, report.fills[0].size, network)
+        router = await self.meanwhile(router)
         while (last := self._last()) is None and clock.monotonic_ms() < LONGEST_MS:
             self._check_hold(router)
             await clock.sleep(STEP_MS)
         self.waited_ms = max(0, clock.monotonic_ms() - max(network.shown_ms, network.timed_out_ms))
         await clock.sleep(2 * APPEARS_MS_MAX)
         self._check_end(router, last)
+
+    async def meanwhile(self, router: Router) -> Router:
+        """What else happens once the caller was told; the router from then on."""
+        return router
 
     def _left(self, asks: list[tuple[Price, Size]]) -> list[tuple[Price, Size]]:
         """What is still offered when the order arrives."""
@@ -226,3 +231,30 @@ def test_whatever_a_time_out_hides_is_found_and_never_sent_again(venue: str, cas
     )
     assert median(shown) < MEDIAN_MS_MAX
     assert p99 < P99_MS_MAX
+
+
+class Restarted(Case):
+    """Its router dies, and the machine comes back with a clock that is wrong."""
+
+    wrong_ms = 0
+
+    async def meanwhile(self, router: Router) -> Router:
+        while router._tasks.running:
+            dying = list(router._tasks.running)
+            for task in dying:
+                task.cancel()
+            await asyncio.gather(*dying, return_exceptions=True)
+        self.world.own.shift_ms = self.wrong_ms
+        return await self.world.start(venues=[self.venue])
+
+
+@pytest.mark.parametrize("wrong_ms", [-3_600_000, 3_600_000])
+@pytest.mark.parametrize("way", [Way.HELD, Way.HIDDEN])
+@pytest.mark.parametrize("venue", VENUES)
+def test_a_wrong_clock_at_a_restart_proves_nothing_of_an_order_in_doubt(
+    venue: str, way: Way, wrong_ms: int
+) -> None:
+    case = Restarted(venue, list(Way).index(way))
+    case.wrong_ms, case.delay_ms = wrong_ms, 2 * ANSWER_MS
+    case.live()
+    assert case.faults == []
