@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from router.core.model import AccountId, RouteId
-from venues.base.orders import Filled, News, Order, OrderId, Rejected
+from venues.base.orders import Filled, News, Order, OrderId, Pending, Rejected, Working
 
 ENDED_MAX = 500
 """Orders of one account at one venue, more than a busy one ends in an hour; the longest ended make room."""
@@ -31,6 +31,8 @@ class Ended:
         """When it ended, by a clock that never jumps."""
         self.news = list(news)
         """What the account's stream said of it, before and since."""
+        self.seen: Pending | Working | None = None
+        """What a look-up since made of it, short of a last word: the next one goes on from there."""
 
 
 class _Lately:

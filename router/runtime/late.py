@@ -13,7 +13,7 @@ from router.runtime.hands import LOOK_UP_MS_MAX, Tools, counted_late
 from router.runtime.runner import OWED_RETRY_MS
 from router.runtime.store.protocol import StoreDown
 from router.runtime.tasks import Tasks
-from venues.base.orders import Filled, Pending, Unknown
+from venues.base.orders import Filled, Pending, Unknown, Working
 from venues.base.units import Cash, Size
 
 LOOKS_MAX = 10
@@ -48,10 +48,12 @@ class LateFills:
         signer = account.signers.get(order.listing.venue) if account else None
         if venue is None or signer is None:
             return False
-        known = _as_known(ended)
+        known = ended.seen or _as_known(ended)
         now_ms = self._tools.times.surely_ms(venue.name, order.created_ms)
         talk = venue.orders.look_up(order, signer, known, now_ms)
         found = await self._tools.transport.perform(venue, talk, signer=signer, deadline_ms=LOOK_UP_MS_MAX)
+        if not isinstance(found, Unknown):
+            ended.seen = found if isinstance(found, Pending | Working) else None
         if not refutes(ended.last, found):
             return False
         assert isinstance(found, Filled), "only a last word replaces one"

@@ -233,15 +233,24 @@ class Reconciler:
     async def _catch_up(
         self, account: AccountId, venue: str, rows: Sequence[Standing], ended: Sequence[Ended]
     ) -> int:
-        """Look up again what traded more than was booked, and what was given up for not being shown."""
+        """Look up again what traded more than was booked, and what was given up for not being shown.
+
+        What a look-up does not settle at once is asked on about, where the list itself says that more traded.
+        """
         find = self._tools.desks.ended.find
         given_up = [each for each in ended if unproven(each.last)][-UNPROVEN_MAX:]
         doubtful = {each.order.order_id: each for each in given_up}
+        listed: list[Ended] = []
         for row in rows:
             of = find(account, venue, client_id=row.client_id, venue_order_id=row.venue_order_id)
             if of is not None and row.filled > traded(of.last):
                 doubtful[of.order.order_id] = of
-        return sum([await self._late.look_again(account, each) for each in doubtful.values()])
+                listed.append(of)
+        booked = sum([await self._late.look_again(account, each) for each in doubtful.values()])
+        for each in listed:
+            if each.seen is not None:
+                self._late.doubted(account, each)
+        return booked
 
     async def _act(self, account: AccountId, venue: Venue, found: Found) -> None:
         """Count, say once, and take off the book where that is wanted."""

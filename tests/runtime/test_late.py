@@ -21,8 +21,8 @@ SETTLED_MS = 20_000
 """Longer than any venue takes to settle what it matched."""
 
 
-def books(world: World, venue: str) -> None:
-    asks = [(Price(500_000), Size(100 * ONE))]
+def books(world: World, venue: str, shares: int = 100) -> None:
+    asks = [(Price(500_000), Size(shares * ONE))]
     world.simulators[venue].exchange.set_book(world.natives[venue][0], [], asks, world.clock.now_ms())
     world.pump()
 
@@ -62,6 +62,31 @@ def test_an_order_that_was_given_up_and_had_traded_is_booked_once(venue: str, do
         assert isinstance(fill, Filled)
         assert (fill.size, after.finished) == (done_at(world, venue), True)
         assert late_fills(router) == 1
+
+    run(loop, live())
+
+
+@pytest.mark.parametrize("venue", VENUES)
+def test_a_part_that_traded_after_all_is_booked_also_where_its_venue_is_believed_only_after_a_while(
+    venue: str,
+) -> None:
+    loop = VirtualLoop()
+
+    async def live() -> None:
+        world = World(loop, 1)
+        router = await world.start(venues=[venue])
+        books(world, venue)
+        world.network.before_order = lambda _venue: books(world, venue, shares=10)
+        await world.route(router, buy(20 * ONE))
+        await world.clock.sleep(SETTLED_MS)
+        [ended] = router._tools.desks.ended.of(ACCOUNT, venue)
+        ended.last = Rejected(ended.order.order_id, NOT_EXECUTED, "the venue did not show it")
+        router._tools.desks.on_doubt(ACCOUNT, ended)
+        await world.clock.sleep(SETTLED_MS)
+        [stored] = world.store.stored().values()
+        last = stored.answers[-1]
+        assert isinstance(last, Filled)
+        assert (last.size, late_fills(router)) == (done_at(world, venue), 1)
 
     run(loop, live())
 

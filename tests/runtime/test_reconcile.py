@@ -233,6 +233,28 @@ def give_up(bench: Bench) -> None:
 
 
 @each_venue
+def test_one_comparison_books_a_part_that_was_missed(venue: str) -> None:
+    loop = VirtualLoop()
+
+    async def live() -> None:
+        bench = Bench(loop, venue)
+        router = await bench.start()
+        books(bench.world, venue)
+        bench.world.network.before_order = lambda _venue: books(bench.world, venue, shares=10)
+        await bench.world.route(router, buy(20 * ONE))
+        await bench.world.clock.sleep(SETTLED_MS)
+        [ended] = router._tools.desks.ended.of(ACCOUNT, venue)
+        ended.last = Rejected(ended.order.order_id, "cancelled", "said to have done nothing")
+        await bench.reconciler.compare(ACCOUNT, venue, whole=False)
+        await bench.world.clock.sleep(SETTLED_MS)
+        [stored] = bench.world.store.stored().values()
+        assert [a.size for a in stored.answers if isinstance(a, Filled)][1:] == [done_at(bench.world, venue)]
+        assert late_fills(router) == 1
+
+    run(loop, live())
+
+
+@each_venue
 def test_what_cannot_be_read_is_told_and_harms_nothing(venue: str) -> None:
     loop = VirtualLoop()
 
