@@ -44,14 +44,11 @@ class FillLine(msgspec.Struct, frozen=True, kw_only=True):
     size: Size
     cash: Cash
     """Notional traded, fee excluded."""
+    price: Price
+    """Average raw price of the fills; 0 without any."""
     fee: Fee | None
     error: str | None
     """Why it failed; None in all other cases."""
-
-    @property
-    def price(self) -> Price:
-        """Average raw price of the fills; 0 without any."""
-        return Price(half_even(self.cash * ONE, self.size)) if self.size else Price(0)
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,41 +57,35 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     route_id: RouteId
     asked: MarketOrder
     fills: tuple[FillLine, ...]
+    size: Size
+    """Shares traded in all."""
+    cash: Cash
+    """Notional traded in all, fees excluded."""
+    failed: bool
+    """Every order that was sent came to nothing, with proof."""
     considered: tuple[Considered, ...]
     left_out: tuple[LeftOut, ...] = ()
     """Venues that could not be used at all, with the reason; the seed dialect tells it in `reasoning`."""
     reasoning: str
 
     @property
-    def size(self) -> Size:
-        """Shares traded in all."""
-        return Size(sum(line.size for line in self.fills))
-
-    @property
-    def cash(self) -> Cash:
-        """Notional traded in all, fees excluded."""
-        return Cash(sum(line.cash for line in self.fills))
-
-    @property
     def average(self) -> Price | None:
         """Size-weighted average raw price; None when nothing traded."""
         return Price(half_even(self.cash * ONE, self.size)) if self.size else None
 
-    @property
-    def failed(self) -> bool:
-        """Every order that was sent came to nothing, with proof."""
-        return all(line.status is FillStatus.FAILED for line in self.fills)
-
 
 def report(planned: Planned, known: Mapping[OrderId, Answer], traits: Mapping[str, Traits]) -> Report:
     """The report of a route from its intent and the best knowledge of each order."""
-    lines = tuple(
+    lines = [
         fill_line(order, known.get(order.order_id), traits[order.listing.venue]) for order in planned.orders
-    )
+    ]
     return Report(
         route_id=planned.route_id,
         asked=planned.asked,
-        fills=lines,
+        fills=tuple(lines),
+        size=Size(sum([line.size for line in lines])),
+        cash=Cash(sum([line.cash for line in lines])),
+        failed=all(line.status is FillStatus.FAILED for line in lines),
         considered=planned.considered,
         left_out=planned.left_out,
         reasoning=reasoning(planned.asked, lines, planned.considered, planned.left_out) + _cut(planned.cut),
@@ -127,6 +118,7 @@ def fill_line(order: Order, answer: Answer | None, traits: Traits) -> FillLine:
         status=status,
         size=size,
         cash=cash,
+        price=Price(half_even(cash * ONE, size)) if size else Price(0),
         fee=fee,
         error=error,
     )

@@ -43,6 +43,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 class Scope(Enum):
     """What a key may do. None of them contains another."""
 
+    __hash__ = object.__hash__  # each is one object; Enum's own is a call in Python
     READ = "read"
     """See orders, positions, balances and books of its accounts."""
     TRADE = "trade"

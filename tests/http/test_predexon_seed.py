@@ -8,7 +8,7 @@ from router.core.model import Considered, MarketOrder, RouteId
 from router.core.report import FillLine, FillStatus, Report
 from router.http.predexon.show_seed import show
 from venues.base.orders import Fee, OrderId, Side
-from venues.base.units import Cash, Price, Size
+from venues.base.units import ONE, Price
 
 BOUGHT = (
     '{"routerOrderId":"rord-0b6c2f1e-55aa-4c1d-9a77-2f60f3c1d9e4","predexonId":"px-k3v7q2mzt5wd",'
@@ -33,14 +33,15 @@ FAILED = (
 )
 
 
-def line(venue: str, **given: object) -> FillLine:
+def line(venue: str, *, size: int = 0, cash: int = 0, **given: object) -> FillLine:
     defaults: dict[str, object] = {
         "venue": venue,
         "venue_order_id": None,
         "order_id": OrderId("7c1e"),
         "status": FillStatus.FAILED,
-        "size": Size(0),
-        "cash": Cash(0),
+        "size": size,
+        "cash": cash,
+        "price": cash * ONE // size if size else 0,
         "fee": None,
         "error": None,
     }
@@ -58,6 +59,9 @@ def report(side: Side, requested: str, fills: tuple[FillLine, ...], **given: obj
         "route_id": RouteId("rord-1"),
         "asked": asked,
         "fills": fills,
+        "size": sum(line.size for line in fills),
+        "cash": sum(line.cash for line in fills),
+        "failed": all(line.status is FillStatus.FAILED for line in fills),
         "considered": (),
         "reasoning": "None.",
     }

@@ -171,8 +171,8 @@ FAULTS = (
     Fault(
         "a report drops a fill",
         "router/core/report.py",
-        "return Cash(sum(line.cash for line in self.fills))",
-        "return Cash(sum(line.cash for line in self.fills[1:]))",
+        "cash=Cash(sum([line.cash for line in lines])),",
+        "cash=Cash(sum([line.cash for line in lines[1:]])),",
         "tests/core/test_report.py",
     ),
     Fault(

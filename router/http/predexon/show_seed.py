@@ -99,7 +99,7 @@ def show(report: Report) -> tuple[int, bytes]:
     body = SeedOrder(
         router_order_id=report.route_id,
         predexon_id=report.asked.outcome,
-        side=report.asked.side.value,
+        side="buy" if buy else "sell",
         type="market",
         error_code=ALL_VENUES_FAILED if report.failed else msgspec.UNSET,
         requested_amount=report.asked.requested if buy else None,
@@ -132,10 +132,11 @@ def _summary(report: Report) -> SeedSummary:
     """A venue that got several orders counts once: as used if any of them was not a failure."""
     used = {line.venue for line in report.fills if line.status is not FillStatus.FAILED}
     failed = {line.venue for line in report.fills} - used
+    average = report.average
     return SeedSummary(
         total_size=decimal(report.size),
         total_amount=decimal(report.cash),
-        avg_price="0" if report.average is None else decimal(report.average),
+        avg_price="0" if average is None else decimal(average),
         venues_used=len(used),
         venues_failed=len(failed),
     )
