@@ -9,6 +9,7 @@ import re
 
 from aiohttp import web
 
+JSON = "application/json"
 BYTES_MAX = 64 * 1024
 """An order is a few hundred bytes."""
 MS_MAX = 10_000
@@ -77,9 +78,8 @@ def _bounded(body: bytes) -> bytes:
 def _check_headers(request: web.Request) -> None:
     """What they promise is refused before it is read. They are not quoted: they may hold anything."""
     headers = request.headers
-    if "Content-Type" in headers and (
-        request.content_type != "application/json" or (request.charset or "utf-8").lower() != "utf-8"
-    ):
+    said = headers.get("Content-Type", JSON)
+    if said != JSON and (request.content_type != JSON or (request.charset or "utf-8").lower() != "utf-8"):
         raise Foreign("content-type: must be application/json, in UTF-8")
     if headers.get("Content-Encoding", "identity").lower() != "identity":
         raise Foreign("content-encoding: must be identity; send the body as it is, not packed")

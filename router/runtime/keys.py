@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from enum import Enum
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import NewType, Protocol
+from typing import NamedTuple, NewType, Protocol
 
 import msgspec
 
@@ -167,13 +167,23 @@ def configured(name: str, key: KeySettings) -> ApiKey:
     )
 
 
+class _Known(NamedTuple):
+    """A key by what a request shows of it."""
+
+    key: ApiKey
+    hash: bytes
+    stored: bool
+    """It is in the database, which is told of its uses."""
+
+
 class KeyRing:
     """Which key may do what, for which accounts, from where and until when."""
 
     def __init__(self, keys: Iterable[ApiKey], now_ms: Callable[[], int]) -> None:
         """`now_ms` tells Unix milliseconds."""
-        self._configured = {_selector(key): key for key in keys}
+        self._configured = dict(_known(key, stored=False) for key in keys)
         self._known = self._configured
+        """By the selector: so much of the hash as finds a key."""
         self._now_ms = now_ms
         self._uses: dict[KeyId, int] = {}
 
@@ -194,10 +204,11 @@ class KeyRing:
 
         Returns those that are not taken because one that was given first has their name or their text.
         """
-        names = {key.name for key in self._configured.values()}
+        names = {known.key.name for known in self._configured.values()}
         known, ignored = dict(self._configured), list[KeyId]()
         for key in stored:
-            if key.name in names or known.setdefault(_selector(key), key) is not key:
+            selector, entry = _known(key, stored=True)
+            if key.name in names or known.setdefault(selector, entry) is not entry:
                 ignored.append(key.name)
         self._known = known
         return ignored
@@ -214,9 +225,10 @@ class KeyRing:
         """
         if header is None:
             raise NoKey("header x-api-key is required")
-        key = self._identify(header)
-        if key is None:
+        known = self._identify(header)
+        if known is None:
             raise UnknownKey("x-api-key is not a valid key")
+        key = known.key
         now_ms = self._now_ms()
         if key.expires_ms is not None and now_ms >= key.expires_ms:
             raise ExpiredKey("this key has expired")
@@ -224,7 +236,7 @@ class KeyRing:
             raise WrongAddress("this key may not be used from this address")
         if scope not in key.scopes:
             raise WrongScope(f"this key lacks the scope {scope.value}")
-        if key is not self._configured.get(_selector(key)):
+        if known.stored:
             self._uses[key.name] = now_ms
         return key
 
@@ -232,7 +244,7 @@ class KeyRing:
         """Whether this key may use this account."""
         return account_id in key.accounts
 
-    def _identify(self, header: str) -> ApiKey | None:
+    def _identify(self, header: str) -> _Known | None:
         """Whose key it is, or None. What is not in the form of our keys is not even hashed.
 
         How long finding a hash takes tells of the hash at most, and nobody can steer what a text hashes to.
@@ -240,14 +252,16 @@ class KeyRing:
         if not _KEY.fullmatch(header):
             return None
         given = hashlib.sha256(header.encode()).digest()
-        key = self._known.get(given[:SELECTOR_BYTES])
-        if key is None or not hmac.compare_digest(bytes.fromhex(key.sha256), given):
+        known = self._known.get(given[:SELECTOR_BYTES])
+        if known is None or not hmac.compare_digest(known.hash, given):
             return None
-        return key
+        return known
 
 
-def _selector(key: ApiKey) -> bytes:
-    return bytes.fromhex(key.sha256)[:SELECTOR_BYTES]
+def _known(key: ApiKey, *, stored: bool) -> tuple[bytes, _Known]:
+    """Under which selector a key is found."""
+    known = _Known(key, bytes.fromhex(key.sha256), stored)
+    return known.hash[:SELECTOR_BYTES], known
 
 
 def _within(address: str | None, allowed: Iterable[IPv4Network | IPv6Network]) -> bool:
