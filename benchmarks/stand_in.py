@@ -188,8 +188,11 @@ class StandInOrders:
         return Unavailable("only buys are measured")
 
     def clock(self) -> Talk[int | Unavailable]:
-        yield from ()
-        return Unavailable("the stand-in has no clock")
+        reply = yield Request(method="GET", path="/time", purpose=Purpose.DATA)
+        try:
+            return _read(reply, int)
+        except ValueError as error:
+            return Unavailable(str(error))
 
 
 T = TypeVar("T")

@@ -5,6 +5,7 @@ python -m benchmarks.stand_in_server       prints {"rest": …, "socket": …} a
 
 import asyncio
 import json
+import time
 from typing import cast
 
 import msgspec
@@ -30,7 +31,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Rest(asyncio.Protocol):
-    """POST /orders and GET /funds over kept-alive connections."""
+    """POST /orders, GET /funds and GET /time over kept-alive connections."""
 
     def __init__(self) -> None:
         self._buffer = b""
@@ -48,7 +49,10 @@ class Rest(asyncio.Protocol):
                 return
             body = self._buffer[end + 4 : end + 4 + length]
             self._buffer = self._buffer[end + 4 + length :]
-            answer = filled(body) if length else b"%d" % FUNDS
+            if length:
+                answer = filled(body)
+            else:
+                answer = b"%d" % (time.time_ns() // 1_000_000 if head.startswith(b"get /time") else FUNDS)
             self._transport.write(REPLY % (len(answer), answer))
 
 
