@@ -68,7 +68,7 @@ class Guard:
         self._door = door
         self._judged = lru_cache(SEEN_MAX)(self._judge)
 
-    def why_not(self, request: web.Request) -> Turned | None:
+    def why_not(self, request: web.BaseRequest) -> Turned | None:
         """None when it may come in."""
         host = request.headers.get("Host")  # aiohttp lets no second one through
         if host is None and request.version >= (1, 1):
