@@ -6,7 +6,7 @@ funds, holdings, lots, minimums, grids and the caller's own limits hold. The spl
 bounded search found. Pure: equal arguments give equal plans.
 """
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from itertools import combinations
 from typing import NamedTuple
 
@@ -141,28 +141,31 @@ class Market:
             return True
         return price <= self.worst if self.buying else price >= self.worst
 
-    def offers(self) -> Sequence[Offer]:
-        """What may be taken, best first."""
-        if len(self.allowed) == len(self.merged.terms) and self.worst is None:
-            return self.merged.offers
-        return [o for o in self.merged.offers if o[1] in self.allowed and self.acceptable(o[2])]
+    def offers(self) -> Iterator[Offer]:
+        """What may be taken, best first; few of many are ever looked at."""
+        offers, allowed, worst = self.merged.offers, self.allowed, self.worst
+        if worst is None:
+            all_of_them = len(allowed) == len(self.merged.terms)
+            return iter(offers) if all_of_them else (o for o in offers if o[1] in allowed)
+        if self.buying:
+            return (o for o in offers if o[2] <= worst and o[1] in allowed)
+        return (o for o in offers if o[2] >= worst and o[1] in allowed)
 
     def choose(self, limited: bool) -> Choice:
         """Best-first when that leaves next to nothing to gain, else by search."""
-        offers = self.offers()
-        if not offers:
+        if not self.allowed:
             return Choice({}, exact=True)
-        split = self._split(offers) if limited else None
+        split = self._split() if limited else None
         if split is None or (
             self.asked.max_venues is not None and self._venues(split.portions) > self.asked.max_venues
         ):
-            return self._search(offers, limited)
+            return self._search(limited)
         return Choice(*split)
 
-    def _split(self, offers: Sequence[Offer]) -> Split | None:
+    def _split(self) -> Split | None:
         bounds = self.bounds()
-        split = single(bounds, offers) if len(self.allowed) == 1 else None
-        return best_first(bounds, offers) if split is None else split
+        split = single(bounds, self.offers()) if len(self.allowed) == 1 else None
+        return best_first(bounds, self.offers) if split is None else split
 
     def bounds(self) -> Bounds:
         """What limits a best-first split."""
@@ -190,9 +193,9 @@ class Market:
         pools = [self.pools[one.index] for one in ladders]
         return Problem(ladders, self.total, pools, self.limits)
 
-    def _search(self, offers: Sequence[Offer], limited: bool) -> Choice:
+    def _search(self, limited: bool) -> Choice:
         by_index: list[list[Offer]] = [[] for _ in self.merged.terms]
-        for offer in offers:
+        for offer in self.offers():
             by_index[offer[1]].append(offer)
         venues = {self.merged.terms[index].listing.venue for index in self.allowed}
         budget = Budget(limited=limited)

@@ -9,7 +9,7 @@ worth more, and that neither a reserve nor what is kept is below the fee in the 
 too small for it falls short of the bound, and is left to the search.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from itertools import chain, islice
 from math import gcd
@@ -59,14 +59,14 @@ class Split(NamedTuple):
     """Whether no split gains more; else none gains as much more as is worth a search."""
 
 
-def best_first(bounds: Bounds, offers: Iterable[Offer]) -> Split | None:
+def best_first(bounds: Bounds, offers: Callable[[], Iterable[Offer]]) -> Split | None:
     """The split, or None when a search may gain something worth it, or has to decide about a minimum.
 
     Offers are taken by their rank, which is how they come; where that leaves too much, by what they are worth
     at worst: a reserve may be well above the fee in the rank.
     """
-    split = BestFirst(bounds).split(offers)
-    return BestFirst(bounds, by_worth=True).split(offers) if split is None else split
+    split = BestFirst(bounds).split(offers())
+    return BestFirst(bounds, by_worth=True).split(offers()) if split is None else split
 
 
 class BestFirst:

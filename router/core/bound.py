@@ -31,9 +31,9 @@ class Bounded(msgspec.Struct, frozen=True):
 def bound(orders: Sequence[PlannedOrder], terms: Mapping[ListingKey, Terms]) -> Bounded:
     """The orders of a plan, each cut to what it can cost at worst."""
     cut = [_cut(order, terms[order.listing.key]) for order in orders]
-    kept = tuple(order for order in cut if order is not None)
-    size = sum(order.size for order in orders)
-    return Bounded(kept, held_back=sum(order.size for order in kept) < size)
+    kept = tuple([order for order in cut if order is not None])
+    size = sum([order.size for order in orders])
+    return Bounded(kept, held_back=sum([order.size for order in kept]) < size)
 
 
 def _cut(order: PlannedOrder, terms: Terms) -> PlannedOrder | None:

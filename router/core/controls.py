@@ -18,7 +18,7 @@ from router.core.errors import (
     RiskLimit,
 )
 from router.core.merge import Merged, Offer
-from router.core.model import MarketOrder, PlannedOrder
+from router.core.model import MarketOrder
 from venues.base.listing import Listing, ListingKey
 from venues.base.orders import Order, Side
 from venues.base.units import ONE, Cash, Price, Size, down, plain, proceeds, up
@@ -165,9 +165,8 @@ def collared(limits: AccountLimits, asked: MarketOrder, bid: Price | None, ask: 
     """
     slippage = asked.max_slippage_bps
     bps = limits.collar_bps if slippage is None else min(slippage, limits.collar_bps)
-    asked = msgspec.structs.replace(asked, max_slippage_bps=bps)
     if bid is None or ask is None:
-        return asked
+        return msgspec.structs.replace(asked, max_slippage_bps=bps)
     if asked.side is Side.BUY:
         far = Price(down(bid + ask + 2 * limits.collar, 2))
         best, worst = ask, far if asked.max_price is None else min(asked.max_price, far)
@@ -176,7 +175,7 @@ def collared(limits: AccountLimits, asked: MarketOrder, bid: Price | None, ask: 
         best, worst = bid, far if asked.max_price is None else max(asked.max_price, far)
     if _worse(asked.side, best, far):
         raise PriceCollar("collar_usd", f"best price {plain(best)}", f"{plain(far)}, from the middle")
-    return msgspec.structs.replace(asked, max_price=worst)
+    return msgspec.structs.replace(asked, max_price=worst, max_slippage_bps=bps)
 
 
 def within_depth(limits: AccountLimits, asked: MarketOrder, merged: Merged) -> int:
@@ -260,11 +259,9 @@ class Used(msgspec.Struct, frozen=True):
     """In orders without a last word."""
 
 
-def at_worst(order: Order | PlannedOrder) -> Cash:
+def at_worst(order: Order) -> Cash:
     """The most an order moves: a buy its cash and all it may cost beyond, a sale its planned proceeds."""
-    if order.side is Side.SELL:
-        return order.cash
-    return Cash(order.cash + (order.reserve if isinstance(order, Order) else order.fee_reserve))
+    return order.cash if order.side is Side.SELL else Cash(order.cash + order.reserve)
 
 
 def room(limits: CashLimits, used: Used) -> Cash:

@@ -1,6 +1,6 @@
 """Cash and shares held back for orders without a last word, per account. A hold never outlives its order."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Protocol
 
 from router.core.model import AccountId, Means
@@ -60,20 +60,16 @@ class Ledger:
         holdings: Mapping[ListingKey, Size],
     ) -> Means:
         """Balances and positions minus holds, never below zero."""
-        holds = self.open(account)
+        cash_held: dict[tuple[str, str], int] = {}
+        shares_held: dict[ListingKey, int] = {}
+        for order in self._holds.get(account, {}).values():
+            listing = order.listing
+            if order.side is Side.BUY:
+                pool = (listing.venue, listing.pool)
+                cash_held[pool] = cash_held.get(pool, 0) + order.cash + order.reserve
+            else:
+                shares_held[listing.key] = shares_held.get(listing.key, 0) + order.size
         return Means(
-            funds={pool: Cash(max(0, cash - _cash_held(holds, pool))) for pool, cash in funds.items()},
-            holdings={key: Size(max(0, size - _shares_held(holds, key))) for key, size in holdings.items()},
+            funds={pool: Cash(max(0, cash - cash_held.get(pool, 0))) for pool, cash in funds.items()},
+            holdings={key: Size(max(0, size - shares_held.get(key, 0))) for key, size in holdings.items()},
         )
-
-
-def _cash_held(orders: Iterable[Order], pool: tuple[str, str]) -> int:
-    return sum(
-        order.cash + order.reserve
-        for order in orders
-        if order.side is Side.BUY and (order.listing.venue, order.listing.pool) == pool
-    )
-
-
-def _shares_held(orders: Iterable[Order], key: ListingKey) -> int:
-    return sum(o.size for o in orders if o.side is Side.SELL and o.listing.key == key)

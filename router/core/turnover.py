@@ -1,7 +1,7 @@
 """What an account has sent lately: money by order for a minute, sizes for its usual size, orders a second."""
 
 from bisect import bisect_left, insort
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -46,7 +46,7 @@ class Turnover:
         self._sent: dict[OrderId, _Sent] = {}
         self._times: deque[tuple[int, OrderId]] = deque()
         """Oldest first."""
-        self._sums: dict[str, int] = {}
+        self._sums: defaultdict[str, int] = defaultdict(int)
         """By venue, and under "" of all."""
 
     def sent(self, order_id: OrderId, venue: str, cash: Cash, now_ms: int) -> None:
@@ -76,8 +76,8 @@ class Turnover:
         return Cash(self._sums.get(venue, 0))
 
     def _add(self, venue: str, cash: int) -> None:
-        for name in (venue, ""):
-            self._sums[name] = self._sums.get(name, 0) + cash
+        self._sums[venue] += cash
+        self._sums[""] += cash
 
 
 class Sizes:

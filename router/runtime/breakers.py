@@ -3,6 +3,7 @@
 A venue's word on when to ask again (`Retry-After`) is kept here as well: until then nothing is sent.
 """
 
+from collections import defaultdict
 from typing import NamedTuple
 
 import structlog
@@ -48,7 +49,7 @@ class Breakers:
         self._clock, self._metrics = clock, metrics
         self._breakers: dict[tuple[str, Purpose], Breaker] = {}
         self._waits: dict[tuple[str, Purpose], _Wait] = {}
-        self._repeats: dict[str, Repeats] = {}
+        self._repeats: defaultdict[str, Repeats] = defaultdict(Repeats)
         self._phases: dict[str, _Wait] = {}
         """Until when a venue takes no orders that take. Cancels go on."""
         self._troubled: set[str] = set()
@@ -107,11 +108,11 @@ class Breakers:
 
     def sent(self, venue: str) -> None:
         """A request leaves for the first time."""
-        self._repeats_of(venue).sent()
+        self._repeats[venue].sent()
 
     def may_repeat(self, venue: str, reason: str) -> bool:
         """Whether one more read may be sent to the venue a second time; it then counts."""
-        if not self._repeats_of(venue).take():
+        if not self._repeats[venue].take():
             return False
         self._metrics.repeats.labels(venue, reason).inc()
         return True
@@ -127,6 +128,8 @@ class Breakers:
         before = breaker.state(now_ms)
         if before is State.CLOSED and own:
             breaker.saw(success, now_ms, luck)
+            if success:  # it stays closed
+                return
         elif before is State.HALF_OPEN and not (own and purpose is Purpose.ORDER):
             breaker.probed(success, now_ms, luck)
         else:
@@ -149,12 +152,6 @@ class Breakers:
         if asked_ms:
             self._waits[venue.name, purpose] = _Wait(self._clock.monotonic_ms() + asked_ms)
             self._troubled.add(venue.name)
-
-    def _repeats_of(self, venue: str) -> Repeats:
-        repeats = self._repeats.get(venue)
-        if repeats is None:
-            repeats = self._repeats[venue] = Repeats()
-        return repeats
 
     def _of(self, venue: str, purpose: Purpose) -> Breaker:
         breaker = self._breakers.get((venue, purpose))

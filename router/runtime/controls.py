@@ -3,6 +3,7 @@
 Arithmetic and rules are `router.core.controls`; here they meet clock, ledger and store.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 import structlog
@@ -55,7 +56,7 @@ class Controls:
         self.switch = switch
         self._book, self._store, self._ledger = book, store, ledger
         self._clock, self._metrics = clock, metrics
-        self._turnovers: dict[AccountId, Turnover] = {}
+        self._turnovers: defaultdict[AccountId, Turnover] = defaultdict(Turnover)
         self._sizes: dict[AccountId, Sizes] = {}
         self._rates: dict[AccountId, Rate] = {}
         self._total = Rate(book.total_per_second)
@@ -123,26 +124,25 @@ class Controls:
         for order in orders:
             check_rules(order)
         check_cash(limits.cash, self._used(account_id), Cash(sum(map(at_worst, orders))))
-        for venue in dict.fromkeys(order.listing.venue for order in orders):
-            if venue in limits.at:  # elsewhere what counts is the account's own limit, of all venues together
-                cash = Cash(sum(at_worst(order) for order in orders if order.listing.venue == venue))
-                check_cash(limits.at[venue], self._used(account_id, venue), cash, where=venue)
+        limited = [order.listing.venue for order in orders if order.listing.venue in limits.at]
+        for venue in dict.fromkeys(limited):  # elsewhere the account's own limit of all venues counts
+            cash = Cash(sum([at_worst(order) for order in orders if order.listing.venue == venue]))
+            check_cash(limits.at[venue], self._used(account_id, venue), cash, where=venue)
 
     def permit_first(self, account_id: AccountId, asked: MarketOrder, orders: Sequence[Order]) -> None:
         """The same for the first orders of a route, whose size is compared with the account's usual one."""
         self.permit(account_id, asked, orders)
-        size, sizes = Size(sum(order.size for order in orders)), self._sizes[account_id]
+        size, sizes = Size(sum([order.size for order in orders])), self._sizes[account_id]
         now_ms = self._clock.now_ms()
         check_usual(self.limits(account_id), sizes.lately(now_ms), size, confirmed=asked.confirm)
         sizes.add(size, now_ms)
 
     def check_sent(self, account_id: AccountId, order: Order) -> None:
         """When it is to leave, its hold in the sums already. Raises RiskLimit."""
-        limits, venue = self.limits(account_id), order.listing.venue
-        check_cash(limits.cash, self._without(self._used(account_id), order), at_worst(order))
+        limits, venue, cash = self.limits(account_id), order.listing.venue, at_worst(order)
+        check_cash(limits.cash, self._used(account_id, but=cash), cash)
         if venue in limits.at:
-            used = self._without(self._used(account_id, venue), order)
-            check_cash(limits.at[venue], used, at_worst(order), where=venue)
+            check_cash(limits.at[venue], self._used(account_id, venue, but=cash), cash, where=venue)
 
     def refused(self, account_id: AccountId, refusal: Controlled, *, when: str) -> None:
         """Every refusal is recorded."""
@@ -165,27 +165,17 @@ class Controls:
 
     def released(self, account: AccountId, order_id: OrderId) -> None:
         """See `Watcher`. Where nobody said what it came to, it came to nothing."""
-        self._turnover(account).settled(order_id, Cash(0))
+        self._turnovers[account].settled(order_id, Cash(0))
 
     def filled(self, account: AccountId, answer: Filled) -> None:
         """An order's last word: what it moved in truth."""
-        self._turnover(account).settled(answer.order_id, Cash(answer.cash + answer.fee.cash))
+        self._turnovers[account].settled(answer.order_id, Cash(answer.cash + answer.fee.cash))
 
     def _sent(self, account: AccountId, order: Order, at_ms: int) -> None:
-        self._turnover(account).sent(order.order_id, order.listing.venue, at_worst(order), at_ms)
+        self._turnovers[account].sent(order.order_id, order.listing.venue, at_worst(order), at_ms)
 
-    def _turnover(self, account: AccountId) -> Turnover:
-        turnover = self._turnovers.get(account)
-        if turnover is None:
-            turnover = self._turnovers[account] = Turnover()
-        return turnover
-
-    def _used(self, account: AccountId, venue: str = "") -> Used:
-        now_ms = self._clock.monotonic_ms()
-        held = [at_worst(o) for o in self._ledger.open(account) if venue in ("", o.listing.venue)]
-        return Used(self._turnover(account).minute(now_ms, venue), Cash(sum(held)))
-
-    @staticmethod
-    def _without(used: Used, order: Order) -> Used:
-        cash = at_worst(order)
-        return Used(Cash(max(0, used.minute - cash)), Cash(max(0, used.open - cash)))
+    def _used(self, account: AccountId, venue: str = "", *, but: int = 0) -> Used:
+        """At this venue, or at all of them, without an order of `but` that is in the sums already."""
+        minute = self._turnovers[account].minute(self._clock.monotonic_ms(), venue)
+        held = sum([at_worst(o) for o in self._ledger.open(account) if venue in ("", o.listing.venue)])
+        return Used(Cash(max(0, minute - but)), Cash(max(0, held - but)))

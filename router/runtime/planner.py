@@ -169,7 +169,7 @@ class Planner:
 
         To be called in the moment the draft was made. AccountSuspended when a book was not to be used then.
         """
-        orders = tuple(self._order(part) for part in draft.bounded.orders)
+        orders = tuple([self._order(part) for part in draft.bounded.orders])
         for order in orders:
             heard_ms = self._ladders.heard_ms(order.listing)
             limit_ms = self._ladders.silent_ms_max(order.listing.venue)

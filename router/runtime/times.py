@@ -48,7 +48,8 @@ class VenueTimes:
 
     def offset_ms(self, venue: str) -> int:
         """How far the venue is ahead of this machine's clock now; a measurement in doubt counts."""
-        distance = self._doubted.get(venue, self._known.get(venue, self._ours))
+        known = self._doubted if venue in self._doubted else self._known
+        distance = known.get(venue, self._ours)
         return self._clock.monotonic_ms() + distance - self._clock.now_ms()
 
     def sure(self, venue: str) -> bool:
@@ -61,7 +62,7 @@ class VenueTimes:
 
     def near(self, venue: str) -> bool:
         """Whether both clocks agree well enough to trade."""
-        return abs(self.offset_ms(venue)) <= OFFSET_MS_MAX
+        return -OFFSET_MS_MAX <= self.offset_ms(venue) <= OFFSET_MS_MAX
 
     def measured(self, venue: str, venue_ms: int, *, before_ms: int, sure: bool = False) -> bool:
         """The venue told its time in a request sent at `before_ms`, monotonic. False: measure again.

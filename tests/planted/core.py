@@ -73,15 +73,15 @@ FAULTS = (
     Fault(
         "a hold forgets the fee's reserve",
         "router/core/ledger.py",
-        "order.cash + order.reserve",
-        "order.cash",
+        "cash_held.get(pool, 0) + order.cash + order.reserve",
+        "cash_held.get(pool, 0) + order.cash",
         "tests/core/test_ledger.py",
     ),
     Fault(
         "shares for sale are not held",
         "router/core/ledger.py",
-        "sum(o.size for o in orders if o.side is Side.SELL and o.listing.key == key)",
-        "sum(o.size for o in orders if o.side is Side.BUY and o.listing.key == key)",
+        "            else:\n                shares_held[listing.key] =",
+        "            elif order.side is None:\n                shares_held[listing.key] =",
         "tests/core/test_ledger.py",
     ),
     Fault(

@@ -150,7 +150,7 @@ def test_one_pass_is_enough_for_fine_lots(case: tuple[list[Shop], MarketOrder, M
     book = merged(asked.side, shops)
     market = Market(book, asked, have)
     assume(market.allowed)
-    split = best_first(market.bounds(), market.offers())
+    split = best_first(market.bounds(), market.offers)
     assume(split is not None)  # the health check sees to it that this is rare
     assert split is not None
     assert gained(split) >= program(book, market) * (1 - 1e-9) - allowance(shops, market, split)
@@ -165,7 +165,7 @@ def test_offers_that_cost_far_more_at_worst_than_their_rank_says_need_no_search(
     book = merged(Side.BUY, shops)
     assert [offer[1] for offer in book.offers[:2]] == [0, 0]
     market = Market(book, buy(20 * ONE), means(shops))
-    split = best_first(market.bounds(), market.offers())
+    split = best_first(market.bounds(), market.offers)
     assert split is not None
     assert set(split.portions) == {1}
 

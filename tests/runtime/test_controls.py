@@ -114,11 +114,11 @@ def test_after_a_restart_each_order_is_forgotten_a_minute_after_it_was_sent() ->
             await world.clock.sleep((25 if seconds == 40 else 15) * 1_000)
         controls = (await world.start())._tools.controls
         await controls.recall(ACCOUNT)
-        both = controls._turnover(ACCOUNT).minute(world.clock.monotonic_ms())
+        both = controls._turnovers[ACCOUNT].minute(world.clock.monotonic_ms())
         await world.clock.sleep(25_000)
-        one = controls._turnover(ACCOUNT).minute(world.clock.monotonic_ms())
+        one = controls._turnovers[ACCOUNT].minute(world.clock.monotonic_ms())
         await world.clock.sleep(20_000)
-        assert controls._turnover(ACCOUNT).minute(world.clock.monotonic_ms()) == 0
+        assert controls._turnovers[ACCOUNT].minute(world.clock.monotonic_ms()) == 0
         assert 180 * ONE < both <= 190 * ONE
         assert 90 * ONE < one <= 95 * ONE
 
@@ -143,7 +143,7 @@ def test_after_a_restart_a_further_round_counts_from_when_it_was_sent() -> None:
         await world.clock.sleep(65_000)
         controls = (await world.start())._tools.controls
         await controls.recall(ACCOUNT)
-        assert controls._turnover(ACCOUNT).minute(world.clock.monotonic_ms()) == further.cash
+        assert controls._turnovers[ACCOUNT].minute(world.clock.monotonic_ms()) == further.cash
 
     scene(live)
 
