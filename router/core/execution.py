@@ -103,8 +103,11 @@ class Execution:
         self._replied = True  # whoever asked is gone
         return [*(self._ask(order) for order in self.open_orders), *self._finish(now_ms)]
 
-    def answered(self, answer: Answer, now_ms: int) -> list[Effect]:
-        """Late and repeated answers are welcome; the first final one counts, until a later one shows more."""
+    def answered(self, answer: Answer, now_ms: int, *, asking: bool = False) -> list[Effect]:
+        """Late and repeated answers are welcome; the first final one counts, until a later one shows more.
+
+        `asking`: a look-up of the order goes on, so that no other one is wanted.
+        """
         order_id = answer.order_id
         effects: list[Effect] = []
         ended = order_id not in self._open
@@ -114,7 +117,7 @@ class Execution:
         if ended:
             return effects
         if order_id in self._open:
-            return [*effects, self._ask(self._open[order_id])]
+            return effects if asking else [*effects, self._ask(self._open[order_id])]
         return [*effects, *self._finish(now_ms)]
 
     def extended(self, orders: Sequence[Order], *, held_back: bool, now_ms: int) -> list[Effect]:

@@ -7,9 +7,10 @@ from functools import partial
 from typing import Protocol
 
 from router.core.execution import Done, Effect, Execution, Extend, LookUp, Reply, Send, Write
+from router.core.late import unproven
 from router.core.records import Extended, Planned, Record
 from router.runtime.store.protocol import StoreDown
-from venues.base.orders import Answer, Order, Unknown
+from venues.base.orders import Answer, Order, OrderId, Rejected, Unknown
 
 OWED_RETRY_MS = 1_000
 """Between two tries to give a store that failed what it missed: it probes its disk twice in this time."""
@@ -82,6 +83,10 @@ class _Runner:
         self._coming: asyncio.Future[None] | None = None
         """Done when something is in the inbox; None while nobody waits for that."""
         self._tasks: set[asyncio.Task[Answer]] = set()
+        self._asking: set[OrderId] = set()
+        """Orders with a look-up on its way: news of an order must not add another each time."""
+        self._told: set[OrderId] = set()
+        """Orders of which anything was told since their last look-up began."""
         self._planning = False
         """Whether a further round is being planned: then nothing is written and nothing is dealt with."""
         self._owed: list[Record] = []
@@ -90,6 +95,8 @@ class _Runner:
     def hear(self, item: Answer | _Overdue) -> None:
         """Put it into the inbox."""
         self._inbox.append(item)
+        if not isinstance(item, _Overdue | Unknown):
+            self._told.add(item.order_id)
         if self._coming is not None and not self._coming.done():
             self._coming.set_result(None)
 
@@ -123,6 +130,7 @@ class _Runner:
                 case Send(order):
                     self._ask(order, self.hands.place(order))
                 case LookUp():
+                    self._asking.add(effect.order.order_id)
                     self._ask(effect.order, self._look_up(effect))
                 case Extend():
                     return await self.perform(await self._extended())
@@ -152,7 +160,10 @@ class _Runner:
     def _deal_with(self, item: Answer | _Overdue) -> list[Effect]:
         if isinstance(item, _Overdue):
             return self.execution.overdue()
-        effects = self.execution.answered(item, self.hands.now_ms())
+        asking = item.order_id in self._asking
+        effects = self.execution.answered(item, self.hands.now_ms(), asking=asking)
+        if effects and isinstance(effects[-1], LookUp):
+            self._asking.add(item.order_id)
         self.hands.settled(self.execution, item)
         return effects
 
@@ -190,8 +201,18 @@ class _Runner:
             await self.hands.wait(OWED_RETRY_MS)
 
     async def _look_up(self, effect: LookUp) -> Answer:
-        await self.hands.wait_to_ask(effect.order, effect.after_ms)
-        return await self.hands.look_up(effect.order, effect.answer)
+        """With the best that is known when it begins. That nothing is shown proves nothing where the venue
+        itself told of the order meanwhile: its lists lag."""
+        order, order_id = effect.order, effect.order.order_id
+        try:
+            await self.hands.wait_to_ask(order, effect.after_ms)
+            self._told.discard(order_id)
+            found = await self.hands.look_up(order, self.execution.known.get(order_id, effect.answer))
+        finally:
+            self._asking.discard(order_id)
+        if order_id in self._told and isinstance(found, Rejected) and unproven(found):
+            return Unknown(order_id, "told of while it was looked for")
+        return found
 
     def _ask(self, order: Order, question: Coroutine[None, None, Answer]) -> None:
         """Let it run beside everything else; what comes of it goes into the inbox."""

@@ -23,8 +23,8 @@ FAULTS = (
     Fault(
         "an order that timed out is sent again",
         _EXECUTION,
-        "return [*effects, self._ask(self._open[order_id])]",
-        "return [*effects, Send(self._open[order_id])]",
+        "else [*effects, self._ask(self._open[order_id])]",
+        "else [*effects, Send(self._open[order_id])]",
         _EXECUTED,
     ),
     Fault(

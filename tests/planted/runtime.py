@@ -19,6 +19,27 @@ FAULTS = (
         "tests/runtime/test_runner.py tests/runtime/test_service.py",
     ),
     Fault(
+        "each news of an order adds a look-up",
+        "router/runtime/runner.py",
+        "asking = item.order_id in self._asking",
+        "asking = False",
+        "tests/runtime/test_runner.py",
+    ),
+    Fault(
+        "a list that lags is believed against the venue's own word",
+        "router/runtime/runner.py",
+        "            self._told.add(item.order_id)\n",
+        "            pass\n",
+        "tests/runtime/test_runner.py",
+    ),
+    Fault(
+        "an order of before a restart grows old by a clock that was set wrong",
+        "router/runtime/times.py",
+        "        if venue in self._known:\n            return now_ms\n        return min",
+        "        if venue in self._known or venue:\n            return now_ms\n        return min",
+        "tests/runtime/test_venue_gates.py",
+    ),
+    Fault(
         "our own bug counts as the venue's rejection",
         "router/runtime/runner.py",
         'answer = Unknown(order.order_id, f"internal error: {type(bug).__name__}")',

@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
-from router.core.execution import Effect, Execution
+from router.core.execution import LOOK_UP_LAST_MS, Effect, Execution
+from router.core.late import NOT_EXECUTED
 from router.core.records import Answered, Extended, Finished, Planned, Record, assemble
 from router.runtime.runner import OWED_RETRY_MS, run
 from router.runtime.store.protocol import StoreDown
 from tests.core.samples import NOW_MS, order, planned
 from tests.virtual_time import VirtualLoop
 from tests.virtual_time import run as run_virtually
-from venues.base.orders import Answer, Fee, Filled, Order, OrderId, Rejected, Unknown
+from venues.base.orders import Answer, Fee, Filled, Order, OrderId, Pending, Rejected, Unknown
 from venues.base.units import ONE, Cash, Size
 
 Said = Answer | Exception
@@ -265,3 +266,44 @@ def test_a_resumed_route_asks_and_never_sends() -> None:
     run_virtually(bench.loop, run(execution, execution.resume(NOW_MS), bench, reply_ms=1_000))
     assert bench.words("sent", "asked", "replied") == ["asked o2", "asked o2"]
     assert isinstance(bench.records[-1], Finished)
+
+
+def pending(shares: int) -> Pending:
+    return Pending(OrderId("o1"), "v-o1", Size(shares * ONE), Cash(shares * ONE // 2), "matched")
+
+
+def test_news_of_an_order_adds_no_look_ups_to_the_one_that_goes_on() -> None:
+    """An order that fills in fifty parts within a second, and settles a minute later."""
+    bench = Bench(VirtualLoop(), o1=[pending(0)] + [pending(50)] * 5_000)
+    one = planned(order("o1"))
+
+    async def day() -> None:
+        execution = Execution(one)
+        running = asyncio.ensure_future(run(execution, execution.start(), bench, reply_ms=10_000))
+        for shares in range(1, 51):
+            await asyncio.sleep(0.02)
+            bench.hear(pending(shares))
+        await asyncio.sleep(60)
+        bench.script["o1"] = []
+        await running
+
+    run_virtually(bench.loop, day())
+    doubling = 7
+    assert len(bench.words("asked o1")) <= doubling + 61_000 // LOOK_UP_LAST_MS + 1
+
+
+def test_not_shown_is_no_last_word_where_the_venue_tells_of_the_order_while_it_is_looked_for() -> None:
+    absent = Rejected(OrderId("o1"), NOT_EXECUTED, "not shown")
+    bench = Bench(VirtualLoop(), o1=[unknown("o1"), absent, filled("o1")])
+    asked = bench.look_up
+
+    async def look_up(order: Order, answer: Answer) -> Answer:
+        found = await asked(order, answer)
+        if found == absent:
+            bench.hear(pending(0))
+        return found
+
+    bench.look_up = look_up  # type: ignore[method-assign]  # the moment is chosen
+    execution = perform(bench, planned(order("o1")))
+    assert execution.known == {"o1": filled("o1")}
+    assert bench.words("asked") == ["asked o1"] * 2
