@@ -8,7 +8,7 @@ import sqlite3
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,8 @@ RUN = "from router.main import main; main()"
 """The command, from this tree."""
 WAIT_S = 60
 """How long to wait for what takes a second on a quiet machine."""
+ANSWER_MS = 3_000
+"""When a caller is answered, whatever a venue has not said by then."""
 ORDERING = re.compile(rb"(?:POST|DELETE) [^ ]*order")
 """What places, cancels or asks about an order; every venue's path has that word."""
 
@@ -50,6 +52,11 @@ class Tap:
         self._target = port
         self.sent: list[tuple[float, bytes]] = []
         """Moments, monotonic, and first lines of requests about orders."""
+        self.heard = 0.0
+        """When the venue's last bytes were passed on, monotonic."""
+        self._armed = False
+        self._passing = asyncio.Event()
+        self._passing.set()
         self._server: asyncio.Server | None = None
         self._pumps: set[asyncio.Task[None]] = set()
 
@@ -66,6 +73,17 @@ class Tap:
             pump.cancel()
         await asyncio.gather(*self._pumps, return_exceptions=True)
 
+    def hold_at_order(self) -> None:
+        """Pass nothing on, either way, from the next request about an order on, and keep all connections: the
+        line is dead.
+        """
+        self._armed = True
+
+    def release(self) -> None:
+        """Pass on what was held, and all that follows."""
+        self._armed = False
+        self._passing.set()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
@@ -74,24 +92,31 @@ class Tap:
             with suppress(OSError):
                 there, back = await asyncio.open_connection("127.0.0.1", self._target)
                 async with asyncio.TaskGroup() as group:
-                    group.create_task(self._pump(reader, back, self._noted))
-                    group.create_task(self._pump(there, writer, lambda _: None))
+                    group.create_task(self._pump(reader, back, self._leaving))
+                    group.create_task(self._pump(there, writer, self._coming))
         except asyncio.CancelledError:
             writer.close()
         finally:
             self._pumps.discard(task)
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, note: Any) -> None:
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, through: Any) -> None:
         with suppress(OSError):
             while data := await source.read(65_536):
-                note(data)
+                await through(data)
                 sink.write(data)
                 await sink.drain()
         sink.close()
 
-    def _noted(self, data: bytes) -> None:
+    async def _leaving(self, data: bytes) -> None:
         if ORDERING.match(data):
             self.sent.append((time.monotonic(), data.split(b"\r\n", 1)[0]))
+            if self._armed:
+                self._passing.clear()
+        await self._passing.wait()
+
+    async def _coming(self, _: bytes) -> None:
+        await self._passing.wait()
+        self.heard = time.monotonic()
 
 
 class Process:
@@ -153,11 +178,8 @@ class Outpost:
             server = self._servers[name] = SimServer(venue.simulator(5), clock=clock.now_ms, seed=5)
             await server.start()
             simulator, now_ms = server.simulator, clock.now_ms()
-            natives = self._natives[name] = [
-                Native(n) for n in simulator.list_market({"title": "A question"})
-            ]
-            levels = [(Price((45 + n) * 10_000), Size(100_000 * ONE)) for n in range(3)]
-            simulator.exchange.set_book(natives[0], [], levels, now_ms)
+            self._natives[name] = [Native(n) for n in simulator.list_market({"title": "A question"})]
+            self.offer(name, [(Price((45 + n) * 10_000), Size(100_000 * ONE)) for n in range(3)])
             for account in self.accounts:
                 opened = dict(simulator.open_account({"balance": "100000"}, now_ms))
                 self._credentials[account][name] = opened
@@ -165,6 +187,11 @@ class Outpost:
         keys = tuple(ListingKey(name, natives[0], False) for name, natives in self._natives.items())
         outcome = Outcome(outcome_id=OUTCOME, title="A question", label="Yes", listings=keys)
         (self.folder / "registry.yaml").write_text(dump(Registry([outcome])))
+
+    def offer(self, venue: str, asks: Sequence[tuple[Price, Size]]) -> None:
+        """Sell exactly this there."""
+        server, native = self._servers[venue], self._natives[venue][0]
+        server.simulator.exchange.set_book(native, [], asks, server.clock.now())
 
     async def close(self) -> None:
         """End everything that was started."""
@@ -210,7 +237,7 @@ class Outpost:
             "store": {"directory": "data"} | store,
             "registry": {"file": "registry.yaml"},
             "controls": self.controls,
-            "routing": {"answer_ms": 3_000, "duplicate_ms": 0},
+            "routing": {"answer_ms": ANSWER_MS, "duplicate_ms": 0},
             "venues": venues,
             "keys": {
                 "k": {"sha256": digest(self.key), "accounts": self.accounts},
