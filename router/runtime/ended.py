@@ -27,6 +27,8 @@ class Ended:
         self.route_id, self.order, self.last = route_id, order, last
         self.venue_ids = venue_ids
         """What the venue called it before its last word, which may name it no more: one that was undone."""
+        self.found_by: Sequence[str] = ()
+        """The venue's ids that it is remembered under."""
         self.at_ms = at_ms
         """When it ended, by a clock that never jumps."""
         self.news = list(news)
@@ -45,8 +47,9 @@ class _Lately:
 
     def drop(self, order_id: OrderId) -> None:
         ended = self.orders.pop(order_id)
-        for venue_order_id in [key for key, each in self.by_venue_id.items() if each is ended]:
-            del self.by_venue_id[venue_order_id]
+        for venue_order_id in ended.found_by:
+            if self.by_venue_id.get(venue_order_id) is ended:
+                del self.by_venue_id[venue_order_id]
 
 
 class EndedOrders:
@@ -66,10 +69,11 @@ class EndedOrders:
         if order.order_id in lately.orders:
             lately.drop(order.order_id)
         lately.orders[order.order_id] = ended
-        for venue_order_id in ended.venue_ids:
-            lately.by_venue_id[venue_order_id] = ended
-        if isinstance(ended.last, Filled):
-            lately.by_venue_id[ended.last.venue_order_id] = ended
+        last = ended.last
+        ended.found_by = (
+            (*ended.venue_ids, last.venue_order_id) if isinstance(last, Filled) else ended.venue_ids
+        )
+        lately.by_venue_id.update(dict.fromkeys(ended.found_by, ended))
         if len(lately.orders) > ENDED_MAX:
             lately.drop(next(iter(lately.orders)))
 

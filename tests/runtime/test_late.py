@@ -116,11 +116,11 @@ def test_an_order_that_ended_as_its_venue_says_is_left_alone() -> None:
 # --- the memory of what ended ---
 
 
-def ended(order_id: str, venue_order_id: str = "", at_ms: int = 0) -> Ended:
+def ended(order_id: str, venue_order_id: str = "", at_ms: int = 0, *, before: str = "") -> Ended:
     last: Filled | Rejected = Rejected(OrderId(order_id), NOT_EXECUTED, "")
     if venue_order_id:
         last = Filled(OrderId(order_id), venue_order_id, Size(ONE), Cash(0), Fee(0, "USD"))
-    return Ended(RouteId("r1"), order(order_id), last, at_ms=at_ms)
+    return Ended(RouteId("r1"), order(order_id), last, at_ms=at_ms, venue_ids=(before,) if before else ())
 
 
 def test_what_ended_is_found_by_either_id_for_an_hour() -> None:
@@ -145,3 +145,23 @@ def test_the_memory_is_bounded_and_the_longest_ended_make_room(monkeypatch: pyte
         orders.add(ACCOUNT, ended(f"o{number}", f"v{number}"))
     orders.add(ACCOUNT, ended("o2", "v2"))
     assert [each.order.order_id for each in orders.of(ACCOUNT, order().listing.venue)] == ["o3", "o4", "o2"]
+
+
+def test_what_made_room_is_found_by_no_id_and_takes_no_id_from_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "ENDED_MAX", 2)
+    orders, venue = EndedOrders(lambda: 0), order().listing.venue
+    first, second = ended("o1", "v1", before="u1"), ended("o2", before="u1")
+    orders.add(ACCOUNT, first)
+    orders.add(ACCOUNT, second)
+    first.last = Rejected(OrderId("o1"), NOT_EXECUTED, "")  # what is learnt later changes its ids no more
+    orders.add(ACCOUNT, ended("o3"))
+
+    def found(venue_order_id: str) -> Ended | None:
+        return orders.find(ACCOUNT, venue, client_id="", venue_order_id=venue_order_id)
+
+    assert found("v1") is None
+    assert found("u1") is second
+    orders.add(ACCOUNT, ended("o4"))
+    assert found("u1") is None
