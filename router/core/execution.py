@@ -144,6 +144,12 @@ class Execution:
         self._held_back = False
         return self._finish(now_ms)
 
+    def corrected(self, last: Filled) -> None:
+        """More of an order traded than its last word said: found out, and written down, beside this run."""
+        before = self._known.get(last.order_id)
+        if isinstance(before, _LAST_WORDS) and refutes(before, last):
+            self._known[last.order_id] = last
+
     def overdue(self) -> list[Effect]:
         """The caller has waited long enough: answer with what is known. Look-ups go on."""
         if self._replied:

@@ -61,9 +61,9 @@ class Turnover:
         self._add(venue, cash)
 
     def settled(self, order_id: OrderId, cash: Cash) -> None:
-        """Its last word: it came to this much. The first counts."""
+        """Its last word: it came to this much. The first counts, until a later one says more."""
         sent = self._sent.get(order_id)
-        if sent is not None and not sent.settled:
+        if sent is not None and (not sent.settled or cash > sent.cash):
             self._add(sent.venue, cash - sent.cash)
             sent.cash, sent.settled = cash, True
 

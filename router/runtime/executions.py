@@ -13,7 +13,7 @@ import structlog
 from router.core.execution import Effect, Execution
 from router.core.idempotency import Claim
 from router.core.invariants import Alarm
-from router.core.model import AccountId
+from router.core.model import AccountId, RouteId
 from router.core.records import Finished, Planned, Released, StoredRoute
 from router.runtime import logs
 from router.runtime.accounts import Account
@@ -47,7 +47,9 @@ class Executions:
         """`answer_ms` is how long a caller waits at most."""
         self._tools, self._accounts, self._once = tools, accounts, once
         self._tasks, self._answer_ms = tasks, answer_ms
-        self.late = LateFills(tools, accounts, tasks)
+        self._live: dict[RouteId, Execution] = {}
+        """Those that run now."""
+        self.late = LateFills(tools, accounts, tasks, live=self._live)
         self._unanswered: set[asyncio.Future[None]] = set()
         """Done when the caller of a route whose orders may have left can be answered."""
 
@@ -106,6 +108,7 @@ class Executions:
         again_ms: int = RESUME_MS_MIN,
     ) -> asyncio.Task[None]:
         """Let it run, and see to it when it fails by our own fault: its orders may have left."""
+        self._live[execution.planned.route_id] = execution
         running = self._tasks.keep(run(execution, effects, hands, reply_ms=reply_ms))
         ended = partial(self._ended, account=account, execution=execution, hands=hands, again_ms=again_ms)
         running.add_done_callback(ended)
@@ -121,6 +124,7 @@ class Executions:
         again_ms: int,
     ) -> None:
         """What a run that failed leaves to do is under way before its caller is told."""
+        self._live.pop(execution.planned.route_id, None)
         failure = None if running.cancelled() else running.exception()
         if isinstance(failure, StoreDown):  # nothing was sent, so nothing is held
             for order in execution.planned.orders:

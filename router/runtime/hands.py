@@ -162,7 +162,9 @@ class RouteHands:
         return answer
 
     def _why_not(self, order: Order) -> str | None:
-        """Why the order may not leave: its venue's gate is closed. Or raises the refusal of a control."""
+        """Why the order may not leave: its account's gate or its venue's. Or raises a control's refusal."""
+        if self._tools.checks.gates.why_closed(self._account.account_id) is not None:
+            return ACCOUNT_CLOSED
         why = self._tools.venue_gates.why_closed(self._account.account_id, order.listing.venue)
         if why is None:
             self._further.check(order)
@@ -173,8 +175,6 @@ class RouteHands:
         self._further.check_halts(order)
         if self._tools.clock.monotonic_ms() - checked_ms < WAITED_MS:
             return None
-        if self._tools.checks.gates.why_closed(self._account.account_id) is not None:
-            return ACCOUNT_CLOSED
         return self._why_not(order)
 
     def _withheld(self, order: Order, refusal: Controlled) -> Answer:
@@ -285,6 +285,8 @@ def _deaf(_: Answer) -> None:
 def counted_late(tools: Tools, account: AccountId, ended: Ended, before: Filled | Rejected) -> None:
     """A fill showed up after the last word: count and log it, and read the balance before the next order."""
     order = ended.order
+    if isinstance(ended.last, Filled):
+        tools.controls.filled(account, ended.last)
     tools.metrics.violations.labels(Alarm.LATE_FILL.value).inc()
     tools.balances.distrust(account, order.listing.venue)
     log.error(

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 import structlog
 
+from router.core.execution import Execution
 from router.core.late import refutes
-from router.core.model import AccountId
+from router.core.model import AccountId, RouteId
 from router.core.records import Answered
 from router.runtime.accounts import Account
 from router.runtime.ended import Ended
@@ -28,8 +29,16 @@ log = structlog.get_logger(__name__)
 class LateFills:
     """What one router does about them."""
 
-    def __init__(self, tools: Tools, accounts: Mapping[AccountId, Account], tasks: Tasks) -> None:
-        self._tools, self._accounts, self._tasks = tools, accounts, tasks
+    def __init__(
+        self,
+        tools: Tools,
+        accounts: Mapping[AccountId, Account],
+        tasks: Tasks,
+        *,
+        live: Mapping[RouteId, Execution],
+    ) -> None:
+        """`live` are the routes that still run: they must know before they plan and tell more."""
+        self._tools, self._accounts, self._tasks, self._live = tools, accounts, tasks, live
         self._looking: set[str] = set()
         tools.desks.on_doubt = self.doubted
 
@@ -69,6 +78,9 @@ class LateFills:
     async def _book(self, account: AccountId, ended: Ended, found: Filled) -> None:
         """The stored route tells the truth from now on, also where its caller was told something else."""
         before, ended.last = ended.last, found
+        running = self._live.get(ended.route_id)
+        if running is not None:
+            running.corrected(found)
         counted_late(self._tools, account, ended, before)
         self._tools.checks.traded(account, ended.order, found)
         while not await self._written(ended, found):

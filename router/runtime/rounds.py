@@ -47,6 +47,8 @@ class Rounds:
             self._planner.permit(self._account, asked, orders)
         except Refusal:
             return (), False
+        if self._left(execution) < left:  # a fill showed up while the books were waited for
+            return (), False
         return orders, self._draft.bounded.held_back
 
     def check(self, order: Order) -> None:

@@ -218,6 +218,29 @@ def test_a_broken_invariant_closes_the_accounts_gate_and_no_other(
     run(loop, live())
 
 
+def test_an_order_whose_account_was_closed_while_its_intent_was_written_does_not_leave() -> None:
+    loop = VirtualLoop()
+
+    async def live() -> None:
+        world = World(loop, 1)
+        router = await world.start()
+        books(world)
+        world.pump()
+        append: Callable[..., Awaitable[None]] = world.store.append
+
+        async def slow(*records: Record) -> None:
+            await append(*records)
+            router._tools.checks.gates.close(ACCOUNT, "another route broke a promise")
+
+        world.store.append = slow  # type: ignore[method-assign]  # the moment is chosen
+        report = await tried(world, router, ACCOUNT)
+        assert isinstance(report, Report)
+        assert {line.error for line in report.fills} == {"not_sent: account_suspended"}
+        assert (executed(world), router._tools.ledger.open(ACCOUNT)) == (0, [])
+
+    run(loop, live())
+
+
 @pytest.mark.parametrize("late_ms", [0, 1])
 def test_a_book_counts_as_it_was_when_it_was_read_however_long_planning_takes(
     late_ms: int, broken_invariants: list[Invariant]

@@ -7,15 +7,18 @@ import msgspec
 import pytest
 import structlog
 
+from router.core.execution import Execution
 from router.core.records import Answered, Extended, decode
 from router.core.report import Report
 from router.runtime.accounts import Account
 from router.runtime.balances import READ_MS_MAX
 from router.runtime.planner import CATCH_UP_MS_MAX
 from tests.virtual_time import VirtualLoop, run
-from tests.world import World, buy, sell
+from tests.world import ACCOUNT, World, buy, sell
 from venues import discover
-from venues.base.units import ONE, Price, Size
+from venues.base.contract import Venue
+from venues.base.orders import Filled, Pending
+from venues.base.units import ONE, Cash, Price, Size
 
 AMOUNT = 100 * ONE * len(discover())
 """Three times what the cheap levels cost."""
@@ -171,3 +174,47 @@ def test_a_sale_takes_one_round() -> None:
     world, report, _ = day(selling=True)
     assert rounds(world) == 0
     assert 0 <= 300 * ONE - report.size <= 1, "a venue may tell orders apart by their last millionth"
+
+
+def test_what_shows_up_late_is_spent_when_the_next_round_is_planned_and_told_to_the_caller() -> None:
+    """One venue says that half of its order traded, and then the truth, before the slowest has answered."""
+    loop = VirtualLoop()
+
+    async def live() -> None:
+        world = World(loop, 1)
+        router = await world.start()
+        steep(world)
+        world.mishear = lambda: "lost"
+        before = sum(world.cash(name) for name in world.venues)
+        wrong, slow = list(world.venues)[:2]
+        perform: Callable[..., Any] = world.network.perform
+        halved: list[str] = []
+
+        async def misread(venue: Venue, *given: Any, **named: Any) -> Any:
+            found = await perform(venue, *given, **named)
+            if venue.name == slow and isinstance(found, Filled | Pending):
+                await world.clock.sleep(3_000)
+            if venue.name == wrong and isinstance(found, Filled) and not halved:
+                halved.append(found.order_id)
+                half = Size(found.size // 2), Cash(found.cash // 2)
+                return msgspec.structs.replace(found, size=half[0], cash=half[1])
+            return found
+
+        world.network.perform = misread  # type: ignore[method-assign]  # the seam
+        routing = router.route(world.account, buy(AMOUNT), request_id="late")
+        await world.clock.sleep(1_000)
+        desks = router._tools.desks
+        [ended] = [each for each in desks.ended.of(ACCOUNT, wrong) if each.order.order_id in halved]
+        desks.on_doubt(ACCOUNT, ended)
+        report = await routing
+        await world.clock.sleep(20_000)
+        paid = before - sum(world.cash(name) for name in world.venues)
+        assert rounds(world) >= 1
+        assert AMOUNT // 2 < paid <= AMOUNT
+        assert spent(report) == paid
+        assert router._tools.controls._used(ACCOUNT).minute == paid, "limits of money count it"
+        [stored] = world.store.stored().values()
+        known = Execution(stored.planned, stored.answers).known.values()
+        assert sum(each.cash + each.fee.cash for each in known if isinstance(each, Filled)) == paid
+
+    run(loop, live())
