@@ -96,7 +96,7 @@ class Execution:
     def start(self) -> list[Effect]:
         """The plan is on disk before any order leaves."""
         assert not self._known, "an execution that knows anything is resumed, not started"
-        return [Write(self.planned), *(Send(order) for order in self.orders.values())]
+        return [Write(self.planned), *[Send(order) for order in self.orders.values()]]
 
     def resume(self, now_ms: int) -> list[Effect]:
         """After a restart: ask about every order that has no last word. Never send again."""

@@ -59,7 +59,7 @@ class Line(asyncio.Protocol):
         """The connection is over, on the system's side too."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._transport: asyncio.Transport | None = None
-        self._parser: httptools.HttpResponseParser | None = None
+        self._parser = httptools.HttpResponseParser(self)
         self._reply: asyncio.Future[Response] | None = None
         self._begin()
 
@@ -75,9 +75,8 @@ class Line(asyncio.Protocol):
         """Send it; its reply, or Broken. Cancel the future to give up: the connection is then closed."""
         assert self._reply is None, "one request at a time"
         assert self._transport is not None
-        self._begin()
-        self._parser = httptools.HttpResponseParser(self)
         assert self._loop is not None
+        self._begin()
         self._reply = self._loop.create_future()
         self._transport.write(request)
         return self._reply
@@ -98,7 +97,7 @@ class Line(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the reply. Any that nobody asked for make the connection useless."""
-        if self._reply is None or self._reply.done() or self._parser is None:
+        if self._reply is None or self._reply.done():
             self.close()
             return
         if not self._headed:
@@ -152,7 +151,6 @@ class Line(asyncio.Protocol):
         """The head is whole."""
         if self._whole:
             return
-        assert self._parser is not None
         self._headed, self._stays = True, self._parser.should_keep_alive()
         self._sized = "content-length" in self._headers or "transfer-encoding" in self._headers
 
@@ -167,7 +165,6 @@ class Line(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """All of it is here, unless it only announces the real one."""
-        assert self._parser is not None
         if not self._whole and self._parser.get_status_code() < 200:
             self._begin()
             return
@@ -176,7 +173,6 @@ class Line(asyncio.Protocol):
     # --- the outcome ---
 
     def _succeed(self) -> None:
-        assert self._parser is not None
         self.open = self.open and self._stays
         encoding = self._headers.get("content-encoding", "identity")
         try:

@@ -118,26 +118,25 @@ class _Runner:
         while at < len(effects):
             effect, at = effects[at], at + 1
             match effect:
-                case Write(record):
-                    records = [record]
+                case Write():
+                    records = [effect.record]
                     while at < len(effects) and isinstance(following := effects[at], Write):
                         records.append(following.record)
                         at += 1
-                    written = await self._append(records)
-                    if isinstance(record, Extended) and not written:
-                        withdrawn = self.execution.withdrawn(record.orders, self.hands.now_ms())
+                    if not await self._append(records) and isinstance(effect.record, Extended):
+                        withdrawn = self.execution.withdrawn(effect.record.orders, self.hands.now_ms())
                         return await self.perform(withdrawn)
-                case Send(order):
-                    self._ask(order, self.hands.place(order))
+                case Send():
+                    self._ask(effect.order, self.hands.place(effect.order))
+                case Reply():
+                    self.hands.reply(self.execution)
+                case Done():
+                    return True
                 case LookUp():
                     self._asking.add(effect.order.order_id)
                     self._ask(effect.order, self._look_up(effect))
                 case Extend():
                     return await self.perform(await self._extended())
-                case Reply():
-                    self.hands.reply(self.execution)
-                case Done():
-                    return True
         return False
 
     async def _extended(self) -> Sequence[Effect]:

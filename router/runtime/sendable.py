@@ -7,8 +7,9 @@ from venues.base.http import Request
 _TARGET = re.compile(r"(?:/[\x21-\x7e]*)?")
 """Empty is the base URL itself: a chain's endpoint has a path of its own, or none."""
 _METHOD = re.compile(r"[A-Z]+")
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HEADER_TEXT = re.compile(r"[\t\x20-\x7e]*")
+_HEADER_NAMES = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]*")
+_HEADER_TEXTS = re.compile(r"[\t\x20-\x7e]*")
+"""Of all fields together: what may stand in one may stand anywhere in it."""
 
 
 def fault(request: Request) -> str | None:
@@ -18,7 +19,7 @@ def fault(request: Request) -> str | None:
     target = request.target
     if not _TARGET.fullmatch(target) or "#" in target:
         return "target"
-    for name, value in request.headers.items():
-        if not (_HEADER_NAME.fullmatch(name) and _HEADER_TEXT.fullmatch(value)):
-            return "header"
+    names, texts = "".join(request.headers), "".join(request.headers.values())
+    if "" in request.headers or not (_HEADER_NAMES.fullmatch(names) and _HEADER_TEXTS.fullmatch(texts)):
+        return "header"
     return None

@@ -44,6 +44,7 @@ class VenueGates:
 
     def __init__(self, venues: Mapping[str, Venue], means: Means, *, unknown_max: int = UNKNOWN_MAX) -> None:
         self._venues, self._means, self._unknown_max = venues, means, unknown_max
+        self._streaming = frozenset(name for name, venue in venues.items() if venue.traits.needs_stream)
         self._unknown: dict[tuple[AccountId, str], set[OrderId]] = {}
         """Orders whose last answer is Unknown."""
         self._unproven: dict[tuple[AccountId, str], set[OrderId]] = {}
@@ -66,8 +67,9 @@ class VenueGates:
 
     def why_closed(self, account: AccountId, venue: str) -> str | None:
         """Why the gate is closed, or None. The first of several reasons: the venue's before the account's."""
-        why = self._reason(account, venue)
-        if why != self._shown.get((account, venue)):
+        where = account, venue
+        why = self._reason(where)
+        if why != self._shown.get(where):
             self._show(account, venue, why)
         return why
 
@@ -97,8 +99,8 @@ class VenueGates:
         """An account's own stream came up or went down."""
         (self._streams.add if up else self._streams.discard)((account, venue))
 
-    def _reason(self, account: AccountId, venue: str) -> str | None:
-        where = account, venue
+    def _reason(self, where: tuple[AccountId, str]) -> str | None:
+        _, venue = where
         why = self._means.breakers.why_closed(venue)
         if why is not None:
             return why
@@ -110,7 +112,7 @@ class VenueGates:
             return RECONCILING
         if where in self._unknown and len(self._unknown[where]) > self._unknown_max:
             return UNKNOWN_ORDERS
-        if self._venues[venue].traits.needs_stream and where not in self._streams:
+        if venue in self._streaming and where not in self._streams:
             return STREAM_DOWN
         return None
 

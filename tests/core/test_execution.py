@@ -57,6 +57,7 @@ def test_an_unknown_outcome_is_looked_up_and_never_sent_again() -> None:
         [effect] = execution.answered(unknown(), NOW_MS)
         assert isinstance(effect, LookUp)
     assert [o.order_id for o in execution.open_orders] == ["o1"]
+    assert execution.known == {"o1": unknown()}
 
 
 def test_look_ups_come_less_and_less_often_up_to_a_limit() -> None:

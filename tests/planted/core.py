@@ -9,8 +9,8 @@ FAULTS = (
     Fault(
         "orders are sent before the intent is on the disk",
         _EXECUTION,
-        "return [Write(self.planned), *(Send(order) for order in self.orders.values())]",
-        "return [*(Send(order) for order in self.orders.values()), Write(self.planned)]",
+        "return [Write(self.planned), *[Send(order) for order in self.orders.values()]]",
+        "return [*[Send(order) for order in self.orders.values()], Write(self.planned)]",
         _EXECUTED,
     ),
     Fault(
