@@ -292,7 +292,7 @@ class Router:
             key=claim.key,
             cut=draft.cut,
         )
-        controls.permit_first(account.account_id, asked, planned.orders)
+        controls.permit(account.account_id, asked, planned.orders, first=True)
         claim.route_id = planned.route_id
         logs.bind(route=planned.route_id)
         execution = Execution(planned, held_back=draft.bounded.held_back)

@@ -76,6 +76,8 @@ class Market:
         assert self.total > 0
         self.rules = [each.buys if self.buying else each.sales for each in merged.terms]
         """By listing index."""
+        self.choosy = asked.venues is not None or bool(asked.exclude_venues)
+        """Whether the caller does without some venues."""
         self.dropped: dict[int, str] = {}
         """By listing index: why nothing of it is in the plan."""
         self.pools: list[int] = []
@@ -102,24 +104,27 @@ class Market:
 
     def _worst_price(self) -> Price | None:
         """The worst raw price the caller accepts, if any."""
-        worst = self.asked.max_price
-        if self.asked.max_slippage_bps is None:
-            return worst
-        tops = [t[2] for t in self.merged.tops if t is not None and self._wanted(self.merged.terms[t[1]])]
-        if not tops:
+        worst, best = self.asked.max_price, self._best()
+        if self.asked.max_slippage_bps is None or best is None:
             return worst
         if self.buying:
-            slipped = Price(down(min(tops) * (10_000 + self.asked.max_slippage_bps), 10_000))
+            slipped = Price(down(best * (10_000 + self.asked.max_slippage_bps), 10_000))
             return slipped if worst is None else min(worst, slipped)
-        slipped = Price(up(max(tops) * (10_000 - self.asked.max_slippage_bps), 10_000))
+        slipped = Price(up(best * (10_000 - self.asked.max_slippage_bps), 10_000))
         return slipped if worst is None else max(worst, slipped)
+
+    def _best(self) -> Price | None:
+        """The best raw price at the venues the caller lets be used."""
+        if not self.choosy:
+            return self.merged.best
+        tops = [t[2] for t in self.merged.tops if t is not None and self._wanted(self.merged.terms[t[1]])]
+        return (min if self.buying else max)(tops, default=None)
 
     def _allowed(self) -> frozenset[int]:
         """The listings that can take part; for the others the reason is noted."""
         tops: list[Offer] = []
-        choosy = self.asked.venues is not None or self.asked.exclude_venues
         for index, top in enumerate(self.merged.tops):
-            if choosy and not self._wanted(self.merged.terms[index]):
+            if self.choosy and not self._wanted(self.merged.terms[index]):
                 self.dropped[index] = EXCLUDED
             elif top is None:
                 self.dropped[index] = ZERO_DEPTH

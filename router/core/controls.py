@@ -85,8 +85,10 @@ def check_asked(limits: AccountLimits, asked: MarketOrder) -> None:
 
 def check_sale(limits: AccountLimits, asked: MarketOrder, bid: Price | None) -> None:
     """The largest order in money where shares are asked for: at the best price. Raises RiskLimit."""
-    worth = proceeds(bid, asked.size) if bid is not None else Cash(0)
-    if asked.side is Side.SELL and worth > limits.cash.order:
+    if asked.side is not Side.SELL or bid is None:
+        return
+    worth = proceeds(bid, asked.size)
+    if worth > limits.cash.order:
         raise RiskLimit("order_usd", f"{plain(worth)} at the best bid", plain(limits.cash.order))
 
 
@@ -233,13 +235,13 @@ def _acceptable(asked: MarketOrder, merged: Merged) -> Iterator[Offer]:
 
 def worst_price(asked: MarketOrder, merged: Merged) -> Price | None:
     """The worst raw price the order accepts, by its own bounds."""
-    tops = [top[2] for top in merged.tops if top is not None]
-    if asked.max_slippage_bps is None or not tops:
+    best = merged.best
+    if asked.max_slippage_bps is None or best is None:
         return asked.max_price
     if asked.side is Side.BUY:
-        slipped = Price(down(min(tops) * (10_000 + asked.max_slippage_bps), 10_000))
+        slipped = Price(down(best * (10_000 + asked.max_slippage_bps), 10_000))
         return slipped if asked.max_price is None else min(asked.max_price, slipped)
-    slipped = Price(up(max(tops) * (10_000 - asked.max_slippage_bps), 10_000))
+    slipped = Price(up(best * (10_000 - asked.max_slippage_bps), 10_000))
     return slipped if asked.max_price is None else max(asked.max_price, slipped)
 
 
@@ -313,7 +315,7 @@ def check_now(
     key: ListingKey = order.listing.key
     if key in merged.unusable:
         raise NotTradable("book", merged.unusable[key], "usable")
-    if all(terms.listing.key != key for terms in merged.terms):
+    if key not in [terms.listing.key for terms in merged.terms]:
         raise NotTradable("book", "not followed any more", "usable")
     check_closing(limits, order.listing, now_ms)
     if bid is None or ask is None:

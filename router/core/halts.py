@@ -126,8 +126,6 @@ class Halts:
         A market is halted both ways: with an outcome every other one that the `registry` has on one of its
         books, and with a book its mirror.
         """
-        if not (self.by_command or self.by_file):
-            return
         wanted = [Scope(ALL), Scope("account", account)]
         if listing is not None:
             wanted.append(Scope("venue", listing.venue))

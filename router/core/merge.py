@@ -5,6 +5,7 @@ nothing else. What an offer costs in the worst case is computed once, when the l
 """
 
 from collections.abc import Hashable, Mapping, Sequence
+from functools import cached_property
 
 import msgspec
 from sortedcontainers import SortedList
@@ -41,7 +42,7 @@ class Source(msgspec.Struct, frozen=True):
     silent_ms_max: int
 
 
-class Merged(msgspec.Struct, frozen=True):
+class Merged(msgspec.Struct, frozen=True, dict=True):
     """One side of an outcome as it is now. Valid until the next reading of the same `MergedSide`."""
 
     side: Side
@@ -53,6 +54,14 @@ class Merged(msgspec.Struct, frozen=True):
     """The best-priced offer by listing index; None when the side is empty or the book is unusable."""
     unusable: Mapping[ListingKey, str]
     """Why these books were left out."""
+
+    @cached_property
+    def best(self) -> Price | None:
+        """The best raw price of all listings, None where nothing is on offer; found once."""
+        prices = [top[2] for top in self.tops if top is not None]
+        if not prices:
+            return None
+        return min(prices) if self.side is Side.BUY else max(prices)
 
 
 class RankTable(dict[Price, int | None]):

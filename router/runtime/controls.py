@@ -115,8 +115,13 @@ class Controls:
         """What one more order of the account may be for at this venue."""
         return room(self.limits(account_id).cash_at(venue), self._used(account_id, venue))
 
-    def permit(self, account_id: AccountId, asked: MarketOrder, orders: Sequence[Order]) -> None:
-        """Before the intent of these orders, with nothing between this and their holds. Or a refusal."""
+    def permit(
+        self, account_id: AccountId, asked: MarketOrder, orders: Sequence[Order], *, first: bool = False
+    ) -> None:
+        """Before the intent of these orders, with nothing between this and their holds. Or a refusal.
+
+        The `first` orders of a route are compared with the account's usual size.
+        """
         limits, confirmed = self.limits(account_id), asked.confirm
         for order in orders:
             self.switch.check(account_id, asked.outcome, order.listing)
@@ -128,18 +133,15 @@ class Controls:
         for venue in dict.fromkeys(limited):  # elsewhere the account's own limit of all venues counts
             cash = Cash(sum([at_worst(order) for order in orders if order.listing.venue == venue]))
             check_cash(limits.at[venue], self._used(account_id, venue), cash, where=venue)
+        if first:
+            size, sizes = Size(sum([order.size for order in orders])), self._sizes[account_id]
+            now_ms = self._clock.now_ms()
+            check_usual(limits, sizes.lately(now_ms), size, confirmed=confirmed)
+            sizes.add(size, now_ms)
 
-    def permit_first(self, account_id: AccountId, asked: MarketOrder, orders: Sequence[Order]) -> None:
-        """The same for the first orders of a route, whose size is compared with the account's usual one."""
-        self.permit(account_id, asked, orders)
-        size, sizes = Size(sum([order.size for order in orders])), self._sizes[account_id]
-        now_ms = self._clock.now_ms()
-        check_usual(self.limits(account_id), sizes.lately(now_ms), size, confirmed=asked.confirm)
-        sizes.add(size, now_ms)
-
-    def check_sent(self, account_id: AccountId, order: Order) -> None:
-        """When it is to leave, its hold in the sums already. Raises RiskLimit."""
-        limits, venue, cash = self.limits(account_id), order.listing.venue, at_worst(order)
+    def check_sent(self, account_id: AccountId, order: Order, limits: AccountLimits) -> None:
+        """When it is to leave, its hold in the sums already; `limits` are those of now. Raises RiskLimit."""
+        venue, cash = order.listing.venue, at_worst(order)
         check_cash(limits.cash, self._used(account_id, but=cash), cash)
         if venue in limits.at:
             check_cash(limits.at[venue], self._used(account_id, venue, but=cash), cash, where=venue)

@@ -77,10 +77,8 @@ class _Sight(NamedTuple):
 
     def best(self) -> tuple[Price | None, Price | None]:
         """The best bid and the best ask of all the account's venues."""
-        takes = [top[2] for top in self.takes.tops if top is not None]
-        gives = [top[2] for top in self.gives.tops if top is not None]
-        asks, bids = (takes, gives) if self.takes.side is _BUY else (gives, takes)
-        return max(bids, default=None), min(asks, default=None)
+        takes, gives = self.takes.best, self.gives.best
+        return (gives, takes) if self.takes.side is _BUY else (takes, gives)
 
 
 class _Found(NamedTuple):
@@ -159,8 +157,8 @@ class Planner:
     def check(self, account: Account, order: Order, outcome: Outcome) -> None:
         """Once more when the order is to leave. Raises the refusal of a control."""
         self.check_halts(account, order, outcome)
-        self._controls.check_sent(account.account_id, order)
         sight = self._sight(account, order.side, outcome)
+        self._controls.check_sent(account.account_id, order, sight.limits)
         bid, ask = sight.best()
         check_now(sight.limits, order, sight.takes, bid=bid, ask=ask, now_ms=self._clock.now_ms())
 
@@ -272,14 +270,14 @@ class Planner:
 
     def _capped(self, account: Account, means: Means, sight: _Sight) -> Means:
         """No more at a venue with limits of its own than these leave: plans go around one that is full."""
-        top = max([top[2] for top in sight.takes.tops if top is not None], default=None)
-        if not sight.limits.at or top is None:
+        best = sight.takes.best
+        if not sight.limits.at or best is None:
             return means
         rooms = {venue: self._controls.room(account.account_id, venue) for venue in sight.limits.at}
         return Means(
             funds={pool: min(cash, rooms.get(pool[0], cash)) for pool, cash in means.funds.items()},
             holdings={
-                key: min(size, affordable(top, rooms[key.venue])) if key.venue in rooms else size
+                key: min(size, affordable(best, rooms[key.venue])) if key.venue in rooms else size
                 for key, size in means.holdings.items()
             },
         )

@@ -71,7 +71,8 @@ class Switch:
 
     def check(self, account: AccountId, outcome: OutcomeId, listing: Listing | None = None) -> None:
         """See `Halts.check`."""
-        self._halts.check(account, outcome, listing, registry=self.registry)
+        if self._halts.by_command or self._halts.by_file:
+            self._halts.check(account, outcome, listing, registry=self.registry)
 
     # --- beginning and end ---
 

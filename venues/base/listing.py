@@ -130,4 +130,4 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     def valid_price(self, price: Price) -> bool:
         """Whether the venue takes an order for this outcome at this price."""
-        return self.grid.valid(self.book_price(price))
+        return self.grid.valid(complement(price) if self.inverted else price)
