@@ -116,7 +116,5 @@ def _with_port(place: str, scheme: str) -> tuple[str, str]:
 
 def make_safe(response: web.StreamResponse) -> None:
     """Add SAFE_HEADERS where the handler has not set them."""
-    headers = response.headers
     for name, value in SAFE_HEADERS.items():
-        if name not in headers or name == "Server":
-            headers[name] = value
+        response.headers.setdefault(name, value)

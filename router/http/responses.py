@@ -5,6 +5,7 @@ from typing import NewType
 import msgspec
 from aiohttp import web
 
+from router.http.door import SAFE_HEADERS
 from router.http.words import Word
 from router.runtime.clock import SystemClock
 
@@ -13,6 +14,8 @@ REQUEST_ID = web.RequestKey("request_id", str)
 """Where the aiohttp request keeps its id."""
 
 REQUEST_ID_LENGTH_MAX = 128
+
+JSON_HEADERS = {"Content-Type": "application/json; charset=utf-8", **SAFE_HEADERS}
 
 _luck = SystemClock()
 _encoder = msgspec.json.Encoder()
@@ -29,7 +32,7 @@ class DocsError(msgspec.Struct, frozen=True, rename="camel"):
 
 def json_response(status: int, body: bytes) -> web.Response:
     """Encoded JSON as a response."""
-    return web.Response(status=status, body=body, content_type="application/json", charset="utf-8")
+    return web.Response(status=status, body=body, headers=JSON_HEADERS)
 
 
 def new_request_id() -> RequestId:

@@ -98,7 +98,7 @@ def decimal(value: int) -> str:
     """Write millionths with exactly six fraction digits: 310000 is "0.310000"."""
     if value < 0:
         return f"-{decimal(-value)}"
-    return f"{value // ONE}.{value % ONE:06d}"
+    return f"{value // ONE}.{str(value % ONE).zfill(DIGITS)}"
 
 
 def plain(value: int) -> str:
