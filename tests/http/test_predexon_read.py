@@ -104,6 +104,10 @@ def test_no_digit_is_lost(value: int, digits: int) -> None:
         (body(side="buy", amount="1", type="limit", price=0.5), "type: "),
         (body(side="buy", amount="1", price="0.5"), "price: "),
         (body(side="buy", amount="1", bridgeEnabled=True), "bridgeEnabled: "),
+        (body(side="buy", amount="1", bridgeEnabled="false"), "bridgeEnabled: "),
+        (body(side="buy", amount="1", bridgeEnabled=0), "bridgeEnabled: "),
+        (body(side="buy", amount="1", confirm="true"), "confirm: "),
+        (body(side="buy", amount="1", confirm=1), "confirm: "),
     ],
 )
 def test_what_cannot_be_an_order_is_refused_by_field(raw: bytes, message: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta, field
+from msgspec import UNSET, Meta
 
 from registry.model import OUTCOME_ID, OutcomeId
 from router.core.idempotency import KEY
@@ -22,7 +22,8 @@ DECIMAL = re.compile(PLAIN)
 SCOPE = "router/orders"
 """Where the keys of these orders count: the endpoint's path below the account."""
 
-_NULL = msgspec.Raw(b"null")
+Json = msgspec.Raw | msgspec.UnsetType
+"""A field that is read by hand and need not be there."""
 
 
 class ParseError(Exception):
@@ -32,11 +33,6 @@ class ParseError(Exception):
 def _raw(text: str, *schemas: Mapping[str, object]) -> Meta:
     """A field that is read by hand and may be null: what it is for, and what it may be."""
     return Meta(description=text, extra_json_schema={"anyOf": [*schemas, {"type": "null"}]})
-
-
-def _null() -> msgspec.Raw:
-    """A default that the description of the interface need not encode."""
-    return _NULL
 
 
 _NUMBER = ({"type": "string", "pattern": f"^{PLAIN}$"}, {"type": "number", "exclusiveMinimum": 0})
@@ -49,39 +45,25 @@ class SeedRequest(msgspec.Struct, rename="camel"):
         str, Meta(description="The outcome.", extra_json_schema={"pattern": f"^{OUTCOME_ID.pattern}$"})
     ]
     side: Annotated[str, Meta(extra_json_schema={"enum": ["buy", "sell"]})]
-    amount: Annotated[msgspec.Raw, _raw("Dollars to spend, fees included; on a buy only.", *_NUMBER)] = field(
-        default_factory=_null
-    )
-    size: Annotated[msgspec.Raw, _raw("Shares to sell; on a sell only.", *_NUMBER)] = field(
-        default_factory=_null
-    )
-    type: Annotated[msgspec.Raw, _raw("Other types are refused.", {"const": "market"})] = field(
-        default_factory=_null
-    )
-    price: Annotated[msgspec.Raw, _raw("Refused: it would be a limit order.")] = field(default_factory=_null)
-    bridge_enabled: Annotated[msgspec.Raw, _raw("Refused where it is true.", {"const": False})] = field(
-        default_factory=_null
-    )
+    amount: Annotated[Json, _raw("Dollars to spend, fees included; on a buy only.", *_NUMBER)] = UNSET
+    size: Annotated[Json, _raw("Shares to sell; on a sell only.", *_NUMBER)] = UNSET
+    type: Annotated[Json, _raw("Other types are refused.", {"const": "market"})] = UNSET
+    price: Annotated[Json, _raw("Refused: it would be a limit order.")] = UNSET
+    bridge_enabled: Annotated[Json, _raw("Refused where it is true.", {"const": False})] = UNSET
     client_order_id: Annotated[
-        msgspec.Raw,
+        Json,
         _raw("Does what `Idempotency-Key` does.", {"type": "string", "pattern": f"^(?:{KEY.pattern})$"}),
-    ] = field(default_factory=_null)
-    max_price: Annotated[msgspec.Raw, _raw("The worst price accepted, below 1; on a buy only.", *_NUMBER)] = (
-        field(default_factory=_null)
-    )
-    min_price: Annotated[
-        msgspec.Raw, _raw("The worst price accepted, below 1; on a sell only.", *_NUMBER)
-    ] = field(default_factory=_null)
+    ] = UNSET
+    max_price: Annotated[Json, _raw("The worst price accepted, below 1; on a buy only.", *_NUMBER)] = UNSET
+    min_price: Annotated[Json, _raw("The worst price accepted, below 1; on a sell only.", *_NUMBER)] = UNSET
     max_slippage_bps: Annotated[
-        msgspec.Raw,
+        Json,
         _raw(
             "How much worse than the best price may be paid.",
             {"type": "integer", "minimum": 0, "maximum": 9_999},
         ),
-    ] = field(default_factory=_null)
-    confirm: Annotated[msgspec.Raw, _raw("Meant, however unusual it looks.", {"type": "boolean"})] = field(
-        default_factory=_null
-    )
+    ] = UNSET
+    confirm: Annotated[Json, _raw("Meant, however unusual it looks.", {"type": "boolean"})] = UNSET
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -116,12 +98,13 @@ def key(headers: Sequence[str], client_order_id: str | None) -> Key | None:
     return None if text is None else Key(SCOPE, text)
 
 
-def _client_order_id(raw: msgspec.Raw) -> str | None:
-    if _absent(raw):
+def _client_order_id(raw: Json) -> str | None:
+    said = _said(raw)
+    if said is None:
         return None
-    if not bytes(raw).startswith(b'"'):
+    if not said.startswith('"'):
         raise ParseError("clientOrderId: must be a string")
-    text = msgspec.json.decode(raw, type=str)
+    text = msgspec.json.decode(said, type=str)
     if not KEY.fullmatch(text):
         raise ParseError(f"clientOrderId: {_KEY_RULE}")
     return text
@@ -143,12 +126,12 @@ def _market_order(seen: SeedRequest) -> MarketOrder:
     outcome = OutcomeId(seen.predexon_id)
     price, slippage, confirm = _worst(seen), _slippage(seen.max_slippage_bps), _confirm(seen.confirm)
     if seen.side == "buy":
-        if not _absent(seen.size):
+        if _said(seen.size) is not None:
             raise ParseError("size: not allowed on a buy; a buy names `amount`")
         value, text = _decimal("amount", seen.amount)
         side, amount, size = Side.BUY, Cash(value), Size(0)
     elif seen.side == "sell":
-        if not _absent(seen.amount):
+        if _said(seen.amount) is not None:
             raise ParseError("amount: not allowed on a sell; a sell names `size`")
         value, text = _decimal("size", seen.size)
         side, amount, size = Side.SELL, Cash(0), Size(value)
@@ -169,10 +152,10 @@ def _market_order(seen: SeedRequest) -> MarketOrder:
 def _worst(seen: SeedRequest) -> Price | None:
     """The worst price the caller accepts; it only ever narrows what the controls allow."""
     field, raw = ("maxPrice", seen.max_price) if seen.side == "buy" else ("minPrice", seen.min_price)
-    if not _absent(seen.min_price if seen.side == "buy" else seen.max_price):
+    if _said(seen.min_price if seen.side == "buy" else seen.max_price) is not None:
         other = "minPrice" if seen.side == "buy" else "maxPrice"
         raise ParseError(f"{other}: not allowed on a {seen.side}; a {seen.side} names `{field}`")
-    if _absent(raw):
+    if _said(raw) is None:
         return None
     value, _ = _decimal(field, raw)
     if value >= ONE:
@@ -180,42 +163,47 @@ def _worst(seen: SeedRequest) -> Price | None:
     return Price(value)
 
 
-def _slippage(raw: msgspec.Raw) -> int | None:
-    if _absent(raw):
+def _slippage(raw: Json) -> int | None:
+    said = _said(raw)
+    if said is None:
         return None
-    text = bytes(raw).decode()
-    if not re.fullmatch(r"\d{1,4}", text, re.ASCII):
+    if not re.fullmatch(r"\d{1,4}", said, re.ASCII):
         raise ParseError("maxSlippageBps: must be a whole number from 0 to 9999")
-    return int(text)
+    return int(said)
 
 
-def _confirm(raw: msgspec.Raw) -> bool:
-    if not _absent(raw) and bytes(raw) not in (b"true", b"false"):
+def _confirm(raw: Json) -> bool:
+    said = _said(raw)
+    if said not in (None, "true", "false"):
         raise ParseError("confirm: must be true or false")
-    return bytes(raw) == b"true"
+    return said == "true"
 
 
 def _refuse_other_orders(seen: SeedRequest) -> None:
     """A limit order must never be traded as a market order because its key was ignored."""
-    if not _absent(seen.type) and bytes(seen.type) != b'"market"':
+    if _said(seen.type) not in (None, '"market"'):
         raise ParseError("type: only market orders are accepted here")
-    if not _absent(seen.price):
+    if _said(seen.price) is not None:
         raise ParseError("price: not allowed on a market order")
-    if not _absent(seen.bridge_enabled) and bytes(seen.bridge_enabled) != b"false":
+    if _said(seen.bridge_enabled) not in (None, "false"):
         raise ParseError("bridgeEnabled: must be false; this router moves no funds between venues")
 
 
-def _absent(raw: msgspec.Raw) -> bool:
-    return raw is _NULL or bytes(raw) == b"null"
-
-
-def _decimal(field: str, raw: msgspec.Raw) -> tuple[int, str]:
-    """The value in millionths, fractions of a millionth dropped, and the number as answers echo it."""
-    if _absent(raw):
-        raise ParseError(f"{field}: required")
+def _said(raw: Json) -> str | None:
+    """What the field holds, as JSON; None where it is null or not there."""
+    if raw is UNSET:
+        return None
     text = bytes(raw).decode()
+    return None if text == "null" else text
+
+
+def _decimal(field: str, raw: Json) -> tuple[int, str]:
+    """The value in millionths, fractions of a millionth dropped, and the number as answers echo it."""
+    text = _said(raw)
+    if text is None:
+        raise ParseError(f"{field}: required")
     if text.startswith('"'):
-        text = msgspec.json.decode(raw, type=str)
+        text = msgspec.json.decode(text, type=str)
     if not DECIMAL.fullmatch(text):
         raise ParseError(
             f"{field}: must be a positive decimal like 10.00, at most 18 digits before and after the dot"
