@@ -218,8 +218,8 @@ class Router:
         for rank, keys in enumerate(ranks):
             outcome = Outcome(outcome_id=OutcomeId(f"px-{rank:08}"), title="Q", label="Yes", listings=keys)
             for side, levels in ((Side.BUY, len(ASKS)), (Side.SELL, len(BIDS))):
-                takes, _ = self._ladders.read(outcome, side, frozenset(self._heard))
-                assert len(list(takes.offers)) == levels * len(keys), "every level is on offer"
+                read = self._ladders.read(outcome, side, frozenset(self._heard))
+                assert len(list(read.takes.offers)) == levels * len(keys), "every level is on offer"
 
     def _apply(self, name: str, events: Iterable[FeedEvent]) -> None:
         for event in events:

@@ -66,8 +66,7 @@ async def _seeded(market: MarketData, outcome: Outcome) -> None:
 
 def read(market: MarketData, outcome: Outcome, side: Side) -> Merged:
     """One side of the outcome over every venue that lists it."""
-    takes, _ = market.ladders.read(outcome, side, frozenset(key.venue for key in outcome.listings))
-    return takes
+    return market.ladders.read(outcome, side, frozenset(key.venue for key in outcome.listings)).takes
 
 
 def draw(market: MarketData, outcome: Outcome) -> Group:

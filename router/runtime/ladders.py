@@ -2,7 +2,8 @@
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import NamedTuple
+
+import msgspec
 
 from registry.model import Outcome, OutcomeId
 from router.core.book import Books, State
@@ -22,13 +23,24 @@ _Key = tuple[OutcomeId, frozenset[str]]
 _BUY = Side.BUY
 
 
-class _Kept(NamedTuple):
+class _Kept(msgspec.Struct, frozen=True):
     """Both sides of an outcome, and what they were built from."""
 
     version: int
     outcome: Outcome
     buys: MergedSide
     sales: MergedSide
+
+
+class Sides(msgspec.Struct, frozen=True):
+    """What is on offer of an outcome, on both sides at one moment."""
+
+    takes: Merged
+    """The side that was asked for."""
+    gives: Merged
+    """The other one."""
+    read_ms: int
+    """When the books were read, by the clock that only grows."""
 
 
 class Ladders:
@@ -42,14 +54,11 @@ class Ladders:
         self._tables = RankTables()
         self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
 
-    def read(self, outcome: Outcome, side: Side, venues: frozenset[str]) -> tuple[Merged, Merged]:
-        """The offers of an outcome on this side and on the other, as they are now.
-
-        Listings without metadata yet are left out.
-        """
+    def read(self, outcome: Outcome, side: Side, venues: frozenset[str]) -> Sides:
+        """The offers of an outcome on both sides, without listings that have no metadata yet."""
         kept, now_ms = self._of(outcome, venues), self._clock.monotonic_ms()
         buys, sales = kept.buys.read(now_ms), kept.sales.read(now_ms)
-        return (buys, sales) if side is _BUY else (sales, buys)
+        return Sides(buys, sales, now_ms) if side is _BUY else Sides(sales, buys, now_ms)
 
     def heard_ms(self, listing: Listing) -> int | None:
         """When a listing's live book was last heard of; None where it has none."""

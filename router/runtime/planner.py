@@ -1,7 +1,6 @@
 """From what is asked to orders that can be sent: offers, means, plan, bounds, ids and stamps."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
 
 import msgspec
 
@@ -63,7 +62,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """When the books were read, by the clock that only grows."""
 
 
-class _Sight(NamedTuple):
+class _Sight(msgspec.Struct, frozen=True):
     """What an account sees of an outcome in one moment."""
 
     limits: AccountLimits
@@ -81,7 +80,7 @@ class _Sight(NamedTuple):
         return (gives, takes) if self.takes.side is _BUY else (takes, gives)
 
 
-class _Found(NamedTuple):
+class _Found(msgspec.Struct, frozen=True):
     """What an account has at the venues."""
 
     means: Means
@@ -203,14 +202,14 @@ class Planner:
             return sight
         reasons = {key: shut[key.venue] for key in outcome.listings if key.venue in shut}
         takes = without(sight.takes, {**reasons, **dict.fromkeys(refused, REFUSED_BEFORE)})
-        return sight._replace(takes=takes)
+        return msgspec.structs.replace(sight, takes=takes)
 
     def _sight(self, account: Account, side: Side, outcome: Outcome) -> _Sight:
         """What is on offer now, without listings that the account may not trade under this outcome."""
-        limits, read_ms = self._controls.limits(account.account_id), self._clock.monotonic_ms()
-        takes, gives = self._ladders.read(outcome, side, account.venues)
+        limits = self._controls.limits(account.account_id)
+        sides = self._ladders.read(outcome, side, account.venues)
         no = barred(limits, outcome, self.registry.outcome(outcome.outcome_id))
-        return _Sight(limits, without(takes, no), without(gives, no), read_ms)
+        return _Sight(limits, without(sides.takes, no), without(sides.gives, no), sides.read_ms)
 
     def _order(self, part: PlannedOrder) -> Order:
         return Order(

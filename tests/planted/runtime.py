@@ -266,8 +266,8 @@ FAULTS = (
     Fault(
         "the prices of a blocked listing move the collar",
         "router/runtime/planner.py",
-        "return _Sight(limits, without(takes, no), without(gives, no), read_ms)",
-        "return _Sight(limits, without(takes, no), gives, read_ms)",
+        "without(sides.gives, no), sides.read_ms)",
+        "sides.gives, sides.read_ms)",
         "tests/runtime/test_matches.py",
     ),
     Fault(

@@ -39,9 +39,9 @@ class Rig:
 
     def offered(self, outcome: Outcome, venues: frozenset[str] = NORTH) -> Merged:
         """What a buyer can take."""
-        takes, gives = self.ladders.read(outcome, Side.BUY, venues)
-        assert (takes.side, gives.side) == (Side.BUY, Side.SELL)
-        return takes
+        read = self.ladders.read(outcome, Side.BUY, venues)
+        assert (read.takes.side, read.gives.side) == (Side.BUY, Side.SELL)
+        return read.takes
 
     def read_metadata(self) -> None:
         self.catalog.watch("north", [N1])
