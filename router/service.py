@@ -169,6 +169,7 @@ class Router:
         Until then no order is taken: a standby's callers are there before what it takes over is.
         """
         self._once.restarted()
+        self._tools.times.taken_over()
         stored = await self._tools.store.unfinished()
         for route in stored:
             self._once.taken_up(route)

@@ -182,8 +182,9 @@ def _as_json(raw: bytes) -> bytes:
     """The frame itself where it is JSON, on one line; else a JSON string of it."""
     try:
         _raw.decode(raw)
+        text = raw.decode()
     except ValueError:
         return msgspec.json.encode(raw.decode(errors="replace"))
-    if raw.startswith(b'"'):
-        return msgspec.json.encode(raw.decode())
+    if text.startswith('"'):
+        return msgspec.json.encode(text)
     return raw.replace(b"\n", b" ").replace(b"\r", b" ")

@@ -98,9 +98,10 @@ class Reconciler:
     async def stop(self) -> None:
         """Compare no more."""
         self._tools.desks.on_back = lambda *_: None
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._tasks:  # one that was about to begin a comparison may do so before it ends
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def nudge(self, account: AccountId, venue: str) -> None:
         """The account's stream at this venue may have missed something."""

@@ -35,11 +35,15 @@ class VenueTimes:
         """Unix milliseconds at the venue; by our clock as it was at the start while none was measured."""
         return self._clock.monotonic_ms() + self._known.get(venue, self._ours)
 
+    def taken_over(self) -> None:
+        """Orders of another process are to be judged: none of them was made later than now."""
+        self._began_ms = self._clock.monotonic_ms()
+
     def surely_ms(self, venue: str, made_ms: int) -> int:
         """The same, for judging what became of an order made at `made_ms` by the venue's clock.
 
-        While none was measured no more time went by since than this process has run: this machine's own
-        clock may have been set wrong between the process that made the order and this one.
+        While none was measured no more time went by since than this process has owned the orders: this
+        machine's own clock may have been set wrong between the process that made them and this one.
         """
         now_ms = self.now_ms(venue)
         if venue in self._known:
@@ -56,9 +60,10 @@ class VenueTimes:
         """Whether its time was measured, and the last measurement confirmed."""
         return venue in self._known and venue not in self._doubted
 
-    def told(self, venue: str) -> bool:
-        """Whether the venue has told its time at all."""
-        return venue in self._known or venue in self._doubted
+    def known(self, venue: str) -> bool:
+        """Whether the venue's time was measured, and confirmed where it differed from ours: before, `now_ms`
+        is no more than what this machine's clock was at the start."""
+        return venue in self._known
 
     def near(self, venue: str) -> bool:
         """Whether both clocks agree well enough to trade."""

@@ -104,10 +104,10 @@ class VenueGates:
         why = self._means.breakers.why_closed(venue)
         if why is not None:
             return why
-        if not self._means.times.told(venue):
-            return CLOCK_UNKNOWN
         if not self._means.times.near(venue):
             return CLOCK_OFFSET
+        if not self._means.times.known(venue):
+            return CLOCK_UNKNOWN
         if where in self._unproven:
             return RECONCILING
         if where in self._unknown and len(self._unknown[where]) > self._unknown_max:

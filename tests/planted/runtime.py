@@ -33,6 +33,20 @@ FAULTS = (
         "tests/runtime/test_runner.py",
     ),
     Fault(
+        "an order is stamped before its venue's time is confirmed",
+        "router/runtime/venue_gates.py",
+        "if not self._means.times.known(venue):",
+        "if self._means.times is None:",
+        "tests/runtime/test_venue_gates.py",
+    ),
+    Fault(
+        "a fill that shows up late may be spent again by its own route",
+        "router/runtime/late.py",
+        "            running.corrected(found)\n",
+        "            pass\n",
+        "tests/runtime/test_rounds.py",
+    ),
+    Fault(
         "an order of before a restart grows old by a clock that was set wrong",
         "router/runtime/times.py",
         "        if venue in self._known:\n            return now_ms\n        return min",

@@ -1,5 +1,6 @@
 """What a venue lists and the store does not know is told, booked, and cancelled where that is wanted."""
 
+import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -230,6 +231,24 @@ def give_up(bench: Bench) -> None:
         if not (isinstance(record, Answered) and not isinstance(record.answer, Rejected)):
             kept.append(encode(record))
     bench.world.store._routes[route_id] = kept
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_nothing_is_compared_once_it_has_stopped_in_the_very_moment_of_a_comparison(seed: int) -> None:
+    loop = VirtualLoop(random.Random(seed))
+
+    async def live() -> None:
+        bench = Bench(loop, VENUES[0])
+        router = await bench.start()
+        books(bench.world, bench.venue)
+        await bench.world.route(router, buy(20 * ONE))
+        await bench.world.clock.sleep(SETTLED_MS)
+        bench.reconciler.start()
+        await bench.world.clock.sleep(60_000)
+        await bench.reconciler.stop()
+        assert bench.reconciler._tasks == set()
+
+    run(loop, live())
 
 
 @each_venue

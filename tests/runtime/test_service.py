@@ -379,6 +379,23 @@ def test_a_router_that_has_just_taken_over_takes_no_order_before_it_has_taken_up
     run(loop, live())
 
 
+def test_what_is_taken_over_is_no_older_than_the_takeover_where_no_venue_tells_the_time() -> None:
+    """However long the standby has waited, and whatever its clock shows."""
+    loop = VirtualLoop()
+
+    async def live() -> None:
+        world = World(loop, 1)
+        heir = await world.start(recovers=False)
+        await world.clock.sleep(3_600_000)
+        made_ms = world.clock.now_ms() - 1_000
+        world.own.shift_ms = 3_600_000
+        await heir.recover()
+        await world.clock.sleep(7)
+        assert heir._tools.times.surely_ms("nowhere", made_ms) == made_ms + 7
+
+    run(loop, live())
+
+
 def test_an_order_that_a_restart_cut_off_is_not_done_twice_for_a_caller_who_asks_again_without_a_key() -> (
     None
 ):

@@ -53,11 +53,15 @@ class Rig:
         self.clock = HandClock()
         self.venue: Venue = replace(next(iter(discover().values())), name="north", traits=traits)
         self.metrics = Metrics()
+        self.begin()
+        if told:
+            self.times.measured("north", self.clock.now_ms(), before_ms=self.clock.monotonic_ms())
+
+    def begin(self) -> None:
+        """A process begins: it knows nothing of the venue."""
         self.breakers, self.times = Breakers(self.clock, self.metrics), VenueTimes(self.clock)
         means = Means(self.breakers, self.times, self.clock, self.metrics)
         self.gates = VenueGates({"north": self.venue}, means)
-        if told:
-            self.times.measured("north", self.clock.now_ms(), before_ms=self.clock.monotonic_ms())
 
     def pass_ms(self, ms: int) -> None:
         self.clock.passed_ms += ms
@@ -357,7 +361,7 @@ def test_a_step_of_our_clock_does_not_change_the_venues_time(step_ms: int) -> No
         rig.clock.shift_ms = step_ms
         rig.pass_ms(1_000)
         assert rig.times.now_ms("north") == before + 1_000
-        assert rig.why() == ("clock_offset" if known else "clock_unknown")
+        assert rig.why() == "clock_offset"
         rig.clock.shift_ms = 0
         assert rig.why() == (None if known else "clock_unknown")
 
@@ -371,6 +375,21 @@ def test_no_order_leaves_before_its_venue_has_told_its_time() -> None:
     assert rig.why() is None
 
 
+@pytest.mark.parametrize("wrong_ms", [-3_600_000, 3_600_000])
+def test_a_clock_that_is_set_right_after_the_start_stamps_no_order_wrong(wrong_ms: int) -> None:
+    """Until its venue's time is confirmed an order would be stamped by the clock as it was at the start."""
+    rig = Rig(told=False)
+    rig.clock.shift_ms = wrong_ms
+    rig.begin()
+    assert not measure(rig, 0), "far from ours, it must be confirmed"
+    assert rig.why() == "clock_offset"
+    rig.clock.shift_ms = 0
+    assert rig.why() == "clock_unknown"
+    assert measure(rig, 0)
+    assert rig.why() is None
+    assert rig.times.now_ms("north") == rig.clock.now_ms()
+
+
 @pytest.mark.parametrize("wrong_ms", [-3_600_000, 0, 3_600_000])
 def test_how_old_an_order_is_follows_the_venue_and_until_it_has_told_its_time_this_process(
     wrong_ms: int,
@@ -380,7 +399,10 @@ def test_how_old_an_order_is_follows_the_venue_and_until_it_has_told_its_time_th
     rig.clock.shift_ms = 0
     made_ms = rig.clock.now_ms() - 1_000
     rig.clock.shift_ms = wrong_ms
-    rig.times = VenueTimes(rig.clock)
+    rig.begin()
+    rig.pass_ms(3_600_000)  # a standby, until the owner has made the order and died
+    made_ms += 3_600_000
+    rig.times.taken_over()
     for age_ms in (0, 5_000):
         assert rig.times.surely_ms("north", made_ms) <= made_ms + 1_000 + age_ms
         rig.pass_ms(5_000)
