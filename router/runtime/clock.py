@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 import time
+from io import BytesIO
 from typing import Protocol
 
 from router.core.model import RouteId
@@ -50,8 +51,7 @@ class SystemClock:
 
     def __init__(self) -> None:
         self._luck = random.SystemRandom()
-        self._pool = b""
-        self._used = 0
+        self._pool = BytesIO()
 
     def now_ms(self) -> int:
         """See `Clock`."""
@@ -83,10 +83,11 @@ class SystemClock:
 
     def _draw(self, count: int) -> bytes:
         """Random bytes, asked of the system a page at a time: one call costs more than a hundred ids."""
-        if self._used + count > len(self._pool):
-            self._pool, self._used = os.urandom(POOL_BYTES), 0
-        self._used += count
-        return self._pool[self._used - count : self._used]
+        luck = self._pool.read(count)
+        if len(luck) < count:
+            self._pool = BytesIO(os.urandom(POOL_BYTES))
+            luck = self._pool.read(count)
+        return luck
 
 
 def uuid4_of(luck: bytes) -> str:

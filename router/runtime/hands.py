@@ -25,6 +25,7 @@ from router.runtime.desks import Desks, Hear
 from router.runtime.door import Door
 from router.runtime.ended import Ended
 from router.runtime.metrics import Metrics
+from router.runtime.runner import deaf
 from router.runtime.store.protocol import Store, StoreDown
 from router.runtime.times import VenueTimes
 from router.runtime.venue_gates import VenueGates
@@ -123,7 +124,7 @@ class RouteHands:
         """`resumed` is the execution where the store already has its intent."""
         self._tools, self._account, self._replied, self._further = tools, account, replied, further
         self._checks = RouteChecks(tools.checks, account.account_id, resumed)
-        self._hear: Hear = _deaf
+        self._hear: Hear = deaf
         self._began_ms = tools.clock.monotonic_ms()
         self._logged: dict[OrderId, Answer] = {}
         """What the log says of each order."""
@@ -276,10 +277,6 @@ class RouteHands:
     def _count(self, order: Order, answer: Answer) -> None:
         kind = type(answer).__name__.lower()
         self._tools.metrics.orders.of(order.listing.venue, kind).inc()
-
-
-def _deaf(_: Answer) -> None:
-    """Before the runner listens nothing was sent, so there is nothing to hear."""
 
 
 def counted_late(tools: Tools, account: AccountId, ended: Ended, before: Filled | Rejected) -> None:

@@ -248,3 +248,8 @@ async def run(execution: Execution, effects: Sequence[Effect], hands: Hands, *, 
     finally:
         alarm.cancel()
         runner.stop()
+        hands.listen(deaf)  # two that hold each other would keep all of the route until the next collection
+
+
+def deaf(_: Answer) -> None:
+    """Nobody runs: before it nothing was sent, and after it nothing more is wanted."""

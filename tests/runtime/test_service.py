@@ -1,14 +1,17 @@
 """The verbs in trouble: a store that fails, our own bugs, a restart, a shutdown. No money gets lost."""
 
 import asyncio
+import gc
 
 import pytest
 
 from router.core.errors import InProgress, NotEnoughFunds, Stopping, StoreUnavailable, TooBusy
+from router.core.execution import Execution
 from router.core.halts import Scope
 from router.core.records import Answered, Extended, Planned, Record
 from router.core.report import FillStatus
 from router.runtime.accounts import Account
+from router.runtime.hands import RouteHands
 from router.service import Router
 from tests.virtual_time import VirtualLoop, run
 from tests.world import ACCOUNT, World, buy
@@ -425,3 +428,28 @@ def test_an_order_that_a_restart_cut_off_is_not_done_twice_for_a_caller_who_asks
         await heir.stop(0)
 
     run(loop, live())
+
+
+@pytest.mark.parametrize("doubt", [False, True])
+def test_a_route_that_has_ended_is_gone_before_any_collection_of_cycles(doubt: bool) -> None:
+    loop = VirtualLoop()
+
+    async def live() -> None:
+        world = World(loop, 6)
+        router = await world.start()
+        books(world)
+        muffled = Muffled(world) if doubt else None
+        await world.route(router, buy(AMOUNT))
+        if muffled is not None:
+            muffled.on = False
+            await world.clock.sleep(LONGEST_DOUBT_MS)
+        await asyncio.sleep(0)
+        left = [type(thing) for thing in gc.get_objects() if type(thing) in {Execution, RouteHands}]
+        assert (held(router), left) == (0, [])
+
+    gc.collect()
+    gc.disable()
+    try:
+        run(loop, live())
+    finally:
+        gc.enable()
