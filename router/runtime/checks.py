@@ -3,6 +3,7 @@
 Nothing here changes what becomes of an order that has left. One that must not leave is not sent.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 
 import structlog
@@ -34,7 +35,7 @@ class Checks:
     ) -> None:
         self._ledger, self._metrics, self.gates = ledger, metrics, gates
         self._in_cash = frozenset(name for name, venue in venues.items() if venue.traits.buys_in_cash)
-        self._owners: dict[tuple[str, str], OrderId] = {}
+        self._owners: OrderedDict[tuple[str, str], OrderId] = OrderedDict()
         """Venue and its order id to the order of ours that traded under it."""
 
     def broken(self, invariant: Invariant, account: AccountId, what: str) -> None:
@@ -89,7 +90,7 @@ class Checks:
             what = f"{answer.venue_order_id} of {venue} is {owner} and {order.order_id}"
             self.broken(Invariant.FILL_TWICE, account, what)
         if len(self._owners) > OWNERS_MAX:
-            del self._owners[next(iter(self._owners))]
+            self._owners.popitem(last=False)
 
 
 class RouteChecks:

@@ -19,15 +19,18 @@ from router.core.ledger import Ledger
 from router.core.model import AccountId
 from router.core.records import Finished, Record
 from router.core.report import Report
+from router.runtime import checks as module
 from router.runtime import planner
+from router.runtime.checks import Checks
 from router.runtime.gates import FOLDER, Gates
 from router.runtime.metrics import Metrics
 from router.service import Router
+from tests.core.samples import order
 from tests.runtime.test_service import books, executed
 from tests.virtual_time import VirtualLoop, run
 from tests.world import ACCOUNT, YES, World, buy
 from venues.base.http import Purpose
-from venues.base.orders import Answer, Filled, Order, OrderId, Pending
+from venues.base.orders import Answer, Fee, Filled, Order, OrderId, Pending
 from venues.base.units import ONE, Cash, Size
 
 AMOUNT = 150 * ONE
@@ -359,3 +362,23 @@ async def test_a_gate_closes_also_where_that_cannot_be_written(tmp_path: Path) -
             while not any(line["event"] == "gate.not_recorded" for line in lines):
                 await asyncio.sleep(0.005)
     assert gates.why_closed(ACCOUNT) == "why"
+
+
+@pytest.mark.breaks
+def test_the_latest_venue_orders_are_remembered_and_the_oldest_make_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "OWNERS_MAX", 3)
+    gates = Gates(None, Metrics())
+    checks = Checks({}, Ledger(), Metrics(), gates=gates)
+
+    def trade(account: AccountId, order_id: str, venue_order_id: str) -> bool:
+        """Whether the account still trades afterwards."""
+        answer = Filled(OrderId(order_id), venue_order_id, Size(ONE), Cash(ONE // 2), Fee(0, "USD"))
+        checks.traded(account, order(order_id), answer)
+        return gates.why_closed(account) is None
+
+    assert all(trade(ACCOUNT, f"o{number}", f"v{number}") for number in range(4))
+    assert trade(ACCOUNT, "o5", "v0"), "forgotten: three came after it"
+    assert not trade(ACCOUNT, "o6", "v2")
+    assert not trade(OTHER, "o7", "v0")
