@@ -1,7 +1,7 @@
 """One client connection: aiohttp's own protocol, but what is not even HTTP is answered like everything else.
 
-aiohttp answers such requests before any middleware, as text that quotes what was sent, and logs it: a
-header that cannot be parsed may be the one with the key.
+aiohttp answers such requests before our application sees them, as text that quotes what was sent, and logs
+it: a header that cannot be parsed may be the one with the key.
 """
 
 import asyncio

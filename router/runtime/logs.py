@@ -24,8 +24,9 @@ DEPTH_MAX = 6
 """How deep a logged value is searched; what lies deeper is not logged."""
 
 GRAM = 10
-"""A text is searched in pieces of this length: a secret of at least 2 * GRAM - 1 characters covers one of
-them whole, wherever it stands. Shorter ones are searched for one by one; no venue's keys are as short."""
+"""A text is searched in pieces of this length, as far apart as the shortest secret allows: one of them lies
+within it wherever it stands. Secrets below 2 * GRAM - 1 characters are searched for one by one; no venue's
+keys are as short."""
 
 NAMES_MAX = 1_000
 """Field names that are remembered as harmless; a program has a few hundred."""
@@ -76,8 +77,10 @@ class Redactor:
         self._known: tuple[str, ...] = ()
         self._grams: set[str] = set()
         """Every stretch of GRAM characters of the known secrets that are long enough to be found by one."""
+        self._stride = TEXT_MAX
+        """From the beginning of one piece of a text that is looked for to that of the next."""
         self._short: tuple[str, ...] = ()
-        """The others."""
+        """The other secrets."""
         self._harmless: set[str] = set()
         """Field names that are shown as they are, with their values."""
 
@@ -89,7 +92,9 @@ class Redactor:
         self._known = tuple(sorted(new | set(self._known), key=lambda text: (-len(text), text)))
         self._short = tuple(text for text in self._known if len(text) < 2 * GRAM - 1)
         for text in new.difference(self._short):
-            self._grams.update(text[at : at + GRAM] for at in range(len(text) - GRAM + 1))
+            places = len(text) - GRAM + 1
+            self._grams.update(text[at : at + GRAM] for at in range(places))
+            self._stride = min(self._stride, places)
         self._harmless.clear()
 
     def __call__(self, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -143,7 +148,7 @@ class Redactor:
 
     def _suspect(self, text: str) -> bool:
         """Whether it may hold a known secret. Their number does not matter, but that of short ones."""
-        pieces = [text[at : at + GRAM] for at in range(0, len(text), GRAM)]
+        pieces = [text[at : at + GRAM] for at in range(0, len(text), self._stride)]
         if not self._grams.isdisjoint(pieces):
             return True
         return bool(self._short) and any(secret in text for secret in self._short)
