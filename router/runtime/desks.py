@@ -16,7 +16,8 @@ from router.runtime.ended import Ended, EndedOrders
 from router.runtime.metrics import Metrics
 from venues.base.contract import Venue
 from venues.base.listing import Native
-from venues.base.orders import Answer, Filled, News, Order, OrderId, Rejected, Unknown
+from venues.base.orders import Answer, Filled, News, Order, OrderId, Pending, Rejected, Unknown
+from venues.base.units import Cash, Size
 
 NEWS_MAX = 500
 """News kept of one order: more than it has fills. What comes beyond it is left to the look-ups."""
@@ -169,8 +170,10 @@ class Desks:
             return
         ended.news.append(news)
         order = ended.order
+        named = Pending(order.order_id, news.venue_order_id, Size(0), Cash(0), "ended")
+        known = named if news.venue_order_id else None
         try:
-            answer = self._venues[order.listing.venue].orders.heard(order, None, ended.news)
+            answer = self._venues[order.listing.venue].orders.heard(order, known, ended.news)
         except ValueError:
             return
         if answer is not None and casts_doubt(ended.last, answer):

@@ -1,10 +1,11 @@
 """A fill that shows up after the last word reaches the store, the metrics and the log."""
 
 import pytest
+from msgspec.structs import replace
 
 from router.core.execution import Execution
 from router.core.late import NOT_EXECUTED
-from router.core.model import RouteId
+from router.core.model import AccountId, RouteId
 from router.runtime import ended as module
 from router.runtime.ended import ENDED_MS, Ended, EndedOrders
 from router.service import Router
@@ -12,7 +13,7 @@ from tests.core.samples import order
 from tests.virtual_time import VirtualLoop, run
 from tests.world import ACCOUNT, World, buy
 from venues import discover
-from venues.base.orders import Fee, Filled, OrderId, Rejected
+from venues.base.orders import Fee, Filled, News, OrderId, Rejected
 from venues.base.units import ONE, Cash, Price, Size
 from venues.sim.model import HOUSE
 
@@ -87,6 +88,47 @@ def test_a_part_that_traded_after_all_is_booked_also_where_its_venue_is_believed
         last = stored.answers[-1]
         assert isinstance(last, Filled)
         assert (last.size, late_fills(router)) == (done_at(world, venue), 1)
+
+    run(loop, live())
+
+
+@pytest.mark.parametrize("last_word", ["half of it", "none of it"])
+@pytest.mark.parametrize("venue", [name for name in VENUES if discover()[name].private is not None])
+def test_an_accounts_stream_that_tells_of_more_than_the_last_word_casts_doubt_on_it(
+    venue: str, last_word: str
+) -> None:
+    """What the stream said is said again, once the last word is another."""
+    loop = VirtualLoop()
+
+    async def live() -> None:
+        world = World(loop, 1)
+        router = await world.start(venues=[venue])
+        books(world, venue)
+        desks = router._tools.desks
+        told, hear = list[News](), desks.news
+
+        def overhear(account: AccountId, venue: str, news: News) -> None:
+            told.append(news)
+            hear(account, venue, news)
+
+        desks.news = overhear  # type: ignore[method-assign]  # the seam
+        await world.route(router, buy(20 * ONE))
+        for _ in range(SETTLED_MS // 1_000):
+            await world.clock.sleep(1_000)
+            world.pump()
+        [ended] = desks.ended.of(ACCOUNT, venue)
+        whole = ended.last
+        assert isinstance(whole, Filled)
+        half = replace(whole, size=Size(whole.size // 2), cash=Cash(whole.cash // 2))
+        none = Rejected(ended.order.order_id, NOT_EXECUTED, "the venue did not show it")
+        ended.last = half if last_word == "half of it" else none
+        ended.news.clear()
+        assert told
+        for each in told:
+            hear(ACCOUNT, venue, each)
+        await world.clock.sleep(SETTLED_MS)
+        assert ended.last == whole
+        assert late_fills(router) == 1
 
     run(loop, live())
 
