@@ -32,7 +32,7 @@ PASSES_MAX = 4
 LISTINGS_PER_CALL = 50
 """Some venues list orders by market, with several requests for each: fewer than a conversation may hold."""
 LISTED_EVERY_MS, LISTED_LOOKS_MAX = 500, 60
-"""At start the listings are read from the venues first; after half a minute it begins without."""
+"""At start listings and time are read from the venues first; after half a minute it begins without."""
 READ_MS_MAX = 10_000
 LISTED_LAG_MS = 5_000
 """What ended less than this before a venue was asked may rest in its list: it ends while lists are read, and
@@ -142,7 +142,7 @@ class Reconciler:
 
     async def _pass(self, account: AccountId, venue: str, *, whole: bool) -> None:
         for _ in range(LISTED_LOOKS_MAX if whole else 0):
-            if self._listings(venue):
+            if self._listings(venue) and self._tools.times.known(venue):
                 break
             await self._tools.clock.sleep(LISTED_EVERY_MS)
         async with self._room:
@@ -166,9 +166,9 @@ class Reconciler:
         return [order for order in self._tools.ledger.open(account) if order.listing.venue == venue]
 
     async def _recall(self, account: AccountId, venue: str) -> None:
-        """After a restart: the orders that ended in the last hour."""
+        """After a restart: the orders that ended in the last hour, by the venue's clock."""
         known = {each.order.order_id for each in self._tools.desks.ended.of(account, venue)}
-        now_ms, at_ms = self._tools.clock.now_ms(), self._tools.clock.monotonic_ms()
+        now_ms, at_ms = self._tools.times.now_ms(venue), self._tools.clock.monotonic_ms()
         lately = await self._tools.store.routes(account, ROUTES_MAX, since_ms=now_ms - ENDED_MS)
         for route in reversed(lately):
             planned = route.planned

@@ -181,6 +181,32 @@ def test_after_a_restart_a_fill_that_was_given_up_is_found_and_booked(venue: str
     run(loop, live())
 
 
+@pytest.mark.parametrize("wrong_ms", [-7_200_000, 7_200_000])
+@each_venue
+def test_a_clock_that_is_wrong_at_a_restart_hides_no_fill_of_before(venue: str, wrong_ms: int) -> None:
+    """By it nothing ended within the last hour, or all of it will."""
+    loop = VirtualLoop()
+
+    async def live() -> None:
+        bench = Bench(loop, venue)
+        router = await bench.start()
+        books(bench.world, venue)
+        await bench.world.route(router, buy(20 * ONE))
+        await bench.world.clock.sleep(SETTLED_MS)
+        give_up(bench)
+        await router.stop(0)
+        bench.world.own.shift_ms = wrong_ms
+        router = await bench.start()
+        bench.reconciler.start()
+        await bench.world.clock.sleep(60_000)
+        await bench.reconciler.stop()
+        [stored] = bench.world.store.stored().values()
+        last = [answer for answer in stored.answers if isinstance(answer, Filled)][-1]
+        assert (last.size, late_fills(router)) == (done_at(bench.world, venue), 1)
+
+    run(loop, live())
+
+
 @each_venue
 def test_a_fill_of_an_order_that_was_taken_back_and_came_all_the_same_is_booked(venue: str) -> None:
     loop = VirtualLoop()
