@@ -1,6 +1,7 @@
 """The HTTP face over real sockets: ids on every response, deadlines, limits, errors, callers who hang up."""
 
 import asyncio
+import gc
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,6 +12,7 @@ import msgspec
 import pytest
 import structlog
 
+from router.core.errors import Refusal
 from router.http import body as body_module
 from router.http import protocol
 from router.http.app import Listener, make_app
@@ -176,6 +178,18 @@ async def test_an_order_is_placed_and_its_id_echoed(server: Server) -> None:
         *("routerOrderId", "predexonId", "side", "type", "requestedAmount", "requestedSize"),
         *("fills", "summary", "_routing"),
     ]
+
+
+@pytest.mark.parametrize("extra", ["", "Idempotency-Key: k\r\n"])
+async def test_a_refusal_is_gone_before_any_collection_of_cycles(server: Server, extra: str) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        status, _, _ = answer_of(await server.say(server.post(ORDER.replace(b"5.00", b"9000"), extra=extra)))
+        left = [type(thing) for thing in gc.get_objects() if issubclass(type(thing), Refusal)]
+    finally:
+        gc.enable()
+    assert (status, left) == (400, [])
 
 
 @pytest.mark.parametrize(

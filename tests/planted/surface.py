@@ -4,6 +4,16 @@ from tests.planted import Fault
 
 FAULTS = (
     Fault(
+        "a refusal and its request wait for the collector of cycles",
+        "router/http/predexon/routes.py",
+        "            report = await asyncio.shield(\n"
+        "                self._router.route(account, asked.order, request_id=request[REQUEST_ID])\n"
+        "            )\n",
+        "            route = self._router.route(account, asked.order, request_id=request[REQUEST_ID])\n"
+        "            report = await asyncio.shield(route)\n",
+        "tests/http/test_app.py",
+    ),
+    Fault(
         "a key may trade for any account",
         "router/http/access.py",
         "if not self._keys.owns(key, account_id):",

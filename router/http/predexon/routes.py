@@ -55,7 +55,11 @@ class SeedError(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Orders:
-    """`POST /api/accounts/{account_id}/router/orders`."""
+    """`POST /api/accounts/{account_id}/router/orders`.
+
+    Nothing here keeps a route's task by name: a refusal, whose traceback has the frames that it went through,
+    would then hold the task that holds it, and the request with them, until a collection of cycles.
+    """
 
     def __init__(self, router: Router, keys: KeyRing, metrics: Metrics) -> None:
         self._router, self._access, self._metrics = router, Access(router, keys), metrics
@@ -68,8 +72,9 @@ class Orders:
             key = read.key(request.headers.getall("idempotency-key", ()), asked.client_order_id)
             if key is not None:
                 return await self._once(request, account, asked.order, key)
-            route = self._router.route(account, asked.order, request_id=request[REQUEST_ID])
-            report = await asyncio.shield(route)
+            report = await asyncio.shield(
+                self._router.route(account, asked.order, request_id=request[REQUEST_ID])
+            )
             logs.bind(route=report.route_id)
             status, body = show_seed.show(report)
         except Denied as denied:
@@ -88,10 +93,9 @@ class Orders:
         self, request: web.BaseRequest, account: Account, order: MarketOrder, key: Key
     ) -> web.Response:
         """What the first request with this key is told, or was told."""
-        route = self._router.route_once(
-            account, order, key, request_id=request[REQUEST_ID], show=show_seed.show
+        reply, replayed = await asyncio.shield(
+            self._router.route_once(account, order, key, request_id=request[REQUEST_ID], show=show_seed.show)
         )
-        reply, replayed = await asyncio.shield(route)
         logs.bind(route=reply.route_id)
         response = json_response(reply.status, reply.body.encode())
         if replayed:
