@@ -29,7 +29,7 @@ from router.core.relaxation import SCALE, Counts, Mark, Problem, Relaxed, relax,
 from router.core.search import SET_WORK, Budget, Search
 from router.core.single import single
 from venues.base.orders import Side
-from venues.base.units import ONE, Cash, Price, Size, down, up
+from venues.base.units import ONE, Cash, Price, Size, down, proceeds, up
 
 _BUY = Side.BUY
 
@@ -199,14 +199,23 @@ class Market:
         return Problem(ladders, self.total, pools, self.limits)
 
     def _search(self, limited: bool) -> Choice:
-        by_index: list[list[Offer]] = [[] for _ in self.merged.terms]
-        for offer in self.offers():
-            by_index[offer[1]].append(offer)
+        by_index = self._within_reach()
         venues = {self.merged.terms[index].listing.venue for index in self.allowed}
         budget = Budget(limited=limited)
         if len(venues) <= self._venues_max():
             return self._searched(by_index, budget)
         return self._over_few_venues(by_index, budget)
+
+    def _within_reach(self) -> list[list[Offer]]:
+        """What may be taken, by listing index, as far as the whole total reaches on that listing alone."""
+        by_index: list[list[Offer]] = [[] for _ in self.merged.terms]
+        left = [self.total] * len(by_index)
+        for offer in self.offers():
+            _, index, price, size, _, _ = offer
+            if left[index] >= 0:
+                by_index[index].append(offer)
+                left[index] -= proceeds(price, size) if self.buying else size
+        return by_index
 
     def _searched(self, by_index: Sequence[list[Offer]], budget: Budget) -> Choice:
         problem = self._problem(by_index)

@@ -1,6 +1,7 @@
 """Customer accounts: which venues each one uses, and its keys there, parsed once."""
 
 from collections.abc import Mapping
+from functools import cached_property
 
 import msgspec
 
@@ -8,16 +9,16 @@ from router.core.model import AccountId
 from venues.base.contract import Signer, Venue
 
 
-class Account(msgspec.Struct, frozen=True, kw_only=True):
+class Account(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """One customer account. Its `repr` shows no secret: signers hide theirs."""
 
     account_id: AccountId
     signers: dict[str, Signer]
-    """Enabled venue to keys. Another signer takes a place when the vault has new keys."""
+    """Enabled venue to keys. Another signer takes a place when the vault has new keys; no place is added."""
 
-    @property
+    @cached_property
     def venues(self) -> frozenset[str]:
-        """The venues enabled for the account."""
+        """The venues enabled for the account; found once, after all have their keys."""
         return frozenset(self.signers)
 
 
