@@ -203,7 +203,7 @@ class Orders(Protocol):
         ...
 
     def clock(self) -> Talk[int | Unavailable]:
-        """The venue's time in Unix milliseconds."""
+        """The venue's time in Unix milliseconds. No order goes to a venue before it has told it."""
         ...
 
 
