@@ -546,3 +546,17 @@ async def test_a_caller_is_answered_when_the_router_stops_under_an_order(server:
     assert answer_of(await server.say(server.post()))[0] == 503
     status, _, body = answer_of(await server.say(b"GET /ready HTTP/1.1\r\nHost: x\r\n\r\n"))
     assert (status, msgspec.json.decode(body)["ready"]) == (503, False)
+
+
+async def test_the_end_lets_a_request_finish_and_closes_every_connection(server: Server) -> None:
+    server.world.network.latency_ms = 200
+    reader, writer = await server.connect()
+    idle, idle_writer = await server.connect()
+    writer.write(server.post())
+    await until(lambda: bool(server.world.store.lines))
+    await server.listener.stop()
+    assert all(route.finished for route in server.world.store.stored().values()), "it was waited for"
+    assert answer_of(await reader.read())[0] == 201
+    assert await idle.read() == b""
+    for each in (writer, idle_writer):
+        each.close()

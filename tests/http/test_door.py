@@ -1,5 +1,7 @@
 """Who is let in: names in `Host`, pages in `Origin`, and what every response says to a browser."""
 
+import asyncio
+
 import msgspec
 import pytest
 
@@ -50,6 +52,15 @@ async def test_a_name_that_a_page_could_point_at_us_is_not_let_in(host: str) -> 
         status, told = await ask(server, f"Host: {host}")
         assert (status, told["errorCode"], told["message"][:6]) == (421, "host_not_allowed", "host: ")
         assert refused(server) == {"host_not_allowed": 1}
+
+
+async def test_who_is_not_let_in_is_told_so_and_loses_the_connection() -> None:
+    async with serving(door=DOOR) as server:
+        reader, writer = await server.connect()
+        writer.write(b"GET /health HTTP/1.1\r\nHost: evil.example\r\n\r\n")
+        heard = await asyncio.wait_for(reader.read(), 5)
+        assert heard.startswith(b"HTTP/1.1 421 ")
+        writer.close()
 
 
 @pytest.mark.parametrize(

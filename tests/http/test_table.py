@@ -5,7 +5,7 @@ from typing import cast
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from router.http.app import make_app
@@ -52,6 +52,9 @@ orders = accounts.map(lambda account: f"/api/accounts/{account}/router/orders")
 
 
 @given(method=st.sampled_from(METHODS), path=st.one_of(paths, orders))
+@example(method="POST", path="/api/accounts/a%2Fb/router/orders")
+@example(method="POST", path="/api/accounts/a%252Fb%25/router/orders")
+@example(method="POST", path="/api/accounts/a%2Db/router/orders")
 def test_what_is_found_is_what_aiohttp_would_find(method: str, path: str) -> None:
     request = make_mocked_request(method, path)
     found = theirs.resolve(request)
