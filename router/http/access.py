@@ -3,7 +3,6 @@
 from aiohttp import web
 
 from router.core.model import AccountId
-from router.http.table import PARTS
 from router.runtime import logs
 from router.runtime.accounts import Account
 from router.runtime.keys import ApiKey, KeyRing, NoAccount, NotOwned, Scope
@@ -16,17 +15,17 @@ class Access:
     def __init__(self, router: Router, keys: KeyRing) -> None:
         self._router, self._keys = router, keys
 
-    def caller(self, request: web.BaseRequest, scope: Scope) -> ApiKey:
+    def caller(self, request: web.Request, scope: Scope) -> ApiKey:
         """Whose request it is, if the key may do this. Denied if not. Later log lines name the key."""
         header = request.headers.get("x-api-key")
         key = self._keys.admit(header, scope, address=request.remote)
         logs.bind(key=key.name)
         return key
 
-    def account(self, request: web.BaseRequest, scope: Scope) -> Account:
+    def account(self, request: web.Request, scope: Scope) -> Account:
         """The account that the path names, if the key may do this for it. Denied if not."""
         key = self.caller(request, scope)
-        account_id = AccountId(request[PARTS]["account_id"])
+        account_id = AccountId(request.match_info["account_id"])
         account = self._router.account(account_id)
         if account is None:
             raise NoAccount("there is no account of this name")  # which may be a key in the wrong place

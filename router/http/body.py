@@ -47,7 +47,7 @@ class Malformed(BodyError):
     """The body is not JSON, too deep, or says something twice."""
 
 
-async def receive(request: web.BaseRequest) -> bytes:
+async def receive(request: web.Request) -> bytes:
     """The whole body. Raises Late, TooLarge, Torn or Foreign.
 
     A client that waits for leave to send it (`Expect: 100-continue`) gets it once nothing else is wrong.
@@ -75,7 +75,7 @@ def _bounded(body: bytes) -> bytes:
     return body
 
 
-def _check_headers(request: web.BaseRequest) -> None:
+def _check_headers(request: web.Request) -> None:
     """What they promise is refused before it is read. They are not quoted: they may hold anything."""
     headers = request.headers
     said = headers.get("Content-Type", JSON)

@@ -68,7 +68,7 @@ class Guard:
         self._door = door
         self._judged = lru_cache(SEEN_MAX)(self._judge)
 
-    def why_not(self, request: web.BaseRequest) -> Turned | None:
+    def why_not(self, request: web.Request) -> Turned | None:
         """None when it may come in."""
         host = request.headers.get("Host")  # aiohttp lets no second one through
         if host is None and request.version >= (1, 1):
@@ -116,5 +116,7 @@ def _with_port(place: str, scheme: str) -> tuple[str, str]:
 
 def make_safe(response: web.StreamResponse) -> None:
     """Add SAFE_HEADERS where the handler has not set them."""
+    headers = response.headers
     for name, value in SAFE_HEADERS.items():
-        response.headers.setdefault(name, value)
+        if name not in headers or name == "Server":
+            headers[name] = value

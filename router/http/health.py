@@ -40,16 +40,16 @@ class Health:
         self._figures, self._made_s = b"", 0.0
         """The text last made, and when by the loop's time."""
 
-    async def health(self, _: web.BaseRequest) -> web.Response:
+    async def health(self, _: web.Request) -> web.Response:
         """The process answers."""
         return json_response(200, _encoder.encode(Alive()))
 
-    async def ready(self, _: web.BaseRequest) -> web.Response:
+    async def ready(self, _: web.Request) -> web.Response:
         """200 when orders are taken and every tradable listing's book is seeded, else 503 and why not."""
         waiting = self._router.waiting_for()
         return json_response(503 if waiting else 200, _encoder.encode(Readiness(not waiting, waiting)))
 
-    async def metrics(self, _: web.BaseRequest) -> web.Response:
+    async def metrics(self, _: web.Request) -> web.Response:
         """Prometheus text."""
         now_s = asyncio.get_running_loop().time()
         if not self._figures or now_s - self._made_s > FIGURES_S_MAX:

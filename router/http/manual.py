@@ -36,7 +36,7 @@ class _Said:
     def __init__(self, said: Mapping[str, bytes], media: str) -> None:
         self._said, self.media = said, media
 
-    async def serve(self, _: web.BaseRequest) -> web.Response:
+    async def serve(self, _: web.Request) -> web.Response:
         if self.media == JSON:
             return json_response(200, self._said[JSON])
         headers = {"Content-Security-Policy": POLICY}

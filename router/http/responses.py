@@ -6,13 +6,15 @@ import msgspec
 from aiohttp import web
 
 from router.http.door import SAFE_HEADERS
-from router.http.words import Word
+from router.http.words import EXPECTATION_FAILED, Word
 from router.runtime.clock import SystemClock
+from router.runtime.metrics import Metrics
 
 RequestId = NewType("RequestId", str)
 REQUEST_ID = web.RequestKey("request_id", str)
 """Where the aiohttp request keeps its id."""
 
+METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
 REQUEST_ID_LENGTH_MAX = 128
 
 JSON_HEADERS = {"Content-Type": "application/json; charset=utf-8", **SAFE_HEADERS}
@@ -51,3 +53,12 @@ def docs_error(request: web.BaseRequest, word: Word, message: str) -> web.Respon
     """An error in the docs envelope."""
     told = DocsError(word.code, message, request[REQUEST_ID], word.code)
     return json_response(word.status, _encoder.encode(told))
+
+
+async def expectation(request: web.Request) -> web.Response | None:
+    """For routes with a body: `100-continue` is met by whoever reads it, nothing else can be met."""
+    if request.headers["Expect"].lower() == "100-continue":
+        return None
+    request[REQUEST_ID] = request_id(request.headers.get("x-request-id"))
+    request.app[METRICS].refusals.of(EXPECTATION_FAILED.code).inc()
+    return docs_error(request, EXPECTATION_FAILED, "expect: only 100-continue can be met")

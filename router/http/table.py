@@ -1,24 +1,21 @@
 """A route as data: what the application serves and what its description says are made from the same entry.
 
-Each surface has `routes(…)`, which returns its entries; `make_app` serves them and describes them.
+Each surface has `routes(…)`, which returns its entries; `make_app` mounts them and describes them.
 """
 
-import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Literal, TypeVar
 
 import msgspec
 from aiohttp import web
 
+from router.http.responses import expectation
 from router.http.words import Word
 from router.runtime.keys import Scope
 
 JSON = "application/json"
 
-PARTS: web.RequestKey[Mapping[str, str]] = web.RequestKey("parts", Mapping[str, str])
-"""Where the aiohttp request keeps the named parts of its path."""
-
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 E = TypeVar("E", bound=Exception)
 Schema = Mapping[str, object]
 """JSON Schema, draft 2020-12."""
@@ -54,7 +51,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
     method: str
     path: str
-    """Parts that differ are named in braces: {account_id}."""
+    """As aiohttp writes it: {account_id}."""
     handler: Handler
     name: str
     """The operation's id: what generated clients call it."""
@@ -72,46 +69,13 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     parameters: tuple[Parameter, ...] = ()
 
 
-class Table:
-    """Finds the routes of a path."""
-
-    def __init__(self, routes: Iterable[Route]) -> None:
-        self._plain: dict[str, dict[str, Handler]] = {}
-        """Handlers by method, by path."""
-        self._patterns: dict[re.Pattern[str], dict[str, Handler]] = {}
-        for route in routes:
-            if "{" in route.path:
-                handlers = self._patterns.setdefault(_pattern(route.path), {})
-            else:
-                handlers = self._plain.setdefault(route.path, {})
-            for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
-                assert method not in handlers, f"{method} {route.path} is there already"
-                handlers[method] = route.handler
-
-    def find(self, path: str) -> tuple[Mapping[str, Handler], Mapping[str, str]]:
-        """Its handlers by method, none where there is no such path; and its PARTS.
-
-        `path` is as a URL has it, but for what need not be percent-encoded: a slash inside a part is.
-        """
-        plain = self._plain.get(path)
-        if plain is not None:
-            return plain, {}
-        for pattern, handlers in self._patterns.items():
-            match = pattern.fullmatch(path)
-            if match:
-                parts = match.groupdict()
-                if "%" in path:
-                    parts = {name: _plain(text) for name, text in parts.items()}
-                return handlers, parts
-        return {}, {}
-
-
-def _pattern(path: str) -> re.Pattern[str]:
-    return re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^{}/]+)", re.escape(path)))
-
-
-def _plain(text: str) -> str:
-    return text.replace("%2F", "/").replace("%25", "%")
+def mount(app: web.Application, routes: Iterable[Route]) -> None:
+    """Put the routes on the application."""
+    for route in routes:
+        if route.method == "GET":
+            app.router.add_get(route.path, route.handler, expect_handler=expectation)
+        else:
+            app.router.add_route(route.method, route.path, route.handler, expect_handler=expectation)
 
 
 def refusals(

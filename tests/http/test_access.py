@@ -96,7 +96,8 @@ async def door() -> AsyncIterator[Door]:
 
 def test_every_route_is_in_the_table() -> None:
     app = make_app(cast("Router", None), KeyRing([], lambda: 0), Metrics())
-    assert {(route.method, route.path) for route in app.routes} == set(ROUTES)
+    routes = {(r.method, r.resource.canonical) for r in app.router.routes() if r.resource is not None}
+    assert {(method, path) for method, path in routes if method != "HEAD"} == set(ROUTES)
 
 
 async def test_a_key_may_do_what_it_is_for_with_its_own_accounts_and_nothing_else(door: Door) -> None:

@@ -520,7 +520,7 @@ async def test_a_caller_who_hangs_up_in_the_body_is_no_error_of_ours(server: Ser
 
 @pytest.mark.parametrize("cancelling", [False, True])
 async def test_an_order_goes_on_when_its_caller_hangs_up(server: Server, cancelling: bool) -> None:
-    web = server.listener._server
+    web = server.listener._runner.server
     assert web is not None
     web.handler_cancellation = cancelling
     server.world.network.latency_ms = 50

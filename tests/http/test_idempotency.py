@@ -107,7 +107,7 @@ async def test_a_hundred_at_once_are_one_execution(server: Server) -> None:
 
 @pytest.mark.parametrize("cancelling", [False, True])
 async def test_a_caller_who_hangs_up_is_told_when_he_asks_again(server: Server, cancelling: bool) -> None:
-    web = server.listener._server
+    web = server.listener._runner.server
     assert web is not None
     web.handler_cancellation = cancelling
     server.world.network.latency_ms = 50

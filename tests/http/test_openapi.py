@@ -46,8 +46,7 @@ async def described(server: Server) -> Description:
 def served() -> set[tuple[str, str]]:
     """Every route of the application, as its paths are written in the description."""
     app = make_app(cast("Router", None), KeyRing([], lambda: 0), Metrics())
-    routes = [(route.method, route.path) for route in app.routes]
-    routes += [("HEAD", path) for method, path in routes if method == "GET"]
+    routes = [(r.method, r.resource.canonical) for r in app.router.routes() if r.resource is not None]
     names = re.compile(r"_([a-z])")
     return {(method, names.sub(lambda found: found[1].upper(), path)) for method, path in routes}
 

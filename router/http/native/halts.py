@@ -16,7 +16,6 @@ from router.runtime import keys as key_ring
 from router.runtime import wording
 from router.runtime.cancel_all import Tried, Unread
 from router.runtime.keys import KeyRing
-from router.runtime.metrics import Metrics
 from router.service import Router
 
 SURFACE = "Halting"
@@ -81,10 +80,10 @@ _decoder = msgspec.json.Decoder(HaltRequest)
 class HaltRoutes:
     """The handlers."""
 
-    def __init__(self, router: Router, keys: KeyRing, metrics: Metrics) -> None:
-        self._router, self._access, self._metrics = router, Access(router, keys), metrics
+    def __init__(self, router: Router, keys: KeyRing) -> None:
+        self._router, self._access = router, Access(router, keys)
 
-    async def halt(self, request: web.BaseRequest) -> web.Response:
+    async def halt(self, request: web.Request) -> web.Response:
         """In force before anything else is done, also before the answer."""
         try:
             key = self._access.caller(request, key_ring.Scope.ADMIN)
@@ -95,7 +94,7 @@ class HaltRoutes:
             change = self._router.switch.halts.standing[scope]  # another may lift it during the cancels
             done = await self._router.cancel_all(scope) if asked.cancel else None
         except tuple(WORDS) as error:
-            return refused(request, error, self._metrics)
+            return refused(request, error)
         orders, unread = (list(done.orders), list(done.unread)) if done else ([], [])
         body = Halting(_shown(scope, change, file=False), recorded, orders, unread)
         return json_response(201, _encoder.encode(body))
@@ -106,18 +105,18 @@ class HaltRoutes:
         if known is not None and scope.name not in known:
             raise BadScope(f"name: no {scope.kind} of this router is called {scope.name}; nothing is halted")
 
-    async def halts(self, request: web.BaseRequest) -> web.Response:
+    async def halts(self, request: web.Request) -> web.Response:
         """Those by command and those of the file."""
         try:
             self._access.caller(request, key_ring.Scope.ADMIN)
         except tuple(WORDS) as error:
-            return refused(request, error, self._metrics)
+            return refused(request, error)
         standing = self._router.switch.halts
         rows = [_shown(scope, change, file=False) for scope, change in standing.by_command.items()]
         rows += [_shown(scope, change, file=True) for scope, change in standing.by_file.items()]
         return json_response(200, _encoder.encode(Halts(rows)))
 
-    async def resume(self, request: web.BaseRequest) -> web.Response:
+    async def resume(self, request: web.Request) -> web.Response:
         """Lift one halt by command."""
         try:
             key = self._access.caller(request, key_ring.Scope.ADMIN)
@@ -129,7 +128,7 @@ class HaltRoutes:
                     raise HeldByFile(f"the halt file halts {scope}: take it out there")
                 raise NoHalt(f"{scope} is not halted")
         except tuple(WORDS) as error:
-            return refused(request, error, self._metrics)
+            return refused(request, error)
         return json_response(200, _encoder.encode(Resumed(scope.kind, scope.name)))
 
 
@@ -151,9 +150,9 @@ def _shown(scope: Scope, change: Change, *, file: bool) -> Halt:
     return Halt(scope.kind, scope.name, change.by, change.why, change.at_ms, file)
 
 
-def routes(router: Router, keys: KeyRing, metrics: Metrics) -> tuple[Route, ...]:
+def routes(router: Router, keys: KeyRing) -> tuple[Route, ...]:
     """The surface's routes."""
-    halts = HaltRoutes(router, keys, metrics)
+    halts = HaltRoutes(router, keys)
     return (
         Route(
             method="POST",

@@ -16,7 +16,6 @@ from router.http.table import Parameter, Reply, Route
 from router.runtime import wording
 from router.runtime.control_settings import AccountControls
 from router.runtime.keys import KeyRing, Scope
-from router.runtime.metrics import Metrics
 from router.service import Router
 from venues.base.units import decimal
 
@@ -61,18 +60,18 @@ _decoder = msgspec.json.Decoder(NewLimits)
 class LimitRoutes:
     """The handlers."""
 
-    def __init__(self, router: Router, keys: KeyRing, metrics: Metrics) -> None:
-        self._router, self._access, self._metrics = router, Access(router, keys), metrics
+    def __init__(self, router: Router, keys: KeyRing) -> None:
+        self._router, self._access = router, Access(router, keys)
 
-    async def show(self, request: web.BaseRequest) -> web.Response:
+    async def show(self, request: web.Request) -> web.Response:
         """What the account may do."""
         try:
             account = self._access.account(request, Scope.ADMIN)
         except tuple(WORDS) as error:
-            return refused(request, error, self._metrics)
+            return refused(request, error)
         return self._shown(account.account_id)
 
-    async def change(self, request: web.BaseRequest) -> web.Response:
+    async def change(self, request: web.Request) -> web.Response:
         """In force once it is on the trail."""
         try:
             key = self._access.caller(request, Scope.ADMIN)
@@ -84,7 +83,7 @@ class LimitRoutes:
             by = f"key {key.name}"
             await controls.override(account.account_id, asked.limits, by=by, why=asked.why)
         except tuple(WORDS) as error:
-            return refused(request, error, self._metrics)
+            return refused(request, error)
         return self._shown(account.account_id)
 
     def _shown(self, account_id: AccountId) -> web.Response:
@@ -110,9 +109,9 @@ def _money(cash: CashLimits) -> Money:
     return Money(decimal(cash.order), decimal(cash.minute), decimal(cash.open))
 
 
-def routes(router: Router, keys: KeyRing, metrics: Metrics) -> tuple[Route, ...]:
+def routes(router: Router, keys: KeyRing) -> tuple[Route, ...]:
     """The surface's routes."""
-    limits = LimitRoutes(router, keys, metrics)
+    limits = LimitRoutes(router, keys)
     return (
         Route(
             method="GET",

@@ -8,10 +8,9 @@ from aiohttp import web
 
 from router.http import table
 from router.http.predexon.refusals import ACCESS_WORDS, BODY_WORDS
-from router.http.responses import DocsError, docs_error
+from router.http.responses import METRICS, DocsError, docs_error
 from router.http.table import Reply
 from router.http.words import Word
-from router.runtime.metrics import Metrics
 from router.runtime.store.protocol import StoreDown
 from router.runtime.switch import TooManyHalts
 
@@ -45,11 +44,11 @@ BODIES = tuple(word.code for word in BODY_WORDS.values())
 log = structlog.get_logger(__name__)
 
 
-def refused(request: web.BaseRequest, error: Exception, metrics: Metrics) -> web.Response:
+def refused(request: web.Request, error: Exception) -> web.Response:
     """The answer to one of WORDS, counted and logged."""
     word = next(word for kind, word in WORDS.items() if isinstance(error, kind))
     log.info("request.refused", path=request.path, status=word.status, code=word.code, why=str(error))
-    metrics.refusals.of(word.code).inc()
+    request.app[METRICS].refusals.of(word.code).inc()
     return docs_error(request, word, str(error))
 
 

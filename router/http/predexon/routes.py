@@ -64,7 +64,7 @@ class Orders:
     def __init__(self, router: Router, keys: KeyRing, metrics: Metrics) -> None:
         self._router, self._access, self._metrics = router, Access(router, keys), metrics
 
-    async def place(self, request: web.BaseRequest) -> web.Response:
+    async def place(self, request: web.Request) -> web.Response:
         """Route one market order. The order goes on if the caller hangs up."""
         try:
             account = self._access.account(request, Scope.TRADE)
@@ -90,7 +90,7 @@ class Orders:
         return json_response(status, body)
 
     async def _once(
-        self, request: web.BaseRequest, account: Account, order: MarketOrder, key: Key
+        self, request: web.Request, account: Account, order: MarketOrder, key: Key
     ) -> web.Response:
         """What the first request with this key is told, or was told."""
         reply, replayed = await asyncio.shield(
@@ -102,20 +102,20 @@ class Orders:
             response.headers["Idempotent-Replayed"] = "true"
         return response
 
-    def _under_way(self, request: web.BaseRequest, refusal: InProgress) -> web.Response:
+    def _under_way(self, request: web.Request, refusal: InProgress) -> web.Response:
         word, order_id = refusals.WORDS[InProgress], refusal.route_id or msgspec.UNSET
         response = self._error(request, word, str(refusal), order_id)
         response.headers["Retry-After"] = str(RETRY_AFTER_S)
         return response
 
-    def _turned(self, request: web.BaseRequest, word: Word, message: str) -> web.Response:
+    def _turned(self, request: web.Request, word: Word, message: str) -> web.Response:
         """It did not get as far as the router, which logs what it refuses itself."""
         log.info("request.refused", path=request.path, status=word.status, code=word.code, why=message)
         return self._error(request, word, message)
 
     def _error(
         self,
-        request: web.BaseRequest,
+        request: web.Request,
         word: Word,
         message: str,
         order_id: str | msgspec.UnsetType = msgspec.UNSET,
