@@ -21,6 +21,8 @@ WHOLE = bool(os.environ.get("CROSSBOOK_FAULTS"))
 KEYS, DEADLY_KEYS, HEIRS = (100, 60, 40) if WHOLE else (3, 3, 2)
 """Keys on a router that lives, on one that is killed meanwhile, on one whose standby takes over."""
 AT_ONCE = 100
+BETWEEN_S = 0.2
+"""From one key to the next: a router sends a venue no more orders a second than its pace allows."""
 VENUE = min(discover())
 BOOK: tuple[Rows, Rows] = ([("0.40", "90000")], [("0.42", "90000")])
 WISH = {"side": "buy", "amount": "10"}
@@ -86,6 +88,7 @@ async def test_a_hundred_at_once_under_one_key_are_one_order(tmp_path: Path) -> 
             assert set(told.statuses) <= {201, 409, 502}, told
             assert told.bodies <= {await patient(play, url, case, f"key-{number}")}
             assert await executed(play, case) == number + 1
+            await asyncio.sleep(BETWEEN_S)
         assert await closed(play, case, running) == []
 
 
