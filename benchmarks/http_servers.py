@@ -35,7 +35,7 @@ from router.config import parse
 from router.core.records import Answered, Finished
 from router.runtime.aside import Aside
 from router.runtime.clock import SystemClock
-from router.runtime.http1 import Base, Lines
+from router.runtime.http1 import IDLE_MAX, Base, Lines
 from router.runtime.keys import digest, new_key
 from router.runtime.logs import Redactor, configure
 from router.runtime.metrics import Metrics
@@ -132,11 +132,15 @@ async def durable(hosts: Mapping[str, str], answers: Mapping[str, object], folde
     )
     await store.open()
 
+    room = asyncio.Semaphore(IDLE_MAX)
+    """For as many at once as are kept: else hundreds would be opened and closed all the time."""
+
     async def post(body: bytes) -> bytes:
         request = Request(method="POST", path="/orders", purpose=Purpose.ORDER, body=body, headers=HEADERS)
-        line = lines.idle(base.origin, clock.monotonic_ms()) or await lines.connect(base.origin)
-        reply = await line.ask(base.render(request))
-        lines.keep(base.origin, line, clock.monotonic_ms())
+        async with room:
+            line = lines.idle(base.origin, clock.monotonic_ms()) or await lines.connect(base.origin)
+            reply = await line.ask(base.render(request))
+            lines.keep(base.origin, line, clock.monotonic_ms())
         return reply.body
 
     acts = {legs: partial(_kept, store, clock, send=_sender(post, legs), legs=legs) for legs in OUTCOMES}
