@@ -46,7 +46,7 @@ def test_after_a_long_bad_day_the_records_equal_the_venues_ledgers(first: int) -
 
 @pytest.mark.slow
 def test_what_the_days_are_about_does_happen_in_them() -> None:
-    seen = sum((outcome.seen for outcome in live_all(range(QUICK, 220))), Counter[str]())
+    seen = sum((outcome.seen for outcome in live_all(range(QUICK, 600))), Counter[str]())
     for what in ("orders sent", "answered", "kills", "killed at work", "disk failed", "InProgress"):
         assert seen[what] > 50, seen
     for what in ("refused", "hung up on", "KeyReused", "replayed"):

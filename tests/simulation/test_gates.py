@@ -58,7 +58,8 @@ class Scene:
 
     def _misdeed(self, venue: str, request: Request) -> str:
         self.reads[venue] += request.purpose is Purpose.ACCOUNT
-        if request.purpose is Purpose.ORDER:
+        cancels = request.method == "DELETE" or "cancel" in request.path
+        if request.purpose is Purpose.ORDER and not cancels:
             self.sent.append((self.world.clock.monotonic_ms(), venue))
         return self.misdeed(venue, request)
 
@@ -278,6 +279,7 @@ def test_no_order_goes_to_a_book_from_its_gap_until_its_snapshot(sick: str) -> N
             await scene.world.clock.sleep(number % 8)
             at_ms = scene.world.clock.monotonic_ms()
             book.lose("gap")
+            scene.silent.add(sick)  # a route may outlast the time to the next frame, which may be whole
             gaps += 1
             done = await routing
             left_ms = [
@@ -289,6 +291,7 @@ def test_no_order_goes_to_a_book_from_its_gap_until_its_snapshot(sick: str) -> N
             second, _ = await route_without_snapshot(scene, router)
             assert reasons(second) == {sick: "lost:gap"}
             assert says(second, sick, "lost:gap")
+            scene.silent.discard(sick)
             line = await scene.reconnected(line)
             assert book.why_unusable(scene.world.clock.monotonic_ms(), 5_000) is None, "the snapshot ends it"
         beat.cancel()
